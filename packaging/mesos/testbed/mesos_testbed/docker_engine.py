@@ -17,6 +17,8 @@ from mesos_testbed.process import Daemon, DaemonError
 
 DEMO_IMAGE = "demo/web:1"
 _BUSYBOX = Path("/bin/busybox")
+# The kernel ignores SIGTERM for a container's first process unless that handles it, and httpd does not.
+_DEMO_COMMAND = ["/bin/sh", "-c", "trap 'exit 0' TERM; /bin/busybox httpd -f -p 80 -h /www & wait"]
 _BRIDGE_POOL = ipaddress.ip_network("172.31.128.0/17")
 
 
@@ -99,9 +101,7 @@ class PrivateDocker(Daemon):
         if self.docker("images", "--quiet", name).strip():
             return
         subprocess.run(
-            self.client(
-                "import", "--change", 'CMD ["/bin/busybox","httpd","-f","-p","80","-h","/www"]', "-", name
-            ),
+            self.client("import", "--change", f"CMD {json.dumps(_DEMO_COMMAND)}", "-", name),
             input=_demo_root(version),
             capture_output=True,
             check=True,
