@@ -1,0 +1,77 @@
+# Entry points for people and for continuous integration. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+# Ansible, molecule and the tests find their programs here first.
+export PATH := $(BIN):$(PATH)
+LAB := inventory/lab
+UNIT_TESTS := scheduler/tests/unit scheduler/tests/simulation roles/tests
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- the control node -------------------------------------------------------------------------------------
+
+$(VENV)/.stamp: requirements.txt scheduler/pyproject.toml scheduler/http-parser/pyproject.toml
+	@echo "== Preparing Python tools in $(VENV) (about a minute the first time)"
+	@python3 -c 'import ensurepip' 2>/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; }
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(BIN)/pip install --quiet --constraint scheduler/constraints.txt ./scheduler/http-parser --editable './scheduler[test]'
+	touch $@
+
+.PHONY: prepare
+prepare: $(VENV)/.stamp ## Install what this machine needs: Python tools, packages, Docker Engine
+	@ansible-playbook playbooks/control_node.yml
+
+.PHONY: package
+package: ## Build the Mesos package from the official artifact
+	$(MAKE) -C packaging/mesos deb
+
+# --- the lab ----------------------------------------------------------------------------------------------
+
+.PHONY: lab
+lab: prepare ## Bring up the lab and deploy to it; run it again at any time
+	@ansible-playbook -i $(LAB) playbooks/lab_up.yml
+	@ansible-playbook -i $(LAB) site.yml
+	@ansible-playbook -i $(LAB) playbooks/lab_summary.yml
+
+.PHONY: lab-down
+lab-down: $(VENV)/.stamp ## Remove the lab's hosts, network and volumes
+	@ansible-playbook -i $(LAB) playbooks/lab_down.yml
+
+# --- checks -----------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint test-unit test-molecule test-integration ## Everything that continuous integration runs
+
+.PHONY: lint
+lint: prepare ## Check style, types and generated documentation
+	ruff check .
+	ruff format --check .
+	mypy
+	git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+	yamllint --strict .
+	ansible-lint --offline --profile production
+
+.PHONY: test-unit
+test-unit: $(VENV)/.stamp ## Unit, property and simulation tests
+	pytest -q -m 'not integration' $(UNIT_TESTS)
+
+.PHONY: test-integration
+test-integration: prepare package ## Tests on real Mesos and Docker
+	pytest -m integration packaging/mesos scheduler/tests
+
+.PHONY: test-molecule
+test-molecule: prepare package ## Deploy to a fresh host with molecule and look at it with testinfra
+	molecule test
+
+.PHONY: test-vm
+test-vm: prepare package ## Boot a virtual machine with cgroup v2 only and run the agent in it (six minutes)
+	$(MAKE) -C packaging/mesos test-vm
