@@ -1,0 +1,1 @@
+"""The distribution that pymesos requires by this name; see README.md."""

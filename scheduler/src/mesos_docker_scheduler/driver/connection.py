@@ -1,0 +1,188 @@
+"""Sockets: connecting to a master, and sending and receiving without ever waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+
+from mesos_docker_scheduler.driver.endpoint import Endpoint
+
+CONNECT_SECONDS = 15.0  # for each address of the master, and for the TLS handshake
+
+_READ_BYTES = 256 * 1024
+_MAX_READS = 8  # before the other connection gets its turn
+
+
+class ConnectionEnded(Exception):  # noqa: N818 - it may have ended well
+    """The connection is over; the text says why."""
+
+
+class Channel:
+    """A connected socket that never blocks, with the bytes that wait to be sent."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._unsent = bytearray()
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._socket.fileno()
+
+    @property
+    def peer_address(self) -> str:
+        """The IP address at the other end."""
+        return str(self._socket.getpeername()[0])
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait to be sent."""
+        return len(self._unsent)
+
+    def send(self, data: bytes = b"") -> None:
+        """Send `data` after what waits already, as far as the socket takes it. ConnectionEnded: it is gone."""
+        self._unsent += data
+        sent = 0
+        with memoryview(self._unsent) as waiting:
+            while sent < len(waiting):
+                try:
+                    sent += self._socket.send(waiting[sent:])
+                except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                    break
+                except OSError as error:
+                    raise ConnectionEnded(f"sending failed: {error}") from error
+        del self._unsent[:sent]
+
+    def receive(self) -> bytes:
+        """Return what has arrived, empty when nothing has. ConnectionEnded: it is gone."""
+        pieces: list[bytes] = []
+        for _ in range(_MAX_READS):
+            try:
+                piece = self._socket.recv(_READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                break
+            except OSError as error:
+                if pieces:
+                    break  # it fails again next time
+                raise ConnectionEnded(f"receiving failed: {error}") from error
+            if not piece:
+                if pieces:
+                    break
+                raise ConnectionEnded("the master closed the connection")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def has_buffered(self) -> bool:
+        """Whether TLS holds decrypted bytes that the selector can't see."""
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+
+    def close(self) -> None:
+        """Close the socket; a TLS close_notify would have to wait for the peer and is left out."""
+        self._socket.close()
+
+
+def connect(endpoint: Endpoint, tls: ssl.SSLContext | None) -> Channel:
+    """Connect to the first of the endpoint's addresses (IPv4 and IPv6) that answers. Blocks.
+
+    ConnectionEnded: none does, its name is unknown, or its certificate is not accepted.
+    """
+    try:
+        sock = socket.create_connection((endpoint.host, endpoint.port), timeout=CONNECT_SECONDS)
+    except OSError as error:
+        raise ConnectionEnded(f"can't connect: {error}") from error
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if tls is not None:
+            sock = tls.wrap_socket(sock, server_hostname=endpoint.certificate_name)
+        return Channel(sock)
+    except (OSError, ValueError) as error:
+        sock.close()
+        raise ConnectionEnded(f"TLS failed: {error}") from error
+
+
+class Dial:
+    """One attempt to connect, made in a thread of its own: names and handshakes can take long.
+
+    `done` is called from that thread when `result()` is there.
+    """
+
+    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None, done: Callable[[], None]) -> None:
+        self.endpoint = endpoint
+        self._tls = tls
+        self._done = done
+        self._lock = threading.Lock()
+        self._outcome: Channel | ConnectionEnded | None = None
+        self._given_up = False
+        threading.Thread(target=self._run, name=f"connect {endpoint}", daemon=True).start()
+
+    def _run(self) -> None:
+        outcome: Channel | ConnectionEnded
+        try:
+            outcome = connect(self.endpoint, self._tls)
+        except ConnectionEnded as error:
+            outcome = error
+        with self._lock:
+            self._outcome = outcome
+            given_up = self._given_up
+        if given_up and isinstance(outcome, Channel):
+            outcome.close()
+        self._done()
+
+    def result(self) -> Channel | None:
+        """Return the connection; None while it is being made. ConnectionEnded: it can't be."""
+        with self._lock:
+            outcome = self._outcome
+        if isinstance(outcome, ConnectionEnded):
+            raise outcome
+        return outcome
+
+    def give_up(self) -> None:
+        """Close the connection, now or when it is there."""
+        with self._lock:
+            self._given_up = True
+            outcome = self._outcome
+        if isinstance(outcome, Channel):
+            outcome.close()
+
+
+class Wakeup:
+    """Lets other threads end a selector's wait."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self._lock = threading.Lock()
+        self._set = False
+        self._closed = False
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._reader.fileno()
+
+    def set(self) -> None:
+        """End the wait; may be called from any thread, also after `close`."""
+        with self._lock:
+            if self._set or self._closed:
+                return
+            self._set = True
+            with contextlib.suppress(BlockingIOError):
+                self._writer.send(b"\0")
+
+    def clear(self) -> None:
+        """Be ready for the next `set`."""
+        with self._lock:
+            self._set = False
+            with contextlib.suppress(BlockingIOError):
+                self._reader.recv(4096)
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        with self._lock:
+            self._closed = True
+            self._reader.close()
+            self._writer.close()

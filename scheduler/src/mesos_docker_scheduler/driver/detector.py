@@ -1,0 +1,213 @@
+"""Which master leads: from a list in the configuration, or from ZooKeeper."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import AuthFailedError, KazooException, NoAuthError, NoNodeError
+from kazoo.handlers.threading import KazooTimeoutError
+
+from mesos_docker_scheduler.driver.endpoint import Endpoint, parse_endpoint
+
+logger = logging.getLogger(__name__)
+
+MastersDetected = Callable[[Sequence[Endpoint]], None]
+
+_INFO_PREFIX = "json.info_"  # src/master/constants.hpp
+_LOOK_AGAIN_SECONDS = 10.0
+_SESSION_SECONDS = 10.0
+_MAX_RETRY_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class ZooKeeperMasters:
+    """`zk://[user:password@]host:port,.../path`."""
+
+    hosts: str
+    path: str
+    credentials: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"zk://{self.hosts}{self.path}"
+
+
+def parse_master(text: str, *, tls: bool = False) -> tuple[Endpoint, ...] | ZooKeeperMasters:
+    """Read the `master` setting.
+
+    Allowed: zk://user:password@host:port,.../path, host:port,host:port, http://host:port, https://host:port.
+    tls: whether addresses without a scheme mean TLS. ValueError says what is wrong, without any password.
+    """
+    scheme, separator, rest = text.strip().rpartition("://")
+    if scheme == "zk":
+        return _parse_zookeeper(rest)
+    if separator and scheme not in ("http", "https"):
+        raise ValueError(f"master: scheme {scheme!r} is not allowed; allowed are zk, http, https or none")
+    tls = scheme == "https" if separator else tls
+    try:
+        return tuple(parse_endpoint(part, tls=tls) for part in rest.rstrip("/").split(","))
+    except ValueError as error:
+        raise ValueError(f"master: {error}") from error
+
+
+def _parse_zookeeper(rest: str) -> ZooKeeperMasters:
+    authority, slash, path = rest.partition("/")
+    credentials, _, hosts = authority.rpartition("@")
+    path = slash + path.rstrip("/")
+    if len(path) < 2:
+        raise ValueError("master: a zk:// URL must end with the path that the masters use, like /mesos")
+    if credentials and not all(credentials.partition(":")):
+        raise ValueError("master: the credentials of a zk:// URL must be user:password")
+    for host in hosts.split(","):
+        try:
+            parse_endpoint(host)
+        except ValueError:
+            raise ValueError(
+                f"master: {host!r} is no address of a ZooKeeper server; allowed is host:port"
+            ) from None
+    return ZooKeeperMasters(hosts, path, unquote(credentials) or None)
+
+
+def leader_of(nodes: Sequence[str]) -> str | None:
+    """Return the node of the leading master among the children of the masters' znode: the oldest."""
+    candidates = [node for node in nodes if node.startswith(_INFO_PREFIX)]
+    return min(candidates, key=lambda node: node.removeprefix(_INFO_PREFIX), default=None)
+
+
+def endpoint_of(master_info: bytes, *, tls: bool) -> Endpoint:
+    """Read a master's node (MasterInfo as JSON). ValueError: it has no usable address."""
+    try:
+        info: dict[str, Any] = json.loads(master_info)
+        address = info["address"]
+        ip, port, name = (
+            str(address["ip"]),
+            int(address["port"]),
+            address.get("hostname") or info.get("hostname"),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"no address in the leading master's node: {master_info[:200]!r}") from error
+    return Endpoint(ip, port, tls, str(name) if tls and name else None)
+
+
+class Detector(Protocol):
+    """Tells, from any thread, which masters may lead; an empty sequence means nobody does."""
+
+    def start(self, detected: MastersDetected) -> None:
+        """Begin; never blocks."""
+
+    def stop(self) -> None:
+        """End; `detected` is not called afterwards."""
+
+
+class StaticDetector:
+    """The masters of a list. Those that don't lead redirect to the one that does."""
+
+    def __init__(self, masters: Sequence[Endpoint]) -> None:
+        self._masters = tuple(masters)
+
+    def start(self, detected: MastersDetected) -> None:
+        """Name the list, once."""
+        detected(self._masters)
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+
+class ZooKeeperDetector:
+    """Follows the leader that ZooKeeper knows.
+
+    A thread looks at the znode whenever ZooKeeper says that something changed, and now and then anyway, so that
+    nothing depends on a single watch. A missing znode is waited for. While ZooKeeper is away, what it said last holds.
+    """
+
+    def __init__(self, masters: ZooKeeperMasters, *, tls: bool = False) -> None:
+        self._masters = masters
+        self._tls = tls
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._said: str | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, detected: MastersDetected) -> None:
+        """Begin to follow the leader."""
+        self._thread = threading.Thread(target=self._run, args=(detected,), name="zookeeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the session in the background."""
+        self._stopped.set()
+        self._wake.set()
+
+    def _run(self, detected: MastersDetected) -> None:
+        client = self._client()
+        client.add_listener(lambda _state: self._wake.set())
+        client.start_async()
+        try:
+            while not self._stopped.is_set():
+                self._wake.clear()
+                if client.connected:
+                    self._look(client, detected)
+                else:
+                    self._say(f"No connection to {self._masters}")
+                self._wake.wait(_LOOK_AGAIN_SECONDS)
+        finally:
+            client.stop()
+            client.close()
+
+    def _client(self) -> KazooClient:
+        retry = {"max_tries": -1, "delay": 0.2, "max_delay": _MAX_RETRY_SECONDS}
+        auth = [("digest", self._masters.credentials)] if self._masters.credentials else None
+        log = logging.getLogger("kazoo")
+        log.setLevel(logging.ERROR)  # what matters of it is said here
+        return KazooClient(
+            self._masters.hosts,
+            timeout=_SESSION_SECONDS,
+            connection_retry=retry,
+            auth_data=auth,
+            read_only=False,
+            logger=log,
+        )
+
+    def _look(self, client: KazooClient, detected: MastersDetected) -> None:
+        try:
+            endpoint = self._leader(client)
+        except NoNodeError:
+            self._say(f"{self._masters} does not exist (yet): no master has ever used it")
+            endpoint = None
+        except (NoAuthError, AuthFailedError) as error:
+            self._say(f"{self._masters} may not be read with these credentials: {type(error).__name__}")
+            return
+        except (KazooException, KazooTimeoutError) as error:
+            self._say(f"{self._masters} can't be read: {type(error).__name__} {error}")
+            return
+        except ValueError as error:
+            self._say(str(error))
+            return
+        else:
+            self._say(f"{self._masters} names {endpoint or 'no master'} as the leader")
+        if not self._stopped.is_set():
+            detected((endpoint,) if endpoint else ())
+
+    def _leader(self, client: KazooClient) -> Endpoint | None:
+        def changed(_event: object) -> None:
+            self._wake.set()
+
+        if client.exists(self._masters.path, watch=changed) is None:
+            raise NoNodeError
+        node = leader_of(client.get_children(self._masters.path, watch=changed))
+        if node is None:
+            return None
+        data, _ = client.get(f"{self._masters.path}/{node}", watch=changed)
+        return endpoint_of(data, tls=self._tls)
+
+    def _say(self, message: str) -> None:
+        """Log what is new."""
+        if message != self._said:
+            self._said = message
+            logger.info(message)

@@ -1,0 +1,341 @@
+"""The driver: pymesos' interface over a connection that is safe to depend on."""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from mesos_docker_scheduler.driver import calls
+from mesos_docker_scheduler.driver.calls import Call
+from mesos_docker_scheduler.driver.detector import (
+    Detector,
+    StaticDetector,
+    ZooKeeperDetector,
+    ZooKeeperMasters,
+    parse_master,
+)
+from mesos_docker_scheduler.driver.pipeline import CallFailed, basic_authorization
+from mesos_docker_scheduler.driver.protocol import Ended, Lost, Notice, Received, Subscribed, Subscription
+from mesos_docker_scheduler.driver.pymesos_base import MesosSchedulerDriver, Scheduler
+from mesos_docker_scheduler.driver.tls import TlsSettings
+from mesos_docker_scheduler.driver.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_UNCHANGEABLE = ("user", "checkpoint", "principal")  # docs/scheduler-http-api.md, "Disallowed updates"
+
+
+class SchedulerDriver(MesosSchedulerDriver):  # type: ignore[misc] # pymesos has no types
+    """Connects a pymesos Scheduler with the leading master and keeps it connected.
+
+    framework: FrameworkInfo in v1 JSON, with its durable `id` if it has one.
+    master: `zk://user:password@h1:2181,h2:2181/mesos`, `h1:5050,h2:5050` or `http(s)://host:port`.
+    principal, secret: for Mesos' HTTP basic authentication; the principal is put into the FrameworkInfo.
+    tls: its presence means TLS for masters without a scheme (a list of hosts, ZooKeeper).
+    offer_constraints, suppressed_roles: sent with every SUBSCRIBE (v1/scheduler.proto).
+
+    Calls may come from any thread and never wait for the network. They return True when they are queued on a live
+    subscription and False when there is none. A queued call that fails is reported to `callFailed(driver, call,
+    error)`. Callbacks are made on one thread; one that raises is logged.
+
+    Nothing but `teardown(confirm=True)` ends the framework. In every other case Mesos sees a scheduler that is away
+    and keeps its tasks for `failover_timeout`.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        framework: Mapping[str, Any],
+        master: str,
+        *,
+        principal: str | None = None,
+        secret: str | None = None,
+        tls: TlsSettings | None = None,
+        offer_constraints: Mapping[str, Any] | None = None,
+        suppressed_roles: Sequence[str] = (),
+    ) -> None:
+        framework = dict(framework)
+        framework_id = (framework.pop("id", None) or {}).get("value")
+        if principal is not None and framework.setdefault("principal", principal) != principal:
+            raise ValueError(
+                f"framework principal: {framework['principal']!r} is not allowed; "
+                f"it must be that of the credentials, {principal!r}"
+            )
+        super().__init__(scheduler, framework, master, implicit_acknowledgements=False, failover=True)
+        self._masters = parse_master(master, tls=tls is not None)
+        self._default_tls = tls is not None
+        self._tls = tls or TlsSettings()
+        self._initially_suppressed = tuple(suppressed_roles)
+        self._suppressed = set(suppressed_roles)
+        self._previous_framework: Mapping[str, Any] = framework
+        authorization = None
+        if principal is not None and secret is not None:
+            authorization = basic_authorization(principal, secret)
+        self._subscription = Subscription(
+            framework,
+            framework_id,
+            suppressed_roles=suppressed_roles,
+            offer_constraints=offer_constraints,
+            authorization=authorization,
+            random=random.random,
+        )
+        self._worker: Worker | None = None
+
+    # Life
+
+    def start(self) -> None:
+        """Begin to subscribe, in the background. A driver runs once."""
+        with self._lock:
+            if self._worker is not None:
+                raise RuntimeError("this driver has been started before; make a new one")
+            self._worker = Worker(self._subscription, self._detector(), self._tls_context, self)
+        self._worker.start()
+
+    def stop(self, failover: bool = True) -> None:
+        """End the connection. The framework and its tasks stay, whatever `failover` says."""
+        if not failover:
+            logger.warning(
+                "stop(failover=False) leaves the framework as it is; teardown(confirm=True) would end it"
+            )
+        if self._worker is not None:
+            self._worker.stop()
+
+    def abort(self) -> None:
+        """Do what `stop` does."""
+        self.stop()
+
+    def join(self) -> None:
+        """Wait until the driver has stopped: by `stop`, an ERROR from Mesos, or an accepted teardown."""
+        if self._worker is not None:
+            self._worker.join()
+
+    def teardown(self, *, confirm: bool = False) -> bool:
+        """End the framework and kill all its tasks. Only for an operator's explicit command.
+
+        The driver stops once the master has accepted it; a refusal comes as `callFailed`.
+        """
+        if confirm is not True:
+            raise ValueError("teardown kills all tasks of the framework and must be called with confirm=True")
+        return self._submit(calls.teardown())
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the driver is not running."""
+        return self._worker is None or not self._worker.running
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a live subscription."""
+        return self._worker is not None and self._worker.connected
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no subscription at the moment, in one line; None when there is one."""
+        return self._subscription.problem
+
+    @property
+    def framework(self) -> dict[str, Any]:
+        """FrameworkInfo as it was given, with the id."""
+        settings: dict[str, Any] = self._subscription.framework_settings(())["framework_info"]
+        return settings
+
+    @property
+    def framework_id(self) -> str | None:
+        """The id that Mesos knows the framework by."""
+        return self._subscription.framework_id
+
+    # Calls
+
+    def acceptOffers(
+        self,
+        offer_ids: Sequence[str],
+        operations: Sequence[Mapping[str, Any]],
+        refuse_seconds: float | None = None,
+    ) -> bool:
+        """Use offers (of one agent); refuse what is left of them for a while (None: Mesos' 5 s)."""
+        return self._submit(calls.accept(offer_ids, operations, refuse_seconds))
+
+    def launchTasks(
+        self,
+        offer_ids: Sequence[str],
+        tasks: Sequence[Mapping[str, Any]],
+        refuse_seconds: float | None = None,
+    ) -> bool:
+        """Launch TaskInfos on offers of one agent."""
+        return self.acceptOffers(offer_ids, [calls.launch_operation(tasks)], refuse_seconds)
+
+    def declineOffer(self, offer_ids: Sequence[str], refuse_seconds: float | None = None) -> bool:
+        """Give offers back and refuse the like for a while."""
+        return self._submit(calls.decline(offer_ids, refuse_seconds))
+
+    def acceptInverseOffers(self, offer_ids: Sequence[str], refuse_seconds: float | None = None) -> bool:
+        """Agree to vacate agents."""
+        return self._submit(calls.accept_inverse_offers(offer_ids, refuse_seconds))
+
+    def declineInverseOffer(self, offer_ids: Sequence[str], refuse_seconds: float | None = None) -> bool:
+        """Say that agents can't be vacated in time."""
+        return self._submit(calls.decline_inverse_offers(offer_ids, refuse_seconds))
+
+    def suppressOffers(self, roles: Sequence[str] | None = None) -> bool:
+        """Ask for no offers (to these roles) until `reviveOffers` or the next subscription."""
+        with self._lock:
+            self._suppressed |= set(roles or self._roles())
+            return self._submit(calls.suppress(roles))
+
+    def reviveOffers(self, roles: Sequence[str] | None = None) -> bool:
+        """Ask for offers (to these roles) again, also for what was declined."""
+        with self._lock:
+            self._suppressed -= set(roles or self._roles())
+            return self._submit(calls.revive(roles))
+
+    def killTask(self, task_id: str, agent_id: str | None = None, grace_seconds: float | None = None) -> bool:
+        """Kill a task. Mesos may lose this: repeat it until a terminal update comes."""
+        return self._submit(calls.kill(task_id, agent_id, grace_seconds))
+
+    def acknowledgeStatusUpdate(self, status: Mapping[str, Any]) -> bool:
+        """Acknowledge a status update; one without a uuid needs none and counts as done."""
+        return self._submit(calls.acknowledge(status)) if status.get("uuid") else True
+
+    def reconcileTasks(self, tasks: Iterable[tuple[str, str | None]]) -> bool:
+        """Ask for the states of (task id, agent id) pairs; [] asks for all tasks that Mesos knows."""
+        return self._submit(calls.reconcile(tasks))
+
+    def updateFramework(
+        self, framework: Mapping[str, Any], offer_constraints: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Change the FrameworkInfo (and the offer constraints, unless None) now and for later subscriptions.
+
+        Without a subscription (False) the next SUBSCRIBE carries it. ValueError: Mesos can't change that field.
+        """
+        framework = {key: value for key, value in framework.items() if key != "id"}
+        with self._lock:
+            current = self._subscription.framework
+            for key in _UNCHANGEABLE:
+                if framework.get(key) != current.get(key):
+                    raise ValueError(
+                        f"framework {key}: {framework.get(key)!r} is not allowed; "
+                        f"Mesos can't change it from {current.get(key)!r}"
+                    )
+            self._previous_framework = current
+            self._subscription.framework = framework
+            if offer_constraints is not None:
+                self._subscription.offer_constraints = offer_constraints
+            settings = self._subscription.framework_settings(sorted(self._suppressed & set(self._roles())))
+            return self._submit({"type": "UPDATE_FRAMEWORK", "update_framework": settings})
+
+    def _submit(self, call: Call) -> bool:
+        return self._worker is not None and self._worker.submit(call)
+
+    def _roles(self) -> list[str]:
+        framework = self._subscription.framework
+        return list(framework.get("roles") or [framework.get("role", "*")])
+
+    # What the worker tells
+
+    def on_notice(self, notice: Notice) -> None:
+        """Turn a notice of the protocol into pymesos' callbacks."""
+        match notice:
+            case Subscribed(first=True):
+                self._subscription_begins()
+                self._callback("registered", notice.framework_id, notice.master_info)
+            case Subscribed():
+                self._subscription_begins()
+                self._callback("reregistered", notice.master_info)
+            case Lost():
+                self._callback("disconnected")
+            case Ended():
+                self._callback("error", notice.message)
+            case Received():
+                self._event(notice.type, notice.body)
+
+    def on_call_failed(self, call: Call, error: CallFailed) -> None:
+        """Tell the scheduler of a call that failed."""
+        if call["type"] == "UPDATE_FRAMEWORK" and error.status is not None:
+            # A FrameworkInfo that the master refuses must not stand in the next SUBSCRIBE.
+            with self._lock:
+                self._subscription.framework = self._previous_framework
+        if hasattr(self.sched, "callFailed"):
+            self._callback("callFailed", call, error)
+        else:
+            logger.error("Call %s failed: %s", call["type"], error)
+
+    def _subscription_begins(self) -> None:
+        with self._lock:
+            self._suppressed = set(self._initially_suppressed)
+
+    def _event(self, kind: str, body: dict[str, Any]) -> None:
+        handler = _EVENTS.get(kind)
+        if handler is None:
+            logger.warning("Event of the unknown type %s left out", kind)
+            return
+        try:
+            name, arguments = handler(body)
+        except (KeyError, TypeError, AttributeError) as error:
+            logger.error("Event %s not understood and left out (%r): %.200r", kind, error, body)
+            return
+        self._callback(name, *arguments)
+
+    def _callback(self, name: str, *arguments: Any) -> None:
+        try:
+            getattr(self.sched, name)(self, *arguments)
+        except Exception:
+            logger.exception("The scheduler's %s failed", name)
+
+    # Set-up
+
+    def _detector(self) -> Detector:
+        if isinstance(self._masters, ZooKeeperMasters):
+            return ZooKeeperDetector(self._masters, tls=self._default_tls)
+        return StaticDetector(self._masters)
+
+    def _tls_context(self) -> ssl.SSLContext:
+        return self._tls.context()
+
+    # pymesos' own ways to the network, closed: what it inherits must come through the worker or not at all.
+
+    def _send(self, body: Any, path: str = "", method: str = "POST", headers: Any = None) -> dict[str, Any]:
+        """Queue a call that an inherited method built."""
+        if body["type"] == "TEARDOWN":
+            raise RuntimeError("only teardown(confirm=True) may end the framework")
+        self._submit({key: value for key, value in body.items() if key != "framework_id"})
+        return {}
+
+    def _teardown(self) -> None:
+        raise RuntimeError("only teardown(confirm=True) may end the framework")
+
+    def _shutdown(self) -> None:
+        """Do nothing: the end of a thread is not the end of the framework."""
+
+    def change_master(self, new_master: Any) -> None:
+        """Refuse: the detector alone says who leads."""
+        raise RuntimeError("the driver finds the leading master itself")
+
+
+def _value(body: Mapping[str, Any], key: str) -> str:
+    return str(body[key]["value"])
+
+
+def _failure(body: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    agent_id = (body.get("agent_id") or {}).get("value")
+    if "executor_id" in body:
+        return "executorLost", (_value(body, "executor_id"), agent_id, body.get("status"))
+    return "slaveLost", (_value(body, "agent_id"),)
+
+
+# The callback and its arguments for each type of event (v1/scheduler.proto).
+_EVENTS: dict[str, Callable[[dict[str, Any]], tuple[str, tuple[Any, ...]]]] = {
+    "OFFERS": lambda body: ("resourceOffers", (body.get("offers", []),)),
+    "INVERSE_OFFERS": lambda body: ("inverseOffers", (body.get("inverse_offers", []),)),
+    "RESCIND": lambda body: ("offerRescinded", (_value(body, "offer_id"),)),
+    "RESCIND_INVERSE_OFFER": lambda body: ("inverseOfferRescinded", (_value(body, "inverse_offer_id"),)),
+    "UPDATE": lambda body: ("statusUpdate", (body["status"],)),
+    "UPDATE_OPERATION_STATUS": lambda body: ("operationStatusUpdate", (body["status"],)),
+    "MESSAGE": lambda body: (
+        "frameworkMessage",
+        (_value(body, "executor_id"), _value(body, "agent_id"), body.get("data", "")),
+    ),
+    "FAILURE": _failure,
+}

@@ -1,0 +1,160 @@
+"""Calls on their way to the master over one keep-alive connection, without sockets.
+
+Requests are sent without waiting for the answers before them (HTTP pipelining; libprocess answers in order), so that
+the round trip doesn't limit how many pass.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from mesos_docker_scheduler.driver.calls import Call
+from mesos_docker_scheduler.driver.endpoint import Endpoint
+from mesos_docker_scheduler.driver.http_response import Response, ResponseParser
+
+PATH = "/api/v1/scheduler"
+CALL_SECONDS = 75.0  # docs/scheduler-http-api.md, "Network partitions"
+MAX_IN_FLIGHT = 1000
+
+_MAX_ERROR_TEXT = 1000
+
+
+class CallFailed(Exception):  # noqa: N818 - the name is part of the driver's interface
+    """A call that was not accepted.
+
+    `status` is the HTTP status of the refusal; None when no answer came: then the master may have acted on it or not.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+Failure = tuple[Call, CallFailed]
+
+
+def basic_authorization(principal: str, secret: str) -> str:
+    """Build the value of an Authorization header (RFC 7617, UTF-8)."""
+    return "Basic " + base64.b64encode(f"{principal}:{secret}".encode()).decode("ascii")
+
+
+def encode_request(
+    endpoint: Endpoint, message: dict[str, Any], authorization: str | None, stream_id: str | None
+) -> bytes:
+    """Build the bytes of one POST. TypeError or ValueError: the message is not JSON."""
+    body = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+    lines = [
+        f"POST {PATH} HTTP/1.1",
+        f"Host: {endpoint}",
+        "Content-Type: application/json",
+        "Accept: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    if stream_id is not None:
+        lines.append(f"Mesos-Stream-Id: {stream_id}")
+    if authorization is not None:
+        lines.append(f"Authorization: {authorization}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def error_text(response: Response) -> str:
+    """Say what an unsuccessful response says, in one line."""
+    text = " ".join(bytes(response.body[:_MAX_ERROR_TEXT]).decode("utf-8", "replace").split())
+    return f"HTTP {response.status}: {text}" if text else f"HTTP {response.status}"
+
+
+@dataclass(frozen=True)
+class _Sent:
+    call: Call
+    deadline: float
+
+
+class CallPipeline:
+    """The calls of one subscription. `add` may run in any thread, everything else in the driver's."""
+
+    def __init__(
+        self, endpoint: Endpoint, framework_id: str, stream_id: str, authorization: str | None
+    ) -> None:
+        self._endpoint = endpoint
+        self._framework_id = {"value": framework_id}
+        self._stream_id = stream_id
+        self._authorization = authorization
+        self._waiting: deque[tuple[Call, bytes]] = deque()
+        self._sent: deque[_Sent] = deque()
+        self._parser = ResponseParser()
+        self.stale = False  # an answer said that the master no longer knows this subscription
+        self.torn_down = False  # the master has accepted TEARDOWN
+
+    def add(self, call: Call) -> None:
+        """Queue a call. TypeError or ValueError: it can't be written as JSON."""
+        message = {**call, "framework_id": self._framework_id}
+        data = encode_request(self._endpoint, message, self._authorization, self._stream_id)
+        self._waiting.append((call, data))
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether every call has been answered."""
+        return not self._waiting and not self._sent
+
+    @property
+    def deadline(self) -> float | None:
+        """When the answer to the oldest call is overdue."""
+        return self._sent[0].deadline if self._sent else None
+
+    def take_requests(self, now: float, max_bytes: int) -> bytes:
+        """Hand out the bytes to send next: at least one request if there is room for one more in flight."""
+        taken: list[bytes] = []
+        size = 0
+        while self._waiting and len(self._sent) < MAX_IN_FLIGHT and size < max_bytes:
+            call, data = self._waiting.popleft()
+            self._sent.append(_Sent(call, now + CALL_SECONDS))
+            taken.append(data)
+            size += len(data)
+        return b"".join(taken)
+
+    def receive(self, data: bytes) -> tuple[list[Failure], bool]:
+        """Take bytes of the answers; return the calls that were refused, and whether the connection can go on.
+
+        ResponseError: this is not HTTP.
+        """
+        failures: list[Failure] = []
+        for response in self._parser.feed(data):
+            if not response.complete:
+                continue
+            if not self._sent:
+                return failures, False  # an answer that nothing was asked for
+            call = self._sent.popleft().call
+            if 200 <= response.status < 300:
+                self.torn_down = self.torn_down or call["type"] == "TEARDOWN"
+                continue
+            failures.append((call, CallFailed(error_text(response), response.status)))
+            # 307: another master leads. 403: "Framework is not subscribed", except to UPDATE_FRAMEWORK,
+            # where it means that the new FrameworkInfo is not authorized (src/master/http.cpp).
+            if response.status == 307 or (response.status == 403 and call["type"] != "UPDATE_FRAMEWORK"):
+                self.stale = True
+        return failures, self._parser.keep_alive
+
+    def connection_lost(self, reason: str) -> list[Failure]:
+        """Give up the calls whose answers went with the connection; those not sent yet stay."""
+        lost = [(sent.call, CallFailed(f"no answer: {reason}")) for sent in self._sent]
+        self._sent.clear()
+        self._parser = ResponseParser()
+        return lost
+
+    def abandon(self, reason: str) -> list[Failure]:
+        """Give up every call."""
+        lost = self.connection_lost(reason)
+        while self._waiting:
+            call, _ = self._waiting.popleft()
+            lost.append((call, CallFailed(f"not sent: {reason}")))
+        return lost

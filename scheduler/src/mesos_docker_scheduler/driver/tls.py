@@ -1,0 +1,39 @@
+"""TLS towards the masters."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """How to speak TLS. Paths of PEM files; without `ca_file` the system's authorities are trusted.
+
+    `cert_file` (and `key_file`, when the key is not in it) is our own certificate for masters that ask for one.
+    `verify` False accepts any certificate.
+    """
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+
+    def context(self) -> ssl.SSLContext:
+        """Read the files. ValueError names the one that can't be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise ValueError(f"tls.ca_file: {self.ca_file!r} can't be used: {error}") from error
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.cert_file is not None:
+            try:
+                context.load_cert_chain(self.cert_file, self.key_file)
+            except OSError as error:
+                files = f"{self.cert_file!r}, tls.key_file: {self.key_file!r}"
+                raise ValueError(f"tls.cert_file: {files} can't be used: {error}") from error
+        elif self.key_file is not None:
+            raise ValueError(f"tls.key_file: {self.key_file!r} is given without tls.cert_file")
+        return context
