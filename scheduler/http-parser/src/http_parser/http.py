@@ -8,7 +8,7 @@ import httptools
 class HttpParser:
     """Parses one HTTP response that arrives in pieces.
 
-    Header names keep the spelling of the peer. `recv_body()` hands out each byte of the (de-chunked) body once.
+    Header names keep the spelling of the peer. `recv_body()` hands out each byte of the de-chunked body once.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class HttpParser:
         self._parser = httptools.HttpResponseParser(self)
 
     def execute(self, data: bytes, length: int) -> int:
-        """Parse the first `length` bytes of `data`; return how many were taken, fewer when they are not HTTP."""
+        """Parse the first `length` bytes of `data`; return `length`, or 0 when they are not HTTP."""
         if self._failed:
             return 0
         try:

@@ -43,7 +43,7 @@ class Channel:
         return len(self._unsent)
 
     def send(self, data: bytes = b"") -> None:
-        """Send `data` after what waits already, as far as the socket takes it. ConnectionEnded: it is gone."""
+        """Send what waits and then `data`, as far as the socket takes it. ConnectionEnded: it is gone."""
         self._unsent += data
         sent = 0
         with memoryview(self._unsent) as waiting:

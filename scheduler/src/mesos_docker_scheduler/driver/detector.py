@@ -122,8 +122,9 @@ class StaticDetector:
 class ZooKeeperDetector:
     """Follows the leader that ZooKeeper knows.
 
-    A thread looks at the znode whenever ZooKeeper says that something changed, and now and then anyway, so that
-    nothing depends on a single watch. A missing znode is waited for. While ZooKeeper is away, what it said last holds.
+    A thread looks at the znode whenever ZooKeeper says that something changed, and now and then anyway, so
+    that nothing depends on a single watch. A missing znode is waited for. While ZooKeeper is away, what it
+    said last holds.
     """
 
     def __init__(self, masters: ZooKeeperMasters, *, tls: bool = False) -> None:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _UNCHANGEABLE = ("user", "checkpoint", "principal")  # docs/scheduler-http-api.md, "Disallowed updates"
 
 
-class SchedulerDriver(MesosSchedulerDriver):  # type: ignore[misc] # pymesos has no types
+class SchedulerDriver(MesosSchedulerDriver):
     """Connects a pymesos Scheduler with the leading master and keeps it connected.
 
     framework: FrameworkInfo in v1 JSON, with its durable `id` if it has one.
@@ -37,12 +37,12 @@ class SchedulerDriver(MesosSchedulerDriver):  # type: ignore[misc] # pymesos has
     tls: its presence means TLS for masters without a scheme (a list of hosts, ZooKeeper).
     offer_constraints, suppressed_roles: sent with every SUBSCRIBE (v1/scheduler.proto).
 
-    Calls may come from any thread and never wait for the network. They return True when they are queued on a live
-    subscription and False when there is none. A queued call that fails is reported to `callFailed(driver, call,
-    error)`. Callbacks are made on one thread; one that raises is logged.
+    Calls may come from any thread and never wait for the network. They return True when they are queued on a
+    live subscription and False when there is none. A queued call that fails is reported to
+    `callFailed(driver, call, error)`. Callbacks are made on one thread; one that raises is logged.
 
-    Nothing but `teardown(confirm=True)` ends the framework. In every other case Mesos sees a scheduler that is away
-    and keeps its tasks for `failover_timeout`.
+    Nothing but `teardown(confirm=True)` ends the framework. In every other case Mesos sees a scheduler that
+    is away and keeps its tasks for `failover_timeout`.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class SchedulerDriver(MesosSchedulerDriver):  # type: ignore[misc] # pymesos has
                 f"framework principal: {framework['principal']!r} is not allowed; "
                 f"it must be that of the credentials, {principal!r}"
             )
-        super().__init__(scheduler, framework, master, implicit_acknowledgements=False, failover=True)
+        super().__init__(  # type: ignore[no-untyped-call]
+            scheduler, framework, master, implicit_acknowledgements=False, failover=True
+        )
         self._masters = parse_master(master, tls=tls is not None)
         self._default_tls = tls is not None
         self._tls = tls or TlsSettings()
@@ -142,7 +144,7 @@ class SchedulerDriver(MesosSchedulerDriver):  # type: ignore[misc] # pymesos has
         settings: dict[str, Any] = self._subscription.framework_settings(())["framework_info"]
         return settings
 
-    @property
+    @property  # type: ignore[misc] # pymesos lets it be set; here Mesos alone does
     def framework_id(self) -> str | None:
         """The id that Mesos knows the framework by."""
         return self._subscription.framework_id
@@ -206,9 +208,9 @@ class SchedulerDriver(MesosSchedulerDriver):  # type: ignore[misc] # pymesos has
     def updateFramework(
         self, framework: Mapping[str, Any], offer_constraints: Mapping[str, Any] | None = None
     ) -> bool:
-        """Change the FrameworkInfo (and the offer constraints, unless None) now and for later subscriptions.
+        """Change the FrameworkInfo (and the offer constraints, unless None), now and later.
 
-        Without a subscription (False) the next SUBSCRIBE carries it. ValueError: Mesos can't change that field.
+        Without a subscription (False) the next SUBSCRIBE carries it. ValueError: that field can't change.
         """
         framework = {key: value for key, value in framework.items() if key != "id"}
         with self._lock:

@@ -49,8 +49,8 @@ def parse_endpoint(text: str, *, tls: bool = False) -> Endpoint:
 def redirect_target(location: str, sender: Endpoint) -> Endpoint:
     """Read the Location of a 307 that `sender` gave.
 
-    Mesos sends it without a scheme (`//host:port/path`, src/master/http.cpp), its documentation shows `host:port`
-    alone. ValueError: it can't be read, or leads from TLS to plain HTTP.
+    Mesos sends it without a scheme (`//host:port/path`, src/master/http.cpp), its documentation shows
+    `host:port` alone. ValueError: it can't be read, or leads from TLS to plain HTTP.
     """
     parts = urlsplit(location if "//" in location else f"//{location}")
     if parts.scheme not in ("", "http", "https"):

@@ -15,7 +15,7 @@ class ResponseError(ValueError):
 
 @dataclass
 class Response:
-    """One response, filled as it arrives. `headers` has lower-case names; `body` holds what was not taken yet."""
+    """One response, filled as it arrives: lower-case header names, and what was not taken of the body."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -33,27 +33,29 @@ class ResponseParser:
     """Parses the responses of one connection, several in a row (pipelining) included."""
 
     def __init__(self) -> None:
+        self.keep_alive = True  # whether the last complete response leaves the connection usable
         self._parser = httptools.HttpResponseParser(self)
-        self._started: list[Response] = []
-        self._current: Response | None = None
+        self._current = Response()
+        self._grown: list[Response] = []
         self._head_bytes = 0
-        self.keep_alive = True
 
     def feed(self, data: bytes) -> list[Response]:
         """Return the responses whose head or body grew with `data`, in their order.
 
         ResponseError: this is not HTTP.
         """
-        if self._current is None or not self._current.status:
-            self._head_bytes += len(data)
-        self._started = [self._current] if self._current is not None and self._current.status else []
+        in_body = self._current.status != 0 and not self._current.complete
+        self._head_bytes = 0 if in_body else self._head_bytes + len(data)
+        self._grown = [self._current] if in_body else []
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            raise ResponseError(f"not an HTTP response: {error} in {bytes(data[:80])!r}") from error
-        if self._head_bytes > _MAX_HEAD_BYTES and not self._started:
-            raise ResponseError(f"a response's head is larger than {_MAX_HEAD_BYTES} bytes")
-        return self._started
+            raise ResponseError(f"it does not speak HTTP: {error} at {bytes(data[:80])!r}") from error
+        if self._grown:
+            self._head_bytes = 0
+        elif self._head_bytes > _MAX_HEAD_BYTES:
+            raise ResponseError(f"the head of its response is larger than {_MAX_HEAD_BYTES} bytes")
+        return self._grown
 
     # What httptools calls.
 
@@ -63,24 +65,18 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
-        assert self._current is not None
         self._current.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Let the response be seen from here on."""
-        assert self._current is not None
         self._current.status = self._parser.get_status_code()
-        self._head_bytes = 0
-        self._started.append(self._current)
+        self._grown.append(self._current)
 
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body."""
-        assert self._current is not None
         self._current.body += data
 
     def on_message_complete(self) -> None:
         """End the response."""
-        assert self._current is not None
         self._current.complete = True
         self.keep_alive = self._parser.should_keep_alive()
-        self._current = None

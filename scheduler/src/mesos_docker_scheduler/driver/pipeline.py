@@ -1,7 +1,7 @@
 """Calls on their way to the master over one keep-alive connection, without sockets.
 
-Requests are sent without waiting for the answers before them (HTTP pipelining; libprocess answers in order), so that
-the round trip doesn't limit how many pass.
+Requests are sent without waiting for the answers before them (HTTP pipelining; libprocess answers in order),
+so that the round trip doesn't limit how many pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_ERROR_TEXT = 1000
 class CallFailed(Exception):  # noqa: N818 - the name is part of the driver's interface
     """A call that was not accepted.
 
-    `status` is the HTTP status of the refusal; None when no answer came: then the master may have acted on it or not.
+    `status` is the HTTP status of the refusal; None when no answer came, and the master may have acted on it.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -123,7 +123,7 @@ class CallPipeline:
         return b"".join(taken)
 
     def receive(self, data: bytes) -> tuple[list[Failure], bool]:
-        """Take bytes of the answers; return the calls that were refused, and whether the connection can go on.
+        """Take bytes of the answers; return the calls that were refused and whether the connection can go on.
 
         ResponseError: this is not HTTP.
         """

@@ -1,7 +1,7 @@
-"""The subscription as a state machine without sockets or clocks.
+"""The subscription as a state machine without sockets or clocks (docs/scheduler-http-api.md).
 
-The driver's thread feeds it what happened and the time; it says whom to connect to and when, what to send, what the
-scheduler must hear, and until when the next sign of life is due. (docs/scheduler-http-api.md)
+The driver's thread tells it what happened and when. It says whom to connect to and when, what to send, what
+the scheduler must hear, and until when the next sign of life is due.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -76,11 +76,25 @@ class Ended:
 Notice = Subscribed | Received | Lost | Ended
 
 
+@dataclass
+class _Attempt:
+    """One connection: to be made, being made, or made."""
+
+    master: Endpoint
+    heard_at: float
+    responses: ResponseParser = field(default_factory=ResponseParser)
+    records: RecordParser = field(default_factory=RecordParser)
+    stream_id: str = ""
+    heartbeat_seconds: float = DEFAULT_HEARTBEAT_SECONDS
+    subscribed_at: float = 0.0
+
+
 class Subscription:
     """Subscribes, stays subscribed, and says what comes in.
 
-    framework: FrameworkInfo, v1 JSON, without its id. `framework_id` is filled in when the master assigns it.
-    random: numbers from 0 to 1 for the jitter.
+    framework: FrameworkInfo in v1 JSON without its id. The master assigns `framework_id` if it is None.
+    authorization: the value of the header of that name.
+    random: gives numbers from 0 to 1 for the jitter.
     """
 
     def __init__(
@@ -95,7 +109,7 @@ class Subscription:
     ) -> None:
         self.framework = framework
         self.framework_id = framework_id
-        self.suppressed_roles = list(suppressed_roles)
+        self.suppressed_roles = suppressed_roles
         self.offer_constraints = offer_constraints
         self.authorization = authorization
         self.phase = Phase.IDLE
@@ -103,40 +117,36 @@ class Subscription:
         self._random = random
         self._masters: tuple[Endpoint, ...] = ()
         self._turn = 0  # which of the masters is next
-        self._redirect: Endpoint | None = None
+        self._redirect: Endpoint | None = None  # whom to ask instead
         self._redirects = 0
         self._rounds = 0  # how often all masters have been tried in vain
         self._not_before = 0.0
-        self._endpoint: Endpoint | None = None
-        self._response = ResponseParser()
-        self._records = RecordParser()
-        self._stream_id = ""
-        self._subscribed_at = 0.0
-        self._heard_at = 0.0
-        self._heartbeat_seconds = DEFAULT_HEARTBEAT_SECONDS
+        self._attempt: _Attempt | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the connection, if there is one, is to be closed."""
+        return self.phase in (Phase.IDLE, Phase.ENDED)
 
     # Whom to connect to
 
     def masters_detected(self, masters: Sequence[Endpoint], now: float) -> list[Notice]:
         """Take the masters that may lead: the configured ones, or the one ZooKeeper names.
 
-        None at all means that nobody leads as far as is known: a subscription that lives is kept, for it is the
-        master's stream that tells whether it still leads.
+        None at all means that nobody is known to lead: a subscription that lives is kept, for the stream
+        itself tells whether its master still leads.
         """
         if tuple(masters) == self._masters:
             return []
         self._masters = tuple(masters)
-        self._turn = 0
         self._redirect = None
-        self._rounds = 0
-        self._not_before = now
+        notices: list[Notice] = []
         if not masters:
             if self.phase is Phase.IDLE:
                 self.problem = "no leading master is known"
-            return []
-        if self._endpoint is None or self._endpoint in self._masters:
-            return []
-        notices = self._over(f"the leading master is now {masters[0]}", now)
+        elif self._attempt is not None and self._attempt.master not in self._masters:
+            notices = self._over(f"the leading master is now {masters[0]}", now)
+        self._turn = 0
         self._rounds = 0
         self._not_before = now
         return notices
@@ -145,34 +155,30 @@ class Subscription:
         """Return the master to connect to now, if it is time; the phase is CONNECTING then."""
         if self.phase is not Phase.IDLE or now < self._not_before or not (self._masters or self._redirect):
             return None
-        self._endpoint = self._redirect or self._masters[self._turn]
+        master = self._redirect or self._masters[self._turn]
         self._redirect = None
+        self._attempt = _Attempt(master, heard_at=now)
         self.phase = Phase.CONNECTING
-        return self._endpoint
+        return master
 
     def connected(self, now: float) -> bytes:
-        """Return the SUBSCRIBE to send on the new connection."""
-        assert self._endpoint is not None
+        """Note that the connection is made; return the SUBSCRIBE to send on it."""
+        if self._attempt is None or self.phase is not Phase.CONNECTING:
+            raise RuntimeError(f"connected while {self.phase.value}")
         self.phase = Phase.SUBSCRIBING
-        self._heard_at = now
-        self._response = ResponseParser()
-        self._records = RecordParser()
-        self._stream_id = ""
-        return encode_request(self._endpoint, self.subscribe_call(), self.authorization, None)
+        self._attempt.heard_at = now
+        return encode_request(self._attempt.master, self.subscribe_call(), self.authorization, None)
 
     def subscribe_call(self) -> dict[str, Any]:
         """Build SUBSCRIBE; the id stands in it twice, as Mesos wants it."""
-        call: dict[str, Any] = {
-            "type": "SUBSCRIBE",
-            "subscribe": self.framework_settings(self.suppressed_roles),
-        }
+        call = {"type": "SUBSCRIBE", "subscribe": self.framework_settings(self.suppressed_roles)}
         if self.framework_id is not None:
             call["framework_id"] = {"value": self.framework_id}
         return call
 
     def framework_settings(self, suppressed_roles: Sequence[str]) -> dict[str, Any]:
         """Build what SUBSCRIBE and UPDATE_FRAMEWORK have in common."""
-        framework: dict[str, Any] = dict(self.framework)
+        framework = dict(self.framework)
         if self.framework_id is not None:
             framework["id"] = {"value": self.framework_id}
         settings: dict[str, Any] = {"framework_info": framework}
@@ -186,153 +192,154 @@ class Subscription:
 
     def closed(self, reason: str, now: float) -> list[Notice]:
         """Note that the connection could not be made, or is gone."""
-        if self.phase in (Phase.IDLE, Phase.ENDED):
-            return []
-        return self._over(reason, now)
+        return [] if self.is_over else self._over(reason, now)
+
+    def stop(self) -> list[Notice]:
+        """Give up the connection and make no other."""
+        notices: list[Notice] = [Lost("the driver stopped")] if self.phase is Phase.SUBSCRIBED else []
+        self.phase = Phase.ENDED
+        self._attempt = None
+        self.problem = self.problem or "the driver has stopped"
+        return notices
 
     def received(self, data: bytes, now: float) -> list[Notice]:
-        """Take bytes from the master. When the phase is IDLE or ENDED afterwards, the connection is to be closed."""
-        self._heard_at = now
+        """Take bytes from the master. Look at `is_over` afterwards."""
+        attempt = self._attempt
+        if attempt is None:
+            return []
+        attempt.heard_at = now
         notices: list[Notice] = []
         try:
-            for response in self._response.feed(data):
-                notices += self._response_grew(response, now)
-                if self.phase in (Phase.IDLE, Phase.ENDED):
+            for response in attempt.responses.feed(data):
+                notices += self._response_grew(attempt, response, now)
+                if self.is_over:
                     break
         except (ResponseError, RecordError) as error:
             notices += self._over(str(error), now)
         return notices
 
-    def _response_grew(self, response: Response, now: float) -> list[Notice]:
+    def _response_grew(self, attempt: _Attempt, response: Response, now: float) -> list[Notice]:
         if response.status != 200:
-            return self._refused(response, now)
-        if not self._stream_id:
-            self._stream_id = response.headers.get("mesos-stream-id", "")
-            if not self._stream_id:
+            return self._refused(attempt, response, now)
+        if not attempt.stream_id:
+            attempt.stream_id = response.headers.get("mesos-stream-id", "")
+            if not attempt.stream_id:
                 return self._over(
-                    "the answer to SUBSCRIBE has no Mesos-Stream-Id: is this a Mesos master?", now
+                    "its answer to SUBSCRIBE has no Mesos-Stream-Id: is this a Mesos master?", now
                 )
         notices: list[Notice] = []
-        for record in self._records.feed(response.take_body()):
-            notices += self._record(record, now)
-            if self.phase in (Phase.IDLE, Phase.ENDED):
+        for record in attempt.records.feed(response.take_body()):
+            notices += self._record(attempt, record, now)
+            if self.is_over:
                 return notices
         if response.complete:
             notices += self._over("the master ended the stream", now)
         return notices
 
-    def _refused(self, response: Response, now: float) -> list[Notice]:
+    def _refused(self, attempt: _Attempt, response: Response, now: float) -> list[Notice]:
         if response.status == 307:
-            return self._redirected(response.headers.get("location", ""), now)
-        if not response.complete and len(response.body) < _MAX_REFUSAL_BYTES and response.status != 503:
-            return []  # its body says why
+            return self._redirected(attempt, response.headers.get("location", ""), now)
+        if not response.complete and len(response.body) < _MAX_REFUSAL_BYTES:
+            return []  # the body says why
         text = error_text(response)
         if response.status == 400:
-            return self._end(f"the master refused SUBSCRIBE as invalid, {text}")
+            return self._end(f"SUBSCRIBE was refused as invalid, {text}")
         if response.status in (401, 403):
-            text = f"the master does not accept this principal and secret, {text}"
-        elif response.status == 503:
-            text = f"the master is not ready, {text}"
-        else:
-            text = f"the master refused SUBSCRIBE, {text}"
-        return self._over(text, now)
+            return self._over(f"the principal and secret are not accepted, {text}", now)
+        if response.status == 503:
+            return self._over(f"the master is not ready, {text}", now)
+        return self._over(f"SUBSCRIBE was refused, {text}", now)
 
-    def _redirected(self, location: str, now: float) -> list[Notice]:
-        assert self._endpoint is not None
+    def _redirected(self, attempt: _Attempt, location: str, now: float) -> list[Notice]:
         try:
-            target = redirect_target(location, self._endpoint)
+            target = redirect_target(location, attempt.master)
         except ValueError as error:
             return self._over(str(error), now)
         if self._redirects >= _MAX_REDIRECTS:
             return self._over(f"redirected {_MAX_REDIRECTS} times without arriving, lastly to {target}", now)
-        logger.info("Master %s redirects to the leading master %s", self._endpoint, target)
+        logger.info("Master %s redirects to the leading master %s", attempt.master, target)
         self._redirects += 1
         self._redirect = target
-        self._endpoint = None
+        self._attempt = None
         self.phase = Phase.IDLE
         self._not_before = now
         return []
 
     # What the master says
 
-    def _record(self, record: bytes, now: float) -> list[Notice]:
+    def _record(self, attempt: _Attempt, record: bytes, now: float) -> list[Notice]:
         try:
             event = json.loads(record)
             kind = event["type"]
             body = event.get(kind.lower(), {})
             if not isinstance(body, dict):
                 raise TypeError(f"{kind.lower()} is no object")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            logger.error(
-                "Event from %s not understood and left out (%r): %r", self._endpoint, error, record[:200]
-            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            logger.error("Event from %s left out (%r): %r", attempt.master, error, record[:200])
             return []
         if kind == "HEARTBEAT":
             return []
         if kind == "SUBSCRIBED":
-            return self._taken_in(body, now)
+            return self._taken_in(attempt, body, now)
         if kind == "ERROR":
             return self._end(str(body.get("message", "ERROR without a message")))
         if self.phase is not Phase.SUBSCRIBED:
-            logger.error("Event %s from %s before SUBSCRIBED left out", kind, self._endpoint)
+            logger.error("Event %s from %s came before SUBSCRIBED and is left out", kind, attempt.master)
             return []
         return [Received(kind, body)]
 
-    def _taken_in(self, body: dict[str, Any], now: float) -> list[Notice]:
-        assert self._endpoint is not None
+    def _taken_in(self, attempt: _Attempt, body: dict[str, Any], now: float) -> list[Notice]:
         try:
             framework_id = str(body["framework_id"]["value"])
-        except (KeyError, TypeError):
-            return self._over("SUBSCRIBED came without a framework id", now)
+            heartbeat_seconds = float(body.get("heartbeat_interval_seconds") or DEFAULT_HEARTBEAT_SECONDS)
+        except (KeyError, TypeError, ValueError) as error:
+            return self._over(f"SUBSCRIBED is not understood: {error!r}", now)
         first = self.framework_id is None
         self.framework_id = framework_id
-        self._heartbeat_seconds = float(body.get("heartbeat_interval_seconds") or DEFAULT_HEARTBEAT_SECONDS)
-        self._subscribed_at = now
+        attempt.heartbeat_seconds = heartbeat_seconds
+        attempt.subscribed_at = now
         self.phase = Phase.SUBSCRIBED
         self.problem = None
-        info = {
-            "hostname": self._endpoint.host,
-            "port": self._endpoint.port,
-            **(body.get("master_info") or {}),
-        }
-        logger.info("Subscribed with master %s as framework %s", self._endpoint, framework_id)
-        return [Subscribed(framework_id, self._stream_id, first, self._endpoint, info)]
+        master = attempt.master
+        info = {"hostname": master.host, "port": master.port, **(body.get("master_info") or {})}
+        logger.info("Subscribed with master %s as framework %s", master, framework_id)
+        return [Subscribed(framework_id, attempt.stream_id, first, master, info)]
 
     # Time
 
     @property
     def deadline(self) -> float | None:
-        """When to look again: the next attempt or the time by which the master must have been heard."""
+        """When to look again: the next attempt, or the time by which the master must have been heard."""
         if self.phase is Phase.IDLE:
             return self._not_before if self._masters or self._redirect else None
-        if self.phase is Phase.SUBSCRIBING:
-            return self._heard_at + RESPONSE_SECONDS
-        if self.phase is Phase.SUBSCRIBED:
-            return self._heard_at + MISSED_HEARTBEATS * self._heartbeat_seconds
+        if self._attempt is not None and self.phase is Phase.SUBSCRIBING:
+            return self._attempt.heard_at + RESPONSE_SECONDS
+        if self._attempt is not None and self.phase is Phase.SUBSCRIBED:
+            return self._attempt.heard_at + MISSED_HEARTBEATS * self._attempt.heartbeat_seconds
         return None
 
     def check_silence(self, now: float) -> list[Notice]:
-        """End a connection on which nothing has come for too long. Call it only when there is nothing to read."""
-        if (
-            self.phase not in (Phase.SUBSCRIBING, Phase.SUBSCRIBED)
-            or self.deadline is None
-            or now < self.deadline
-        ):
+        """End a connection on which nothing came for too long. To be called when there is nothing to read."""
+        deadline = self.deadline
+        if self.phase is Phase.IDLE or self._attempt is None or deadline is None or now < deadline:
             return []
-        silent = now - self._heard_at
-        return self._over(f"nothing heard from the master for {silent:.0f} s", now)
+        return self._over(f"nothing was heard from it for {now - self._attempt.heard_at:.0f} s", now)
 
     # Ends
 
     def _over(self, reason: str, now: float) -> list[Notice]:
         """Give this connection up and set the time of the next attempt."""
-        endpoint, was_subscribed = self._endpoint, self.phase is Phase.SUBSCRIBED
+        attempt, was_subscribed = self._attempt, self.phase is Phase.SUBSCRIBED
         self.phase = Phase.IDLE
-        self._endpoint = None
+        self._attempt = None
         self._redirect = None
         self._redirects = 0
         # A master that takes us in only to drop us at once must not be asked without pause either.
-        if was_subscribed and now - self._subscribed_at >= self._heartbeat_seconds:
+        if (
+            attempt is not None
+            and was_subscribed
+            and now - attempt.subscribed_at >= attempt.heartbeat_seconds
+        ):
             self._rounds = 0
         self._turn += 1
         delay = 0.0
@@ -342,18 +349,17 @@ class Subscription:
             delay *= 0.5 + 0.5 * self._random()
             self._rounds += 1
         self._not_before = now + delay
-        problem = f"{endpoint}: {reason}"
+        problem = f"{attempt.master}: {reason}" if attempt else reason
         level = logging.WARNING if problem != self.problem else logging.DEBUG
         self.problem = problem
         logger.log(level, "Master %s; next attempt in %.1f s", problem, delay)
         return [Lost(reason)] if was_subscribed else []
 
     def _end(self, message: str) -> list[Notice]:
-        notices: list[Notice] = []
-        if self.phase is Phase.SUBSCRIBED:
-            notices.append(Lost(message))
-        self.problem = f"{self._endpoint}: {message}"
-        self.phase = Phase.ENDED
-        self._endpoint = None
+        """Give up for good."""
+        self.problem = f"{self._attempt.master}: {message}" if self._attempt else message
         logger.error("Master %s; not trying again", self.problem)
+        notices: list[Notice] = [Lost(message)] if self.phase is Phase.SUBSCRIBED else []
+        self.phase = Phase.ENDED
+        self._attempt = None
         return [*notices, Ended(message)]

@@ -1,7 +1,7 @@
 """Imports pymesos without what its import does to the process.
 
-pymesos installs a SIGINT handler when it is imported (which fails outside the main thread and takes Ctrl-C from the
-program) and gives its logger a handler of its own (every line would appear twice). Neither is wanted in a service.
+pymesos installs a SIGINT handler when it is imported (which fails outside the main thread and takes Ctrl-C
+from the program) and gives its logger a handler of its own (every line would appear twice).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _sigint_handler_left_alone() -> Iterator[None]:
             return signal.getsignal(number)
         return install(number, handler)
 
-    signal.signal = install_unless_pymesos
+    signal.signal = install_unless_pymesos  # type: ignore[assignment] # same arguments, fewer types
     try:
         yield
     finally:
@@ -33,7 +33,7 @@ def _sigint_handler_left_alone() -> Iterator[None]:
 
 
 def _undo_earlier_import() -> None:
-    """Give SIGINT back when pymesos was imported by somebody else before, which must have been the main thread."""
+    """Give SIGINT back when somebody has imported pymesos before."""
     from pymesos import process  # noqa: PLC0415 - only once it is known to be imported
 
     if signal.getsignal(signal.SIGINT) is not process._handle_sigint:

@@ -1,4 +1,4 @@
-"""RecordIO: how Mesos frames the events of a stream (docs/recordio.md): length in decimal, newline, that many bytes."""
+"""RecordIO, how Mesos frames events (docs/recordio.md): length in decimal, newline, that many bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DEFAULT_MAX_RECORD_BYTES = 256 * 1024 * 1024
 
 
 class RecordError(ValueError):
-    """The stream is not RecordIO, or a record is larger than allowed. Nothing after this point can be read."""
+    """The stream is not RecordIO, or a record is larger than allowed. Nothing after it can be read."""
 
 
 class RecordParser:

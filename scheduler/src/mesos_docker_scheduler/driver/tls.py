@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class TlsSettings:
     """How to speak TLS. Paths of PEM files; without `ca_file` the system's authorities are trusted.
 
-    `cert_file` (and `key_file`, when the key is not in it) is our own certificate for masters that ask for one.
+    `cert_file` (and `key_file`, when the key is not in it) is our own, for masters that ask for one.
     `verify` False accepts any certificate.
     """
 

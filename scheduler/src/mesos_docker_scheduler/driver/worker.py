@@ -1,4 +1,4 @@
-"""The driver's thread: it alone touches the sockets and the state machines, and makes every callback."""
+"""The driver's thread: it alone touches the sockets and the state machines, and it makes every callback."""
 
 from __future__ import annotations
 
@@ -16,15 +16,7 @@ from mesos_docker_scheduler.driver.detector import Detector
 from mesos_docker_scheduler.driver.endpoint import Endpoint
 from mesos_docker_scheduler.driver.http_response import ResponseError
 from mesos_docker_scheduler.driver.pipeline import CallFailed, CallPipeline, Failure
-from mesos_docker_scheduler.driver.protocol import (
-    Ended,
-    Lost,
-    Notice,
-    Phase,
-    Received,
-    Subscribed,
-    Subscription,
-)
+from mesos_docker_scheduler.driver.protocol import Ended, Lost, Notice, Phase, Subscribed, Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +34,21 @@ class Listener(Protocol):
         """A call was refused or lost."""
 
 
+class _Calls:
+    """The calls of the present subscription and their connection, made when there is something to send."""
+
+    def __init__(self, pipeline: CallPipeline, endpoint: Endpoint) -> None:
+        self.pipeline = pipeline
+        self.endpoint = endpoint
+        self.dial: Dial | None = None
+        self.channel: Channel | None = None
+
+
 class Worker:
-    """Runs a Subscription and the calls on it until stopped, torn down or refused for good."""
+    """Runs a Subscription and the calls on it until stopped, torn down or refused for good.
+
+    tls: makes the context for a connection; ValueError says why it can't.
+    """
 
     def __init__(
         self,
@@ -54,20 +59,17 @@ class Worker:
     ) -> None:
         self._subscription = subscription
         self._detector = detector
-        self._make_tls = tls
+        self._tls = tls
         self._listener = listener
         self._wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wakeup, selectors.EVENT_READ)
-        self._lock = threading.Lock()  # guards the three below
-        self._masters: Sequence[Endpoint] | None = None
-        self._pipeline: CallPipeline | None = None
+        self._lock = threading.Lock()  # guards the next three
+        self._detected: Sequence[Endpoint] | None = None
+        self._calls: _Calls | None = None
         self._stop_requested = False
         self._stream_dial: Dial | None = None
         self._stream: Channel | None = None
-        self._calls_endpoint: Endpoint | None = None
-        self._calls_dial: Dial | None = None
-        self._calls: Channel | None = None
         self._thread = threading.Thread(target=self._run, name="mesos-driver", daemon=True)
 
     # Any thread
@@ -95,90 +97,87 @@ class Worker:
     @property
     def connected(self) -> bool:
         """Whether calls would be sent."""
-        with self._lock:
-            return self._pipeline is not None
+        return self._calls is not None
 
     def submit(self, call: Call) -> bool:
         """Queue a call; False when there is no subscription. TypeError or ValueError: it is not JSON."""
         with self._lock:
-            if self._pipeline is None or self._stop_requested:
+            if self._calls is None or self._stop_requested:
                 return False
-            self._pipeline.add(call)
+            self._calls.pipeline.add(call)
         self._wakeup.set()
         return True
 
     def _masters_detected(self, masters: Sequence[Endpoint]) -> None:
         with self._lock:
-            self._masters = masters
+            self._detected = masters
         self._wakeup.set()
 
     # The worker's thread
 
     def _run(self) -> None:
-        self._detector.start(self._masters_detected)
         try:
-            while not self._stopping() and self._subscription.phase is not Phase.ENDED:
+            self._detector.start(self._masters_detected)
+            while not self._finished():
                 self._step()
             self._flush()
         except Exception:
-            logger.critical(
-                "The driver's thread fails; the framework and its tasks stay as they are", exc_info=True
-            )
-            self._hear([Ended("the driver failed, see the log")])
+            logger.critical("The driver's thread fails; the framework and its tasks stay", exc_info=True)
+            self._hear([*self._subscription.stop(), Ended("the driver failed, its log says why")])
         finally:
             self._detector.stop()
-            self._hear(self._close_all("the driver stopped"))
+            self._hear(self._subscription.stop())
+            self._close_stream_if_over()
             self._selector.close()
             self._wakeup.close()
 
-    def _stopping(self) -> bool:
-        with self._lock:
-            torn_down = self._pipeline is not None and self._pipeline.torn_down
-            return self._stop_requested or torn_down
+    def _finished(self) -> bool:
+        torn_down = self._calls is not None and self._calls.pipeline.torn_down
+        return self._stop_requested or torn_down or self._subscription.phase is Phase.ENDED
 
     def _step(self) -> None:
         """Do everything that can be done now, then wait for the next thing to happen."""
         now = time.monotonic()
         with self._lock:
-            masters, self._masters = self._masters, None
-        if masters is not None:
-            self._hear(self._subscription.masters_detected(masters, now))
+            detected, self._detected = self._detected, None
+        if detected is not None:
+            self._hear(self._subscription.masters_detected(detected, now))
         self._advance_stream(now)
-        self._advance_calls(now)
+        if self._calls is not None:
+            self._advance_calls(self._calls, now)
         self._wait(self._timeout(now))
 
     def _timeout(self, now: float) -> float | None:
-        if any(channel is not None and channel.has_buffered() for channel in (self._stream, self._calls)):
+        channels = [self._stream, self._calls.channel if self._calls else None]
+        if any(channel is not None and channel.has_buffered() for channel in channels):
             return 0.0
-        deadlines = [self._subscription.deadline]
-        if self._pipeline is not None:
-            deadlines.append(self._pipeline.deadline)
+        deadlines = [self._subscription.deadline, self._calls.pipeline.deadline if self._calls else None]
         due = [deadline for deadline in deadlines if deadline is not None]
         return max(0.0, min(due) - now) if due else None
 
     def _wait(self, timeout: float | None) -> None:
         ready = {key.fileobj for key, _ in self._selector.select(timeout)}
-        now = time.monotonic()
         if self._wakeup in ready:
             self._wakeup.clear()
-        if self._stream is not None:
-            if self._stream in ready or self._stream.has_buffered():
-                self._read_stream(now)
+        stream, calls = self._stream, self._calls
+        if stream is not None:
+            if stream in ready or stream.has_buffered():
+                self._read_stream(stream)
             else:
-                # Judged only when there is nothing to read: a callback may have kept this thread for long.
-                self._hear(self._subscription.check_silence(now))
-        if self._calls is not None and (self._calls in ready or self._calls.has_buffered()):
-            self._read_calls()
+                # Only when there is nothing to read: a callback may have kept this thread for long.
+                self._hear(self._subscription.check_silence(time.monotonic()))
+        if calls is not None and calls.channel is not None and calls is self._calls:
+            channel = calls.channel
+            if channel in ready or channel.has_buffered():
+                self._read_calls(calls, channel)
 
     # The subscription's connection
 
     def _advance_stream(self, now: float) -> None:
-        self._drop_stream_if_over()
+        self._close_stream_if_over()
         master = self._subscription.next_master(now)
         if master is not None:
             self._stream_dial = self._dial(master)
-            if self._stream_dial is None:
-                self._drop_stream_if_over()
         if self._stream_dial is None:
             return
         try:
@@ -192,37 +191,36 @@ class Worker:
             self._watch(channel)
         except ConnectionEnded as error:
             self._stream_dial = None
-            self._stream_closed(str(error))
+            self._stream_ended(str(error))
 
     def _dial(self, endpoint: Endpoint) -> Dial | None:
         try:
-            tls = self._make_tls() if endpoint.tls else None
+            context = self._tls() if endpoint.tls else None
         except ValueError as error:
-            self._stream_closed(str(error))
+            self._stream_ended(str(error))
             return None
-        return Dial(endpoint, tls, self._wakeup.set)
+        return Dial(endpoint, context, self._wakeup.set)
 
-    def _read_stream(self, now: float) -> None:
-        assert self._stream is not None
+    def _read_stream(self, stream: Channel) -> None:
         try:
-            self._stream.send()
-            data = self._stream.receive()
+            stream.send()
+            data = stream.receive()
         except ConnectionEnded as error:
-            self._stream_closed(str(error))
+            self._stream_ended(str(error))
             return
         if data:
-            self._hear(self._subscription.received(data, now))
-            self._drop_stream_if_over()
-        if self._stream is not None:
-            self._watch(self._stream)
+            self._hear(self._subscription.received(data, time.monotonic()))
+            self._close_stream_if_over()
+        if self._stream is stream:
+            self._watch(stream)
 
-    def _stream_closed(self, reason: str) -> None:
+    def _stream_ended(self, reason: str) -> None:
         self._hear(self._subscription.closed(reason, time.monotonic()))
-        self._drop_stream_if_over()
+        self._close_stream_if_over()
 
-    def _drop_stream_if_over(self) -> None:
+    def _close_stream_if_over(self) -> None:
         """Make the socket agree with the state machine."""
-        if self._subscription.phase not in (Phase.IDLE, Phase.ENDED):
+        if not self._subscription.is_over:
             return
         if self._stream_dial is not None:
             self._stream_dial.give_up()
@@ -233,62 +231,65 @@ class Worker:
 
     # The calls' connection
 
-    def _advance_calls(self, now: float) -> None:
-        pipeline = self._pipeline
-        if pipeline is None:
-            return
+    def _advance_calls(self, calls: _Calls, now: float) -> None:
+        pipeline = calls.pipeline
         if pipeline.stale:
-            self._stream_closed("the master says that this subscription is not (or no longer) valid")
+            self._stream_ended("the master says that this subscription is not, or no longer, valid")
             return
         if pipeline.deadline is not None and now >= pipeline.deadline:
-            self._calls_closed("the master took too long")
-        if self._calls is None and pipeline.has_waiting:
-            self._connect_calls(pipeline)
-        if self._calls is not None:
+            self._calls_ended(calls, "the master took too long")
+        if calls.channel is None and pipeline.has_waiting:
+            self._connect_calls(calls)
+        if calls.channel is not None:
             try:
-                if self._calls.unsent < _SEND_AHEAD_BYTES:
-                    self._calls.send(pipeline.take_requests(now, _SEND_AHEAD_BYTES))
-                self._watch(self._calls)
+                if calls.channel.unsent < _SEND_AHEAD_BYTES:
+                    calls.channel.send(pipeline.take_requests(now, _SEND_AHEAD_BYTES))
+                self._watch(calls.channel)
             except ConnectionEnded as error:
-                self._calls_closed(str(error))
+                self._calls_ended(calls, str(error))
 
-    def _connect_calls(self, pipeline: CallPipeline) -> None:
-        assert self._calls_endpoint is not None
-        if self._calls_dial is None:
-            self._calls_dial = self._dial(self._calls_endpoint)
+    def _connect_calls(self, calls: _Calls) -> None:
+        if calls.dial is None:
+            calls.dial = self._dial(calls.endpoint)
+        if calls.dial is None:
+            return
         try:
-            channel = self._calls_dial.result() if self._calls_dial else None
+            channel = calls.dial.result()
         except ConnectionEnded as error:
-            self._calls_dial = None
-            self._report(pipeline.abandon(str(error)))
+            calls.dial = None
+            self._report(calls.pipeline.abandon(str(error)))
             return
         if channel is not None:
-            self._calls_dial = None
-            self._calls = channel
+            calls.dial = None
+            calls.channel = channel
             self._selector.register(channel, selectors.EVENT_READ)
 
-    def _read_calls(self) -> None:
-        assert self._calls is not None
-        assert self._pipeline is not None
+    def _read_calls(self, calls: _Calls, channel: Channel) -> None:
         try:
-            self._calls.send()
-            data = self._calls.receive()
+            channel.send()
+            data = channel.receive()
             if not data:
                 return
-            failures, usable = self._pipeline.receive(data)
+            failures, usable = calls.pipeline.receive(data)
         except (ConnectionEnded, ResponseError) as error:
-            self._calls_closed(str(error))
+            self._calls_ended(calls, str(error))
             return
         self._report(failures)
         if not usable:
-            self._calls_closed("the master ended the connection")
+            self._calls_ended(calls, "the master ended the connection")
 
-    def _calls_closed(self, reason: str) -> None:
-        if self._calls is not None:
-            self._close(self._calls)
-            self._calls = None
-        if self._pipeline is not None:
-            self._report(self._pipeline.connection_lost(reason))
+    def _calls_ended(self, calls: _Calls, reason: str) -> None:
+        """Give up the connection and the calls that wait for an answer on it."""
+        self._close_calls(calls)
+        self._report(calls.pipeline.connection_lost(reason))
+
+    def _close_calls(self, calls: _Calls) -> None:
+        if calls.dial is not None:
+            calls.dial.give_up()
+            calls.dial = None
+        if calls.channel is not None:
+            self._close(calls.channel)
+            calls.channel = None
 
     # Both
 
@@ -302,43 +303,44 @@ class Worker:
         self._selector.unregister(channel)
         channel.close()
 
-    def _close_all(self, reason: str) -> list[Notice]:
-        notices = self._subscription.closed(reason, time.monotonic())
-        self._drop_stream_if_over()
-        return notices
-
     def _flush(self) -> None:
         until = time.monotonic() + _FLUSH_SECONDS
-        while (now := time.monotonic()) < until and self._pipeline is not None and not self._pipeline.idle:
-            self._advance_calls(now)
+        while self._calls is not None and not self._calls.pipeline.idle:
+            now = time.monotonic()
+            if now >= until:
+                return
+            self._advance_calls(self._calls, now)
             self._wait(until - now)
 
     def _hear(self, notices: Sequence[Notice]) -> None:
         """Bring the calls in line with the subscription, then tell the listener."""
         for notice in notices:
             if isinstance(notice, Subscribed):
-                assert self._stream is not None
-                self._calls_endpoint = notice.master.at(self._stream.peer_address)
-                pipeline = CallPipeline(
-                    notice.master, notice.framework_id, notice.stream_id, self._subscription.authorization
-                )
-                with self._lock:
-                    self._pipeline = pipeline
+                self._begin_calls(notice)
             elif isinstance(notice, Lost):
                 self._end_calls(notice.reason)
             self._listener.on_notice(notice)
 
+    def _begin_calls(self, subscribed: Subscribed) -> None:
+        endpoint = subscribed.master
+        if self._stream is not None:
+            # The same master, whatever its name means by now.
+            endpoint = endpoint.at(self._stream.peer_address)
+        pipeline = CallPipeline(
+            subscribed.master,
+            subscribed.framework_id,
+            subscribed.stream_id,
+            self._subscription.authorization,
+        )
+        with self._lock:
+            self._calls = _Calls(pipeline, endpoint)
+
     def _end_calls(self, reason: str) -> None:
         with self._lock:
-            pipeline, self._pipeline = self._pipeline, None
-        if self._calls_dial is not None:
-            self._calls_dial.give_up()
-            self._calls_dial = None
-        if self._calls is not None:
-            self._close(self._calls)
-            self._calls = None
-        if pipeline is not None:
-            self._report(pipeline.abandon(reason))
+            calls, self._calls = self._calls, None
+        if calls is not None:
+            self._close_calls(calls)
+            self._report(calls.pipeline.abandon(reason))
 
     def _report(self, failures: Sequence[Failure]) -> None:
         for call, error in failures:
