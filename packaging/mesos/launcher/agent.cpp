@@ -1,52 +1,91 @@
-// mesos-slave, alias mesos-agent: what Mesos' own main program does, on top of the official libmesos.
+// mesos-slave, alias mesos-agent: what Mesos' own main program does, in its order, on top of the official libmesos.
 #include "abi/mesos.hpp"
 #include "abi/virtual_base.hpp"
+#include "agent_cgroup.hpp"
+#include "cgroup_hierarchies.hpp"
+#include "containerizers.hpp"
 #include "diagnostics.hpp"
+#include "executor_access.hpp"
+#include "flag_policy.hpp"
 #include "flag_values.hpp"
+#include "leadership.hpp"
 #include "libprocess.hpp"
+#include "pending_futures.hpp"
+#include "plugins.hpp"
+#include "security.hpp"
 
 using namespace mesos;
 using internal::slave::Containerizer;
+using internal::slave::CSIServer;
+using internal::slave::Fetcher;
+using internal::slave::GarbageCollector;
 using internal::slave::Slave;
-using mesos::master::detector::MasterDetector;
+using internal::slave::TaskStatusUpdateManager;
+using internal::slave::VolumeGidManager;
 using mesos::slave::QoSController;
 using mesos::slave::ResourceEstimator;
+
+namespace {
+
+const std::string READONLY_REALM = "mesos-agent-readonly";
+
+template <typename T>
+T orFail(const Try<T>& created, const std::string& what)
+{
+  if (created.isError()) fail("Failed to " + what + ": " + created.error());
+  return created.get();
+}
+
+VolumeGidManager* createVolumeGidManager(const internal::slave::Flags& mesosFlags, const FlagValues& flags)
+{
+  if (!flags.isSet("volume_gid_range")) return nullptr;
+  return orFail(VolumeGidManager::create(mesosFlags), "initialize volume gid manager");
+}
+
+}
 
 int main(int argc, char** argv)
 {
   auto* mesosFlags = new internal::slave::Flags;
   FlagValues flags(mesosFlags, virtualBase<flags::FlagsBase>(*mesosFlags));
-  initializeLogging(argc, argv, flags.load(argc, argv));
+  const flags::Warnings warnings = flags.load(argc, argv);
+  refuseAgentFlags(flags);
+  if (!hasVersion1Cpu()) adaptToCgroupVersion2(flags);
+  initializeLogging(argc, argv, warnings);
+
+  checkMasterFlags(flags);
   exportAddress(flags);
+  exportAddress6(flags);
+  settleDomainSocketLocation(flags);
+  enterAgentCgroups(flags);
   const std::string id = process::ID::generate("slave");
-  startLibprocess(id, "mesos-agent");
+  startLibprocess(flags, id, "mesos-agent");
+  installFirewall(flags);
+  loadModules(flags);
+  installHooks(flags);
+  initializeSystemdSupport(flags);
 
-  auto* fetcher = new internal::slave::Fetcher(*mesosFlags);
-  auto* gc = new internal::slave::GarbageCollector(flags.text("work_dir"));
-  Try<SecretResolver*> secretResolver = SecretResolver::create(flags.at<Option<std::string>>("secret_resolver"));
-  if (secretResolver.isError()) fail("Failed to initialize secret resolver: " + secretResolver.error());
+  ContainerizerParts parts;
+  parts.fetcher = new Fetcher(*mesosFlags);
+  parts.gc = new GarbageCollector(flags.text("work_dir"));
+  parts.secretResolver = orFail(
+      SecretResolver::create(flags.at<Option<std::string>>("secret_resolver")), "initialize secret resolver");
+  parts.volumeGidManager = createVolumeGidManager(*mesosFlags, flags);
+  parts.futureTracker = createPendingFutureTracker();
+  Containerizer* containerizer = createContainerizer(*mesosFlags, flags, parts);
 
-  Try<Containerizer*> containerizer =
-      Containerizer::create(*mesosFlags, false, fetcher, gc, secretResolver.get(), nullptr, nullptr, nullptr);
-  if (containerizer.isError()) fail("Failed to create a containerizer: " + containerizer.error());
-
-  const auto& masterFlag = flags.at<Option<flags::SecurePathOrValue>>("master");
-  Try<MasterDetector*> detector = MasterDetector::create(
-      masterFlag.isSome() ? Option<std::string>(masterFlag.get().value) : Option<std::string>(),
-      flags.at<Option<std::string>>("master_detector"), flags.at<Duration>("zk_session_timeout"));
-  if (detector.isError()) fail("Failed to create a master detector: " + detector.error());
-
-  Option<Authorizer*> authorizer;
-  auto* files = new internal::Files(std::string("mesos-agent-readonly"), authorizer);
-  auto* updates = new internal::slave::TaskStatusUpdateManager(*mesosFlags);
-  Try<ResourceEstimator*> estimator = ResourceEstimator::create(flags.at<Option<std::string>>("resource_estimator"));
-  if (estimator.isError()) fail("Failed to create resource estimator: " + estimator.error());
-  Try<QoSController*> qos = QoSController::create(flags.at<Option<std::string>>("qos_controller"));
-  if (qos.isError()) fail("Failed to create QoS Controller: " + qos.error());
+  auto* detector = createMasterDetector(flags);
+  const Option<Authorizer*> authorizer = createAuthorizer(flags, flags.text("authorizer"));
+  auto* files = new internal::Files(READONLY_REALM, authorizer);
+  auto* updates = new TaskStatusUpdateManager(*mesosFlags);
+  auto* resourceEstimator = orFail(
+      ResourceEstimator::create(flags.at<Option<std::string>>("resource_estimator")), "create resource estimator");
+  auto* qosController = orFail(
+      QoSController::create(flags.at<Option<std::string>>("qos_controller")), "create QoS Controller");
 
   auto* slave = new Slave(
-      id, *mesosFlags, detector.get(), containerizer.get(), files, gc, updates, estimator.get(), qos.get(), nullptr,
-      nullptr, nullptr, process::Owned<internal::slave::CSIServer>(), Option<process::network::unix::Socket>(),
-      authorizer);
+      id, *mesosFlags, detector, containerizer, files, parts.gc, updates, resourceEstimator, qosController,
+      createSecretGenerator(flags), parts.volumeGidManager, parts.futureTracker, process::Owned<CSIServer>(),
+      createExecutorSocket(flags), authorizer);
   run(virtualBase<process::ProcessBase>(*slave));
 }

@@ -41,6 +41,7 @@ void refuseOtherWords(int argc, const char* const* argv)
 
 flags::Warnings FlagValues::load(int argc, const char* const* argv)
 {
+  for (const auto& [name, flag] : base.table()) defaults[name] = text(name);
   Try<flags::Warnings> loaded = base.load(std::string("MESOS_"), argc, argv, false, false);
 
   if (base.help) {
@@ -60,6 +61,11 @@ flags::Warnings FlagValues::load(int argc, const char* const* argv)
 bool FlagValues::isSet(const std::string& name) const
 {
   return flag(name).loaded_name.isSome();
+}
+
+bool FlagValues::isChanged(const std::string& name) const
+{
+  return text(name) != defaults.at(name);
 }
 
 std::string FlagValues::text(const std::string& name) const

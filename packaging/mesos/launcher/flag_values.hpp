@@ -1,6 +1,7 @@
 // The flags of a Mesos daemon: loaded and checked by Mesos itself, and readable by name.
 #pragma once
 
+#include <map>
 #include <string>
 #include <typeinfo>
 
@@ -17,6 +18,9 @@ public:
 
   // Whether the operator set this flag, on the command line or in the environment.
   bool isSet(const std::string& name) const;
+
+  // Whether its value is another than its default.
+  bool isChanged(const std::string& name) const;
 
   // The value that the object holds, as text; empty for an option without a value.
   std::string text(const std::string& name) const;
@@ -35,4 +39,5 @@ private:
 
   void* object;
   flags::FlagsBase& base;
+  std::map<std::string, std::string> defaults;
 };

@@ -5,17 +5,11 @@
 #include "abi/mesos.hpp"
 #include "abi/virtual_base.hpp"
 #include "diagnostics.hpp"
+#include "text.hpp"
 
 namespace {
 
 const Duration FOREVER(-1'000'000'000);
-
-std::string trimmed(const std::string& text)
-{
-  const char* blanks = " \t\n\r";
-  size_t begin = text.find_first_not_of(blanks);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
-}
 
 // Exports the address given as `flag`, or found out by the command given as `flag`_discovery_command.
 void exportGivenOrDiscovered(const FlagValues& flags, const std::string& flag, const char* variable)
@@ -59,8 +53,14 @@ void exportAddress(const FlagValues& flags)
   exportGiven(flags, "advertise_port", "LIBPROCESS_ADVERTISE_PORT");
 }
 
-void startLibprocess(const std::string& id, const std::string& realm)
+void exportAddress6(const FlagValues& flags)
 {
+  exportGivenOrDiscovered(flags, "ip6", "LIBPROCESS_IP6");
+}
+
+void startLibprocess(const FlagValues& flags, const std::string& id, const std::string& realm)
+{
+  exportGiven(flags, "memory_profiling", "LIBPROCESS_MEMORY_PROFILING");
   process::initialize(id, realm + "-readwrite", realm + "-readonly");
   process::spawn(&virtualBase<process::ProcessBase>(*new mesos::internal::VersionProcess), true);
 }

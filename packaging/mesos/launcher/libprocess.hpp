@@ -13,8 +13,11 @@ void initializeLogging(int argc, const char* const* argv, const flags::Warnings&
 // --ip_discovery_command, and hands it to libprocess through its environment variables.
 void exportAddress(const FlagValues& flags);
 
+// The same for --ip6 and --ip6_discovery_command, which only agents have.
+void exportAddress6(const FlagValues& flags);
+
 // Starts libprocess with `id` as the process that unnamed requests go to. `realm` is "mesos-master" or "mesos-agent".
-void startLibprocess(const std::string& id, const std::string& realm);
+void startLibprocess(const FlagValues& flags, const std::string& id, const std::string& realm);
 
 // Runs the actor until it ends.
 void run(process::ProcessBase& actor);

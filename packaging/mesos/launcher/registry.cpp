@@ -1,15 +1,11 @@
 #include "registry.hpp"
 
 #include "diagnostics.hpp"
+#include "text.hpp"
 
 using mesos::log::Log;
 
 namespace {
-
-std::string joined(const std::string& folder, const std::string& name)
-{
-  return folder.back() == '/' ? folder + name : folder + "/" + name;
-}
 
 Log* createLog(const FlagValues& flags, const std::string& path)
 {
@@ -25,7 +21,7 @@ Log* createLog(const FlagValues& flags, const std::string& path)
   if (url.isError()) fail("Error parsing ZooKeeper URL: " + url.error());
   return new Log(
       quorum.get(), path, url.get().servers, flags.at<Duration>("zk_session_timeout"),
-      joined(url.get().path, "log_replicas"), url.get().authentication, autoInitialize, metricsPrefix);
+      joinedPath(url.get().path, "log_replicas"), url.get().authentication, autoInitialize, metricsPrefix);
 }
 
 }
@@ -42,5 +38,5 @@ mesos::state::Storage* createRegistryStorage(const FlagValues& flags)
   Try<Nothing> made = os::mkdir(workDirectory, true, false);
   if (made.isError()) fail("Failed to create work directory '" + workDirectory + "': " + made.error());
 
-  return new mesos::state::LogStorage(createLog(flags, joined(workDirectory, "replicated_log")), 0);
+  return new mesos::state::LogStorage(createLog(flags, joinedPath(workDirectory, "replicated_log")), 0);
 }

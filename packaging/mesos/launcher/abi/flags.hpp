@@ -44,12 +44,14 @@ public:
   // From the command line and from environment variables that begin with `prefix`.
   Try<Warnings> load(const Option<std::string>& prefix, int argc, const char* const* argv, bool unknowns, bool duplicates);
 
+  Try<Warnings> load(
+      const std::map<std::string, std::string>& values, bool unknowns, const Option<std::string>& prefix);
+
   std::string usage(const Option<std::string>& message) const;
 
   bool help;
 
   const std::map<std::string, Flag>& table() const { return flags_; }
-  const std::map<std::string, std::string>& aliasTable() const { return aliases; }
 
 private:
   std::string programName_;

@@ -32,10 +32,19 @@ struct URL {
 
 }
 
+namespace google::protobuf {
+
+class MessageLite {
+public:
+  std::string SerializeAsString() const;
+};
+
+}
+
 namespace mesos {
 
 // Messages of Mesos' protocol buffers are handed on by reference and, to be an option, copied by libmesos.
-class Message {
+class Message : public google::protobuf::MessageLite {
   void* members[16];
 };
 
@@ -51,13 +60,31 @@ public:
   ~MasterInfo();
 };
 
+class Modules : public Message {
+public:
+  Modules(const Modules&);
+  ~Modules();
+};
+
 class Authorizer {
 public:
   static Try<Authorizer*> create(const ACLs& acls);
   static Try<Authorizer*> create(const std::string& module);
 };
 
-class SecretGenerator;
+class SecretGenerator {};
+
+namespace authentication::executor {
+
+class JWTSecretGenerator : public SecretGenerator {
+public:
+  explicit JWTSecretGenerator(const std::string& secret);
+
+private:
+  char members[256];
+};
+
+}
 
 class SecretResolver {
 public:
@@ -184,6 +211,17 @@ namespace internal {
 
 class PendingFutureTracker;
 
+class Firewall : public Message {
+public:
+  Firewall(const Firewall&);
+  ~Firewall();
+};
+
+class HookManager {
+public:
+  static Try<Nothing> initialize(const std::string& names);
+};
+
 namespace logging {
 
 class Flags : public virtual ::flags::FlagsBase {
@@ -273,7 +311,6 @@ private:
 namespace slave {
 
 class CSIServer;
-class VolumeGidManager;
 
 class Flags : public virtual logging::Flags {
 public:
@@ -282,6 +319,11 @@ public:
 
 private:
   char members[1 << 15];
+};
+
+class VolumeGidManager {
+public:
+  static Try<VolumeGidManager*> create(const Flags& flags);
 };
 
 class Fetcher {

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "abi/stout.hpp"
 
@@ -17,9 +20,30 @@ public:
   bool operator<(const UPID&) const;
 };
 
+struct Event;
+struct MessageEvent;
+struct DispatchEvent;
+struct HttpEvent;
+struct ExitedEvent;
+struct TerminateEvent;
+
+// An actor. The order of its virtual functions is that of Mesos', so that actors can also be written here.
 class ProcessBase {
 public:
+  explicit ProcessBase(const std::string& id);
   virtual ~ProcessBase();
+
+protected:
+  virtual void consume(MessageEvent&& event);
+  virtual void consume(DispatchEvent&& event);
+  virtual void consume(HttpEvent&& event);
+  virtual void consume(ExitedEvent&& event);
+  virtual void consume(TerminateEvent&& event);
+  virtual void serve(Event&& event);
+  virtual void initialize();
+  virtual void finalize();
+  virtual void exited(const UPID& pid);
+  virtual void lost(const UPID& pid);
 
 private:
   char members[2048];  // a class without any would get another place in those that derive from it
@@ -46,10 +70,13 @@ class Future {
 template <typename T>
 class Owned {
 public:
+  Owned() = default;
+  explicit Owned(T* t) : data(std::make_shared<Data>(t)) {}
   T* get() const { return data ? data->t.load() : nullptr; }
 
 private:
   struct Data {
+    explicit Data(T* t) : t(t) {}
     std::atomic<T*> t;
   };
   std::shared_ptr<Data> data;
@@ -71,13 +98,26 @@ class Address;
 
 namespace internal {
 
-class SocketImpl;
+class SocketImpl {
+public:
+  enum class Kind { POLL, SSL };
+  static Try<std::shared_ptr<SocketImpl>> create(int descriptor, Kind kind);
+};
 
 template <typename Address>
 class Socket {
+public:
+  explicit Socket(const std::shared_ptr<SocketImpl>& impl) : impl(impl) {}
+
+private:
   std::shared_ptr<SocketImpl> impl;
 };
 
+}
+
+namespace inet {
+class Address;
+using Socket = internal::Socket<Address>;
 }
 
 namespace unix {

@@ -1,0 +1,94 @@
+// What the agent's containerizers are made from.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "abi/mesos.hpp"
+
+namespace JSON {
+class Object {
+  void* members[16];
+
+public:
+  Object(const Object&);
+  ~Object();
+};
+}
+
+struct Version {
+  uint32_t majorVersion;
+  uint32_t minorVersion;
+  uint32_t patchVersion;
+  std::vector<std::string> prerelease;
+  std::vector<std::string> build;
+};
+
+class Docker {
+public:
+  static Try<process::Owned<Docker>> create(
+      const std::string& client, const std::string& socket, bool validate, const Option<JSON::Object>& config);
+
+  // Asks the client for its version.
+  Try<Nothing> validateVersion(const Version& minimum) const;
+};
+
+namespace process {
+
+template <typename T>
+class Shared {
+public:
+  explicit Shared(T* t);
+
+private:
+  std::shared_ptr<void> data;
+};
+
+}
+
+namespace mesos {
+
+namespace slave {
+
+class ContainerLogger {
+public:
+  static Try<ContainerLogger*> create(const Option<std::string>& module);
+};
+
+}
+
+namespace internal::slave {
+
+class NvidiaComponents {
+public:
+  NvidiaComponents(const NvidiaComponents&);
+  ~NvidiaComponents();
+};
+
+class DockerContainerizer : public Containerizer {
+public:
+  DockerContainerizer(
+      const Flags& flags, Fetcher* fetcher, const process::Owned<::mesos::slave::ContainerLogger>& logger,
+      process::Shared<Docker> docker, const Option<NvidiaComponents>& nvidia);
+
+private:
+  char members[1024];
+};
+
+class MesosContainerizer : public Containerizer {
+public:
+  static Try<MesosContainerizer*> create(
+      const Flags& flags, bool local, Fetcher* fetcher, GarbageCollector* gc, SecretResolver* secretResolver,
+      const Option<NvidiaComponents>& nvidia, VolumeGidManager* volumeGidManager, PendingFutureTracker* futureTracker,
+      CSIServer* csiServer);
+};
+
+class ComposingContainerizer : public Containerizer {
+public:
+  static Try<ComposingContainerizer*> create(const std::vector<Containerizer*>& containerizers);
+};
+
+}
+
+}
