@@ -1,0 +1,125 @@
+"""What the tests ask a running lab: its scheduler's status, its master's state, its slaves' containers.
+
+Programs on the hosts run through testinfra; HTTP goes from here to the hosts' addresses, past any proxy.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import testinfra
+
+T = TypeVar("T")
+
+UNITS = ("zookeeper", "mesos-master", "docker", "mesos-slave", "mesos-docker-scheduler")
+MASTER_PORT = 5050
+SLAVE_PORT = 5051
+SCHEDULER_PORT = 8090
+ZOOKEEPER_PORT = 2181
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Container:
+    """One running container of a task. `labels` are Docker's, as on the command line."""
+
+    id: str
+    name: str
+    image: str
+    host: str
+    labels: dict[str, str]
+
+
+def eventually(what: str, probe: Callable[[], T | None], *, seconds: float) -> tuple[T, float]:
+    """Call probe until it returns something true; return that and the seconds it took.
+
+    Raises AssertionError, with what was waited for, when the time is over.
+    """
+    start = time.monotonic()
+    while True:
+        found = probe()
+        elapsed = time.monotonic() - start
+        if found:
+            return found, elapsed
+        assert elapsed < seconds, f"not within {seconds:g} seconds: {what}"
+        time.sleep(0.1)
+
+
+class Cluster:
+    """A master with the scheduler on it, and slaves: names of lab hosts."""
+
+    def __init__(self, *, master: str, slaves: Iterable[str]) -> None:
+        self.master = master
+        self.slaves = tuple(slaves)
+        self.hosts = tuple(dict.fromkeys((master, *self.slaves)))
+
+    @staticmethod
+    def host(name: str) -> Any:
+        """Return testinfra's host of that name."""
+        return testinfra.get_host(f"docker://{name}")
+
+    @staticmethod
+    def address(name: str) -> str:
+        """Return the host's address on the lab's network."""
+        networks = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        command = ["docker", "inspect", "--format", networks, name]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def get(self, host: str, port: int, path: str) -> Any:
+        """Return the JSON that the host answers with. Raises OSError when it doesn't."""
+        with _direct.open(f"http://{self.address(host)}:{port}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def status(self) -> dict[str, Any]:
+        """Return the scheduler's /v1/status."""
+        status: dict[str, Any] = self.get(self.master, SCHEDULER_PORT, "/v1/status")
+        return status
+
+    def service(self) -> dict[str, Any]:
+        """Return the one service's part of the scheduler's status."""
+        (service,) = self.status()["services"]
+        return dict(service)
+
+    def frameworks(self) -> list[str]:
+        """Return the ids of the frameworks that the master has registered, disconnected ones included."""
+        state = self.get(self.master, MASTER_PORT, "/master/state")
+        return sorted(framework["id"] for framework in state["frameworks"])
+
+    def containers(self) -> dict[str, Container]:
+        """Return the tasks' running containers on all slaves that are up, by container id."""
+        found = {}
+        for slave in self.slaves:
+            listing = self.host(slave).run(
+                'ids=$(docker ps --quiet --filter name=^mesos-) && [ -z "$ids" ] || docker inspect $ids'
+            )
+            for entry in json.loads(listing.stdout) if listing.rc == 0 and listing.stdout.strip() else []:
+                container = Container(
+                    id=entry["Id"],
+                    name=entry["Name"].removeprefix("/"),
+                    image=entry["Config"]["Image"],
+                    host=slave,
+                    labels=entry["Config"]["Labels"] or {},
+                )
+                found[container.id] = container
+        return found
+
+    def converged(self) -> bool:
+        """Tell whether the scheduler answers, is connected, and runs what it should."""
+        try:
+            status = self.status()
+        except (OSError, ValueError):
+            return False
+        return bool(status["connected"]) and all(service["converged"] for service in status["services"])
+
+    def journal(self, host: str, *, lines: int = 40) -> str:
+        """Return the last lines that our units on the host have written."""
+        units = " ".join(f"--unit={unit}" for unit in UNITS)
+        text: str = self.host(host).run(f"journalctl --no-pager --lines={lines} {units}").stdout
+        return text
