@@ -1,0 +1,48 @@
+"""The pymesos Scheduler: each callback puts an event on the controller's queue and returns at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mesos_docker_scheduler import events
+from mesos_docker_scheduler.driver import Scheduler
+
+Message = dict[str, Any]
+
+
+class QueueingScheduler(Scheduler):
+    """Callbacks come on the driver's thread; the state belongs to another one."""
+
+    def __init__(self, put: Callable[[events.AnyEvent], None]) -> None:
+        self._put = put
+
+    def registered(self, driver: object, framework_id: str, master_info: Message) -> None:
+        self._put(events.Subscribed(framework_id, master_info))
+
+    def reregistered(self, driver: object, master_info: Message) -> None:
+        self._put(events.Subscribed(None, master_info))
+
+    def disconnected(self, driver: object) -> None:
+        self._put(events.Disconnected())
+
+    def resourceOffers(self, driver: object, offers: list[Message]) -> None:
+        self._put(events.Offers(tuple(offers)))
+
+    def offerRescinded(self, driver: object, offer_id: str) -> None:
+        self._put(events.OfferRescinded(offer_id))
+
+    def inverseOffers(self, driver: object, offers: list[Message]) -> None:
+        self._put(events.InverseOffers(tuple(offers)))
+
+    def statusUpdate(self, driver: object, status: Message) -> None:
+        self._put(events.Update(status))
+
+    def slaveLost(self, driver: object, agent_id: str) -> None:
+        self._put(events.AgentLost(agent_id))
+
+    def error(self, driver: object, message: str) -> None:
+        self._put(events.FrameworkError(message))
+
+    def callFailed(self, driver: object, call: Message, error: Exception) -> None:
+        self._put(events.CallFailed(call, str(error)))

@@ -1,0 +1,102 @@
+"""What the controller reacts to. Driver callbacks, the configuration's watcher and signals only queue these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mesos_docker_scheduler.config import Config
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """We are a framework of this master. `framework_id` is None when it is the one we had before."""
+
+    framework_id: str | None
+    master: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The master is gone; offers are void."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """New v1 Offers."""
+
+    offers: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRescinded:
+    """An offer is void."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InverseOffers:
+    """Mesos asks to give agents back for maintenance."""
+
+    offers: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A v1 TaskStatus; one with a `uuid` must be acknowledged."""
+
+    status: Message
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLost:
+    """The master removed an agent."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkError:
+    """Mesos refuses us; the driver has stopped trying."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A call did not get through, or may not have."""
+
+    call: Message
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRead:
+    """The configuration file was read (again). With an error, `config` is None and the old one stays."""
+
+    config: Config | None
+    sha256: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Leave the tasks running and end."""
+
+
+DriverEvent = (
+    Subscribed
+    | Disconnected
+    | Offers
+    | OfferRescinded
+    | InverseOffers
+    | Update
+    | AgentLost
+    | FrameworkError
+    | CallFailed
+)
+AnyEvent = DriverEvent | ConfigRead | Stop

@@ -1,0 +1,61 @@
+"""Counters and gauges for Prometheus (https://prometheus.io/docs/practices/naming/)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from mesos_docker_scheduler.snapshot import Snapshot
+
+_PREFIX = "mesos_docker_scheduler"
+
+
+class Metrics:
+    """Written by the controller's thread, read by the web's; prometheus_client sees to the locking."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.connected = self._gauge("connected", "1 while subscribed to a master")
+        self.wanted = self._gauge("instances_wanted", "Instances that should run", ["service"])
+        self.instances = self._gauge("instances", "Instances by state", ["service", "state"])
+        self.converged = self._gauge("service_converged", "1 while a service is as wanted", ["service"])
+        self.offers = self._counter("offers", "Offers by what became of them", ["outcome"])
+        self.launches = self._counter("launches", "Instances launched", ["service"])
+        self.kills = self._counter("kills", "KILL calls, repeated ones included", ["service"])
+        self.updates = self._counter("status_updates", "Status updates received", ["state"])
+        self.failures = self._counter(
+            "failures", "Instances that ended unasked, by whose fault", ["service", "fault"]
+        )
+        self.subscriptions = self._counter("subscriptions", "Times that we subscribed to a master", [])
+        self.reconciliations = self._counter("reconciliations", "RECONCILE calls", ["kind"])
+        self.failed_calls = self._counter("failed_calls", "Calls that failed", ["type"])
+        self.store_errors = self._counter("store_errors", "Writes to the store that failed", [])
+        self.loop_seconds = Histogram(
+            f"{_PREFIX}_loop_seconds", "Time per round of the controller", registry=self.registry
+        )
+        self.commit_seconds = Histogram(
+            f"{_PREFIX}_store_commit_seconds", "Time per write to the store", registry=self.registry
+        )
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Set the gauges to what the snapshot says."""
+        self.connected.set(snapshot.connected)
+        for gauge in (self.wanted, self.instances, self.converged):
+            gauge.clear()
+        for service in snapshot.services:
+            self.wanted.labels(service.name).set(service.wanted)
+            self.converged.labels(service.name).set(service.converged)
+            for instance in service.instances:
+                state = instance.state.removeprefix("TASK_").lower()
+                self.instances.labels(service.name, state).inc()
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)
+
+    def _gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, labels: Iterable[str]) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)

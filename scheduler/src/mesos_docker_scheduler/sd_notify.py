@@ -1,0 +1,24 @@
+"""Tells systemd how we are (sd_notify(3)); does nothing when systemd did not start us."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def notify(state: str) -> None:
+    """Send a state such as `READY=1` to the service manager."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+        link.connect(address)
+        link.sendall(state.encode())
+
+
+def watchdog_seconds() -> float | None:
+    """How long systemd waits for a sign of life before it restarts us; None when it does not watch."""
+    microseconds = os.environ.get("WATCHDOG_USEC")
+    return int(microseconds) / 1e6 if microseconds else None

@@ -1,0 +1,181 @@
+"""Puts the parts together and runs them until a signal, or until Mesos refuses us."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mesos_docker_scheduler import events, sd_notify
+from mesos_docker_scheduler.callbacks import QueueingScheduler
+from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.controller import Controller, Refused, steady_clock
+from mesos_docker_scheduler.driver import SchedulerDriver, TlsSettings
+from mesos_docker_scheduler.framework import framework_info
+from mesos_docker_scheduler.metrics import Metrics
+from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.store import Event, SqliteStore, StoreError
+from mesos_docker_scheduler.watcher import ConfigWatcher
+from mesos_docker_scheduler.web import WebServer, application
+
+# sysexits.h where it has a fitting one. 76 and 77 must not be tried again by systemd (RestartPreventExitStatus).
+EXIT_REFUSED = 70
+EXIT_ADDRESS = 71
+EXIT_STORE = 74
+EXIT_FRAMEWORK_REMOVED = 76
+EXIT_FAILED_OVER = 77
+EXIT_CONFIG = 78
+
+
+class Failure(Exception):
+    """The scheduler can't go on; `status` is the exit status, the message says why and what to do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The configuration: as read, its file's sha256, and the file to watch (None: it never changes)."""
+
+    config: Config
+    sha256: str
+    path: Path | None = None
+
+
+def make_driver(
+    config: Config, framework_id: str | None, inbox: Callable[[events.AnyEvent], None]
+) -> SchedulerDriver:
+    """A driver that puts all it hears into the inbox. Failure when the secret can't be read."""
+    framework = config.framework
+    secret = None
+    if framework.secret_file is not None:
+        try:
+            secret = Path(framework.secret_file).read_text().rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failure(
+                EXIT_CONFIG, f"framework.secret_file: {framework.secret_file}: can't be read: {error}"
+            ) from error
+    tls = None
+    if config.tls.model_fields_set:
+        tls = TlsSettings(**config.tls.model_dump())
+    return SchedulerDriver(
+        QueueingScheduler(inbox),
+        framework_info(config, framework_id),
+        config.master,
+        principal=framework.principal,
+        secret=secret,
+        tls=tls,
+    )
+
+
+def serve(source: Source, tell: Callable[[Event], None]) -> Snapshot:
+    """Run until SIGTERM or SIGINT; returns what it left running. Failure in all other cases."""
+    config = source.config
+    try:
+        store = SqliteStore(Path(config.state_dir))
+        with contextlib.closing(store):
+            return _serve(source, store, tell)
+    except StoreError as error:
+        raise Failure(EXIT_STORE, str(error)) from error
+
+
+def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) -> Snapshot:
+    config = source.config
+    remembered = store.load()
+    inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
+    driver = make_driver(config, remembered.framework_id, inbox.put)
+    metrics = Metrics()
+    controller = Controller(
+        config,
+        source.sha256,
+        store,
+        remembered,
+        driver,
+        inbox=inbox,
+        clock=steady_clock(),
+        metrics=metrics,
+        tell=tell,
+    )
+    with _web_server(config, controller, metrics), _signals(source, inbox):
+        driver.start()
+        try:
+            sd_notify.notify("READY=1")
+            outcome = controller.run(after_round=_beat())
+            sd_notify.notify("STOPPING=1")
+        finally:
+            driver.stop()
+            driver.join()
+    if isinstance(outcome, Refused):
+        raise _refusal(outcome.message, config, controller.snapshot.framework_id)
+    return controller.snapshot
+
+
+@contextlib.contextmanager
+def _web_server(config: Config, controller: Controller, metrics: Metrics) -> Iterator[None]:
+    if config.http is None:
+        yield
+        return
+    app = application(lambda: controller.snapshot, lambda: controller.alive_at, metrics)
+    try:
+        server = WebServer(app, config.http.bind, config.http.port)
+    except OSError as error:
+        address = f"{config.http.bind}:{config.http.port}"
+        raise Failure(EXIT_ADDRESS, f"http: can't listen on {address}: {error.strerror}") from error
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def _signals(source: Source, inbox: queue.SimpleQueue[events.AnyEvent]) -> Iterator[None]:
+    """SIGTERM and SIGINT end the scheduler and leave the tasks; SIGHUP reads the configuration again."""
+    watcher = ConfigWatcher(source.path, inbox.put) if source.path is not None else None
+    if watcher is not None:
+        watcher.start()
+
+    def stop(number: int, frame: object) -> None:
+        # SimpleQueue.put may be called from a signal handler.
+        inbox.put(events.Stop())
+
+    def reload(number: int, frame: object) -> None:
+        if watcher is not None:
+            watcher.look_now()
+
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _beat() -> Callable[[], None]:
+    if sd_notify.watchdog_seconds() is None:
+        return lambda: None
+    return lambda: sd_notify.notify("WATCHDOG=1")
+
+
+def _refusal(message: str, config: Config, framework_id: str | None) -> Failure:
+    state = Path(config.state_dir) / "state.sqlite"
+    if "failed over" in message:
+        return Failure(
+            EXIT_FAILED_OVER,
+            f"another scheduler has taken over framework {framework_id}: this one ends, and leaves the tasks to it."
+            " Only one scheduler may run for a framework; find the other one before this one is started again",
+        )
+    if "removed" in message or "Completed framework" in message:
+        return Failure(
+            EXIT_FRAMEWORK_REMOVED,
+            f"Mesos has removed framework {framework_id} (it was torn down, or no scheduler came within"
+            f" failover_timeout) and killed its tasks: {message}. To begin anew under a new id, move {state} away"
+            " and start the scheduler again",
+        )
+    return Failure(EXIT_REFUSED, f"Mesos refuses framework {framework_id}: {message}")

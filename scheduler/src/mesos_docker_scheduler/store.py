@@ -1,0 +1,238 @@
+"""What must survive the process: the framework id, the tasks, and what happened lately.
+
+`Store` is the interface; `SqliteStore` keeps it in one file on this host. A `Change` is written as a whole or not at
+all, and is on the disk when `commit` returns: only then may it be acted on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from mesos_docker_scheduler.tasks import Task, TaskState
+
+SCHEMA_VERSION = 1
+EVENTS_KEPT = 10_000
+VERSIONS_KEPT = 20  # of each service
+
+
+class StoreError(Exception):
+    """The store can't be read or written; the message says which file and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling an operator. `at` is seconds of the epoch; service and task may be empty."""
+
+    at: float
+    kind: str
+    text: str
+    service: str = ""
+    task_id: str = ""
+
+
+@dataclass(slots=True)
+class Change:
+    """What to write in one go. `forget` names tasks that are of no more use.
+
+    `versions` holds what a (service, version) is made of, as JSON.
+    """
+
+    framework_id: str | None = None
+    tasks: dict[str, Task] = field(default_factory=dict)
+    forget: set[str] = field(default_factory=set)
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.framework_id or self.tasks or self.forget or self.versions or self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Everything that was written before; `versions` is limited to the latest of each service."""
+
+    framework_id: str | None
+    tasks: Mapping[str, Task]
+    versions: Mapping[tuple[str, str], str]
+    events: tuple[Event, ...]
+
+
+class Store(Protocol):
+    """Where the scheduler keeps what it must not forget. Any method may raise StoreError."""
+
+    def load(self) -> Remembered:
+        """Read everything."""
+
+    def commit(self, change: Change) -> None:
+        """Make the change durable before returning, as a whole or not at all."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+_SCHEMA = """
+CREATE TABLE framework (id TEXT NOT NULL);
+CREATE TABLE tasks (
+    task_id TEXT PRIMARY KEY, service TEXT NOT NULL, state TEXT NOT NULL, ended_at REAL, record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX ended_tasks ON tasks (ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE versions (
+    service TEXT NOT NULL, version TEXT NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (service, version)
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, kind TEXT NOT NULL, service TEXT NOT NULL,
+    task_id TEXT NOT NULL, text TEXT NOT NULL
+);
+"""
+
+
+class SqliteStore:
+    """A SQLite file `state.sqlite` in a folder that only one scheduler uses at a time (a lock file sees to it).
+
+    Write-ahead log and synchronous=FULL: a commit that returned survives a power cut.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "state.sqlite"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._lock = _locked(folder / "lock")
+        except BlockingIOError as error:
+            raise StoreError(f"{folder}: another scheduler uses this state folder") from error
+        except OSError as error:
+            raise StoreError(f"{folder}: can't be used as the state folder: {error.strerror}") from error
+        try:
+            self._database = self._open()
+        except StoreError:
+            os.close(self._lock)
+            raise
+
+    def load(self) -> Remembered:
+        """Read everything."""
+        try:
+            framework = self._database.execute("SELECT id FROM framework").fetchone()
+            tasks = [_task(record) for (record,) in self._database.execute("SELECT record FROM tasks")]
+            versions = self._database.execute("SELECT service, version, spec FROM versions").fetchall()
+            events = self._database.execute(
+                "SELECT at, kind, text, service, task_id FROM events ORDER BY id"
+            ).fetchall()
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise StoreError(f"{self.path}: can't be read: {error}") from error
+        return Remembered(
+            framework_id=framework[0] if framework else None,
+            tasks={task.id: task for task in tasks},
+            versions={(service, version): spec for service, version, spec in versions},
+            events=tuple(Event(*row) for row in events),
+        )
+
+    def commit(self, change: Change) -> None:
+        """Write the change in one transaction."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._write(change)
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            raise StoreError(f"{self.path}: can't be written: {error}") from error
+
+    def close(self) -> None:
+        """Close the file and release the folder."""
+        self._database.close()
+        os.close(self._lock)
+
+    def discard(self) -> None:
+        """Forget everything: the framework has ended."""
+        self._database.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            # One thread uses it at a time; which one that is changes once, when the controller starts.
+            database = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            (found,) = database.execute("PRAGMA user_version").fetchone()
+            if found == 0:
+                database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            elif found != SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self.path}: has schema version {found}, this scheduler knows {SCHEMA_VERSION}:"
+                    " it was written by another version of the scheduler"
+                )
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: can't be opened: {error}") from error
+        return database
+
+    def _write(self, change: Change) -> None:
+        database = self._database
+        if change.framework_id is not None:
+            database.execute("DELETE FROM framework")
+            database.execute("INSERT INTO framework VALUES (?)", (change.framework_id,))
+        database.executemany(
+            "INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?)",
+            [
+                (
+                    task.id,
+                    task.service,
+                    task.state.value,
+                    task.state_since if task.state.ended else None,
+                    _record(task),
+                )
+                for task in change.tasks.values()
+            ],
+        )
+        database.executemany("DELETE FROM tasks WHERE task_id = ?", [(task_id,) for task_id in change.forget])
+        database.executemany(
+            "INSERT OR REPLACE INTO versions VALUES (?, ?, ?)",
+            [(service, version, spec) for (service, version), spec in change.versions.items()],
+        )
+        for service in {service for service, _ in change.versions}:
+            database.execute(
+                "DELETE FROM versions WHERE service = ? AND rowid NOT IN"
+                " (SELECT rowid FROM versions WHERE service = ? ORDER BY rowid DESC LIMIT ?)",
+                (service, service, VERSIONS_KEPT),
+            )
+        database.executemany(
+            "INSERT INTO events (at, kind, text, service, task_id) VALUES (?, ?, ?, ?, ?)",
+            [(event.at, event.kind, event.text, event.service, event.task_id) for event in change.events],
+        )
+        if change.events:
+            database.execute(
+                "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,)
+            )
+
+
+def _locked(path: Path) -> int:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+_TASK_FIELDS = tuple(item.name for item in fields(Task))
+
+
+def _record(task: Task) -> str:
+    values = {name: getattr(task, name) for name in _TASK_FIELDS}
+    return json.dumps({**values, "state": task.state.value}, separators=(",", ":"))
+
+
+def _task(record: str) -> Task:
+    values: dict[str, Any] = json.loads(record)
+    values["state"] = TaskState(values["state"])
+    values["host_ports"] = tuple(values["host_ports"])
+    return Task(**values)

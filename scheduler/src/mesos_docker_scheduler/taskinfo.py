@@ -1,0 +1,97 @@
+"""Turns a planned launch into what Mesos wants to be told: a v1 TaskInfo (include/mesos/v1/mesos.proto)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesos_docker_scheduler.config import HealthCheck, Service
+from mesos_docker_scheduler.planner import Launch
+
+Message = dict[str, Any]
+
+
+def task_info(task_id: str, launch: Launch) -> Message:
+    """The TaskInfo of one instance: a Docker container run by Mesos' Docker executor."""
+    service = launch.service
+    info: Message = {
+        "name": service.name,
+        "task_id": {"value": task_id},
+        "agent_id": {"value": launch.agent_id},
+        "resources": list(launch.resources),
+        "command": _command(service),
+        "container": _container(service, launch.host_ports),
+        "kill_policy": {"grace_period": {"nanoseconds": round(service.kill_grace_seconds * 1e9)}},
+        "labels": {
+            "labels": [
+                {"key": key, "value": value}
+                for key, value in {
+                    **service.labels,
+                    "service": service.name,
+                    "service_version": service.version,
+                }.items()
+            ]
+        },
+    }
+    if service.health_check is not None:
+        info["health_check"] = _health_check(service.health_check)
+    return info
+
+
+def _command(service: Service) -> Message:
+    command: Message = {"shell": service.command is not None}
+    if service.command is not None:
+        command["value"] = service.command
+    if service.args:
+        command["arguments"] = list(service.args)
+    if service.env:
+        command["environment"] = {
+            "variables": [
+                {"name": name, "type": "VALUE", "value": value} for name, value in service.env.items()
+            ]
+        }
+    return command
+
+
+def _container(service: Service, host_ports: tuple[int, ...]) -> Message:
+    docker: Message = {
+        "image": service.image,
+        "network": service.network.upper(),
+        "privileged": service.privileged,
+        "force_pull_image": service.force_pull,
+        "parameters": [{"key": item.key, "value": item.value} for item in service.parameters],
+    }
+    if service.network == "bridge":
+        docker["port_mappings"] = [
+            {"host_port": host_port, "container_port": port.container_port, "protocol": port.protocol}
+            for port, host_port in zip(service.ports, host_ports, strict=True)
+        ]
+    return {
+        "type": "DOCKER",
+        "docker": docker,
+        "volumes": [
+            {
+                "host_path": volume.host_path,
+                "container_path": volume.container_path,
+                "mode": volume.mode.upper(),
+            }
+            for volume in service.volumes
+        ],
+    }
+
+
+def _health_check(check: HealthCheck) -> Message:
+    message: Message = {
+        "type": check.protocol.upper(),
+        "delay_seconds": check.delay_seconds,
+        "grace_period_seconds": check.grace_seconds,
+        "interval_seconds": check.interval_seconds,
+        "timeout_seconds": check.timeout_seconds,
+        "consecutive_failures": check.max_consecutive_failures,
+    }
+    if check.protocol == "http":
+        message["http"] = {"scheme": check.scheme, "port": check.port, "path": check.path}
+    elif check.protocol == "tcp":
+        message["tcp"] = {"port": check.port}
+    else:
+        message["command"] = {"shell": True, "value": check.command}
+    return message

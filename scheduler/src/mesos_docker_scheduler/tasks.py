@@ -1,0 +1,229 @@
+"""Tasks as we know them, and how Mesos' status updates change them.
+
+An update may come late, twice, or from an older time than the last one: `advance` takes any of them, in any
+order, and never goes back (docs/reconciliation.md and docs/high-availability-framework-guide.md of Mesos).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+Message = Mapping[str, Any]
+
+
+class TaskState(str, Enum):
+    """Mesos' TaskState without its prefix."""
+
+    STAGING = "STAGING"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    KILLING = "KILLING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+    ERROR = "ERROR"
+    DROPPED = "DROPPED"
+    GONE = "GONE"
+    LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
+    UNREACHABLE = "UNREACHABLE"
+    GONE_BY_OPERATOR = "GONE_BY_OPERATOR"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the task will never run again."""
+        return self in _ENDED
+
+    @property
+    def absent(self) -> bool:
+        """Whether nobody can say if the task runs: it may come back, and is replaced meanwhile."""
+        return self in _ABSENT
+
+
+_ENDED = frozenset(
+    {
+        TaskState.FINISHED,
+        TaskState.FAILED,
+        TaskState.KILLED,
+        TaskState.ERROR,
+        TaskState.DROPPED,
+        TaskState.GONE,
+    }
+)
+_ABSENT = frozenset({TaskState.LOST, TaskState.UNKNOWN, TaskState.UNREACHABLE, TaskState.GONE_BY_OPERATOR})
+_LIFE = (TaskState.STAGING, TaskState.STARTING, TaskState.RUNNING, TaskState.KILLING)
+# A task that Mesos said is not there may turn up after all; one that ended by itself can't.
+_DOUBTFUL_ENDS = frozenset({TaskState.DROPPED, TaskState.GONE})
+
+# What Mesos, an agent or the machine did to a task: no fault of the service, so no back-off.
+_INFRASTRUCTURE_REASONS = frozenset(
+    {
+        "REASON_INVALID_OFFERS",
+        "REASON_AGENT_DISCONNECTED",
+        "REASON_AGENT_DRAINING",
+        "REASON_AGENT_REMOVED",
+        "REASON_AGENT_REMOVED_BY_OPERATOR",
+        "REASON_AGENT_REREGISTERED",
+        "REASON_AGENT_RESTARTED",
+        "REASON_AGENT_UNKNOWN",
+        "REASON_CONTAINER_PREEMPTED",
+        "REASON_EXECUTOR_REREGISTRATION_TIMEOUT",
+        "REASON_EXECUTOR_TERMINATED",
+        "REASON_GC_ERROR",
+        "REASON_MASTER_DISCONNECTED",
+        "REASON_RESOURCES_UNKNOWN",
+        "REASON_TASK_KILLED_DURING_LAUNCH",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A v1 TaskStatus, as much of it as we use."""
+
+    task_id: str
+    state: TaskState
+    agent_id: str | None
+    reason: str | None
+    message: str
+    healthy: bool | None
+    container: str | None
+    address: str | None
+
+    @classmethod
+    def from_message(cls, message: Message) -> Status:
+        """Read a v1 TaskStatus; a state of a newer Mesos counts as UNKNOWN."""
+        name = message["state"].removeprefix("TASK_")
+        state = TaskState(name) if name in TaskState.__members__ else TaskState.UNKNOWN
+        container = message.get("container_status", {})
+        container_id = container.get("container_id", {}).get("value")
+        return cls(
+            task_id=message["task_id"]["value"],
+            state=state,
+            agent_id=message.get("agent_id", {}).get("value"),
+            reason=message.get("reason"),
+            message=message.get("message", ""),
+            healthy=message.get("healthy"),
+            # Mesos' Docker containerizer names containers like this.
+            container=f"mesos-{container_id}" if container_id else None,
+            address=_address(container),
+        )
+
+    @property
+    def from_reconciliation(self) -> bool:
+        """Whether this answers a question of ours, rather than telling of something that happened."""
+        return self.reason == "REASON_RECONCILIATION"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One instance of a service, from the intent to launch it until it ended. Times are seconds of the epoch."""
+
+    id: str
+    service: str
+    version: str
+    image: str
+    agent_id: str
+    hostname: str
+    launched_at: float
+    state_since: float
+    state: TaskState = TaskState.STAGING
+    has_health_check: bool = False
+    healthy: bool | None = None
+    running_since: float | None = None
+    container: str | None = None
+    address: str | None = None
+    host_ports: tuple[int, ...] = ()
+    confirmed: bool = False  # Mesos has told us something about it
+    returned: bool = False  # it was absent, and came back
+    kill_reason: str | None = None  # why we want it gone
+    reason: str | None = None
+    message: str = ""
+
+    @property
+    def present(self) -> bool:
+        """Whether it runs or is about to, as far as we know."""
+        return not self.state.ended and not self.state.absent
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it was told to stop."""
+        return self.present and (self.kill_reason is not None or self.state is TaskState.KILLING)
+
+    @property
+    def well(self) -> bool:
+        """Whether it runs, and its health check, if it has one, says that it is healthy."""
+        checked = self.healthy is True if self.has_health_check else self.healthy is not False
+        return self.state is TaskState.RUNNING and checked and not self.leaving
+
+    @property
+    def failed_by_itself(self) -> bool:
+        """Whether it ended for a reason that starting it again may not cure (a crash, a bad image, a bad task)."""
+        if self.state in (TaskState.FINISHED, TaskState.ERROR):
+            return self.kill_reason is None
+        if self.state is TaskState.KILLED:
+            # The executor kills what fails its health check.
+            return self.kill_reason is None and self.healthy is False
+        if self.state is TaskState.FAILED:
+            return self.kill_reason is None and self.reason not in _INFRASTRUCTURE_REASONS
+        return False
+
+
+def advance(task: Task, status: Status, now: float) -> Task:
+    """Apply an update; returns the same task when the update says nothing new or something outdated."""
+    if task.state.ended and not (task.state in _DOUBTFUL_ENDS and status.state in _LIFE):
+        return task
+    if _is_outdated(task.state, status):
+        return task if task.confirmed else replace(task, confirmed=True)
+    runs = status.state in (TaskState.RUNNING, TaskState.KILLING)
+    came_back = status.state in _LIFE and (task.state.absent or task.state.ended)
+    changed = replace(
+        task,
+        state=status.state,
+        agent_id=status.agent_id or task.agent_id,
+        healthy=task.healthy if status.healthy is None else status.healthy,
+        running_since=now if runs and task.running_since is None else task.running_since,
+        container=status.container or task.container,
+        address=status.address or task.address,
+        confirmed=True,
+        returned=task.returned or came_back,
+        # Answers to our own questions carry no news of what happened: the last real words stay.
+        reason=task.reason if status.from_reconciliation and task.reason else status.reason,
+        message=task.message if status.from_reconciliation and task.message else status.message,
+    )
+    if status.state is not task.state:
+        return replace(changed, state_since=now)
+    return changed
+
+
+def _is_outdated(state: TaskState, status: Status) -> bool:
+    if state not in _LIFE or status.state not in _LIFE:
+        return False
+    return _LIFE.index(status.state) < _LIFE.index(state)
+
+
+def _address(container_status: Message) -> str | None:
+    for network in container_status.get("network_infos", ()):
+        for address in network.get("ip_addresses", ()):
+            if "ip_address" in address:
+                return str(address["ip_address"])
+    return None
+
+
+_TASK_ID = re.compile(r"(?P<service>[a-z0-9]([-a-z0-9]*[a-z0-9])?)\.(?P<version>[0-9a-f]{10})\.[0-9a-f]{16}")
+
+
+def new_task_id(service: str, version: str) -> str:
+    """A name that was never used before and says what the task is, even to a scheduler that lost its records."""
+    return f"{service}.{version}.{uuid.uuid4().hex[:16]}"
+
+
+def parse_task_id(task_id: str) -> tuple[str, str] | None:
+    """The service and version in a name made by `new_task_id`; None for any other."""
+    match = _TASK_ID.fullmatch(task_id)
+    return (match["service"], match["version"]) if match else None
