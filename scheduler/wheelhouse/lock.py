@@ -26,8 +26,8 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 CONSTRAINTS = SCHEDULER / "constraints.txt"
 
 _HEADER = """\
-# Written by lock.py from scheduler/constraints.txt; not to be edited. Versions, and the checksums of the files
-# that build.py may download: the wheels for x86_64 and each Python a target may have, and pymesos' source.
+# Written by lock.py from scheduler/constraints.txt; not to be edited. Versions, and the checksums of the
+# files that build.py may download: pymesos' source, and the wheels for x86_64 and each supported Python.
 """
 
 

@@ -91,7 +91,7 @@ def connect(endpoint: Endpoint, tls: ssl.SSLContext | None) -> Channel:
     """
     try:
         sock = socket.create_connection((endpoint.host, endpoint.port), timeout=CONNECT_SECONDS)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: the name can't be one in DNS
         raise ConnectionEnded(f"can't connect: {error}") from error
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -6,6 +6,7 @@ import logging
 import random
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mesos_docker_scheduler.driver import calls
@@ -18,7 +19,15 @@ from mesos_docker_scheduler.driver.detector import (
     parse_master,
 )
 from mesos_docker_scheduler.driver.pipeline import CallFailed, basic_authorization
-from mesos_docker_scheduler.driver.protocol import Ended, Lost, Notice, Received, Subscribed, Subscription
+from mesos_docker_scheduler.driver.protocol import (
+    Ended,
+    FrameworkSettings,
+    Lost,
+    Notice,
+    Received,
+    Subscribed,
+    Subscription,
+)
 from mesos_docker_scheduler.driver.pymesos_base import MesosSchedulerDriver, Scheduler
 from mesos_docker_scheduler.driver.tls import TlsSettings
 from mesos_docker_scheduler.driver.worker import Worker
@@ -70,17 +79,16 @@ class SchedulerDriver(MesosSchedulerDriver):
         self._masters = parse_master(master, tls=tls is not None)
         self._default_tls = tls is not None
         self._tls = tls or TlsSettings()
-        self._initially_suppressed = tuple(suppressed_roles)
+        settings = FrameworkSettings(framework, tuple(suppressed_roles), offer_constraints)
+        self._settings_before_update = settings
+        self._latest_update: Call | None = None
         self._suppressed = set(suppressed_roles)
-        self._previous_framework: Mapping[str, Any] = framework
         authorization = None
         if principal is not None and secret is not None:
             authorization = basic_authorization(principal, secret)
         self._subscription = Subscription(
-            framework,
+            settings,
             framework_id,
-            suppressed_roles=suppressed_roles,
-            offer_constraints=offer_constraints,
             authorization=authorization,
             random=random.random,
         )
@@ -141,8 +149,8 @@ class SchedulerDriver(MesosSchedulerDriver):
     @property
     def framework(self) -> dict[str, Any]:
         """FrameworkInfo as it was given, with the id."""
-        settings: dict[str, Any] = self._subscription.framework_settings(())["framework_info"]
-        return settings
+        info: dict[str, Any] = self._subscription.settings.to_json(self.framework_id)["framework_info"]
+        return info
 
     @property  # type: ignore[misc] # pymesos lets it be set; here Mesos alone does
     def framework_id(self) -> str | None:
@@ -184,13 +192,13 @@ class SchedulerDriver(MesosSchedulerDriver):
     def suppressOffers(self, roles: Sequence[str] | None = None) -> bool:
         """Ask for no offers (to these roles) until `reviveOffers` or the next subscription."""
         with self._lock:
-            self._suppressed |= set(roles or self._roles())
+            self._suppressed |= set(roles or self._subscription.settings.roles)
             return self._submit(calls.suppress(roles))
 
     def reviveOffers(self, roles: Sequence[str] | None = None) -> bool:
         """Ask for offers (to these roles) again, also for what was declined."""
         with self._lock:
-            self._suppressed -= set(roles or self._roles())
+            self._suppressed -= set(roles or self._subscription.settings.roles)
             return self._submit(calls.revive(roles))
 
     def killTask(self, task_id: str, agent_id: str | None = None, grace_seconds: float | None = None) -> bool:
@@ -214,26 +222,31 @@ class SchedulerDriver(MesosSchedulerDriver):
         """
         framework = {key: value for key, value in framework.items() if key != "id"}
         with self._lock:
-            current = self._subscription.framework
+            current = self._subscription.settings
             for key in _UNCHANGEABLE:
-                if framework.get(key) != current.get(key):
+                if framework.get(key) != current.info.get(key):
                     raise ValueError(
                         f"framework {key}: {framework.get(key)!r} is not allowed; "
-                        f"Mesos can't change it from {current.get(key)!r}"
+                        f"Mesos can't change it from {current.info.get(key)!r}"
                     )
-            self._previous_framework = current
-            self._subscription.framework = framework
-            if offer_constraints is not None:
-                self._subscription.offer_constraints = offer_constraints
-            settings = self._subscription.framework_settings(sorted(self._suppressed & set(self._roles())))
-            return self._submit({"type": "UPDATE_FRAMEWORK", "update_framework": settings})
+            if offer_constraints is None:
+                offer_constraints = current.offer_constraints
+            self._settings_before_update = current
+            self._subscription.settings = FrameworkSettings(
+                framework, current.suppressed_roles, offer_constraints
+            )
+            return self._submit_settings()
+
+    def _submit_settings(self) -> bool:
+        """Send what the framework's settings are now; what is suppressed stays so."""
+        settings = self._subscription.settings
+        suppressed = sorted(self._suppressed & set(settings.roles))
+        body = replace(settings, suppressed_roles=suppressed).to_json(self.framework_id)
+        self._latest_update = {"type": "UPDATE_FRAMEWORK", "update_framework": body}
+        return self._submit(self._latest_update)
 
     def _submit(self, call: Call) -> bool:
         return self._worker is not None and self._worker.submit(call)
-
-    def _roles(self) -> list[str]:
-        framework = self._subscription.framework
-        return list(framework.get("roles") or [framework.get("role", "*")])
 
     # What the worker tells
 
@@ -241,10 +254,10 @@ class SchedulerDriver(MesosSchedulerDriver):
         """Turn a notice of the protocol into pymesos' callbacks."""
         match notice:
             case Subscribed(first=True):
-                self._subscription_begins()
+                self._subscription_begins(notice.settings)
                 self._callback("registered", notice.framework_id, notice.master_info)
             case Subscribed():
-                self._subscription_begins()
+                self._subscription_begins(notice.settings)
                 self._callback("reregistered", notice.master_info)
             case Lost():
                 self._callback("disconnected")
@@ -255,18 +268,20 @@ class SchedulerDriver(MesosSchedulerDriver):
 
     def on_call_failed(self, call: Call, error: CallFailed) -> None:
         """Tell the scheduler of a call that failed."""
-        if call["type"] == "UPDATE_FRAMEWORK" and error.status is not None:
-            # A FrameworkInfo that the master refuses must not stand in the next SUBSCRIBE.
-            with self._lock:
-                self._subscription.framework = self._previous_framework
+        with self._lock:
+            if call is self._latest_update and error.status is not None:
+                # What the master refuses must not stand in the next SUBSCRIBE.
+                self._subscription.settings = self._settings_before_update
         if hasattr(self.sched, "callFailed"):
             self._callback("callFailed", call, error)
         else:
             logger.error("Call %s failed: %s", call["type"], error)
 
-    def _subscription_begins(self) -> None:
+    def _subscription_begins(self, settings: FrameworkSettings) -> None:
         with self._lock:
-            self._suppressed = set(self._initially_suppressed)
+            self._suppressed = set(settings.suppressed_roles)
+            if settings is not self._subscription.settings:
+                self._submit_settings()  # changed while SUBSCRIBE was on its way
 
     def _event(self, kind: str, body: dict[str, Any]) -> None:
         handler = _EVENTS.get(kind)

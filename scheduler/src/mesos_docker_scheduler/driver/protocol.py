@@ -41,9 +41,42 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Subscribed:
-    """The master has taken us in. `first` is True when this gave the framework its id."""
+class FrameworkSettings:
+    """What SUBSCRIBE and UPDATE_FRAMEWORK say of the framework.
 
+    info: FrameworkInfo in v1 JSON, without its id.
+    """
+
+    info: Mapping[str, Any]
+    suppressed_roles: Sequence[str] = ()
+    offer_constraints: Mapping[str, Any] | None = None
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles that the framework is in."""
+        return list(self.info.get("roles") or [self.info.get("role", "*")])
+
+    def to_json(self, framework_id: str | None) -> dict[str, Any]:
+        """Build the body of the call."""
+        info = dict(self.info)
+        if framework_id is not None:
+            info["id"] = {"value": framework_id}
+        body: dict[str, Any] = {"framework_info": info}
+        if self.suppressed_roles:
+            body["suppressed_roles"] = list(self.suppressed_roles)
+        if self.offer_constraints is not None:
+            body["offer_constraints"] = self.offer_constraints
+        return body
+
+
+@dataclass(frozen=True)
+class Subscribed:
+    """The master has taken us in. `first` is True when this gave the framework its id.
+
+    settings: those that the SUBSCRIBE carried.
+    """
+
+    settings: FrameworkSettings
     framework_id: str
     stream_id: str
     first: bool
@@ -82,6 +115,7 @@ class _Attempt:
 
     master: Endpoint
     heard_at: float
+    settings: FrameworkSettings
     responses: ResponseParser = field(default_factory=ResponseParser)
     records: RecordParser = field(default_factory=RecordParser)
     stream_id: str = ""
@@ -92,25 +126,22 @@ class _Attempt:
 class Subscription:
     """Subscribes, stays subscribed, and says what comes in.
 
-    framework: FrameworkInfo in v1 JSON without its id. The master assigns `framework_id` if it is None.
+    settings: for the next SUBSCRIBE; may be replaced at any time.
+    framework_id: the durable one, or None to let the master assign one.
     authorization: the value of the header of that name.
     random: gives numbers from 0 to 1 for the jitter.
     """
 
     def __init__(
         self,
-        framework: Mapping[str, Any],
-        framework_id: str | None = None,
+        settings: FrameworkSettings,
+        framework_id: str | None,
         *,
-        suppressed_roles: Sequence[str] = (),
-        offer_constraints: Mapping[str, Any] | None = None,
         authorization: str | None = None,
         random: Callable[[], float],
     ) -> None:
-        self.framework = framework
+        self.settings = settings
         self.framework_id = framework_id
-        self.suppressed_roles = suppressed_roles
-        self.offer_constraints = offer_constraints
         self.authorization = authorization
         self.phase = Phase.IDLE
         self.problem: str | None = "no master is known yet"
@@ -157,7 +188,7 @@ class Subscription:
             return None
         master = self._redirect or self._masters[self._turn]
         self._redirect = None
-        self._attempt = _Attempt(master, heard_at=now)
+        self._attempt = _Attempt(master, now, self.settings)
         self.phase = Phase.CONNECTING
         return master
 
@@ -167,26 +198,11 @@ class Subscription:
             raise RuntimeError(f"connected while {self.phase.value}")
         self.phase = Phase.SUBSCRIBING
         self._attempt.heard_at = now
-        return encode_request(self._attempt.master, self.subscribe_call(), self.authorization, None)
-
-    def subscribe_call(self) -> dict[str, Any]:
-        """Build SUBSCRIBE; the id stands in it twice, as Mesos wants it."""
-        call = {"type": "SUBSCRIBE", "subscribe": self.framework_settings(self.suppressed_roles)}
+        # The id stands in it twice, as Mesos wants it.
+        call = {"type": "SUBSCRIBE", "subscribe": self._attempt.settings.to_json(self.framework_id)}
         if self.framework_id is not None:
             call["framework_id"] = {"value": self.framework_id}
-        return call
-
-    def framework_settings(self, suppressed_roles: Sequence[str]) -> dict[str, Any]:
-        """Build what SUBSCRIBE and UPDATE_FRAMEWORK have in common."""
-        framework = dict(self.framework)
-        if self.framework_id is not None:
-            framework["id"] = {"value": self.framework_id}
-        settings: dict[str, Any] = {"framework_info": framework}
-        if suppressed_roles:
-            settings["suppressed_roles"] = list(suppressed_roles)
-        if self.offer_constraints is not None:
-            settings["offer_constraints"] = self.offer_constraints
-        return settings
+        return encode_request(self._attempt.master, call, self.authorization, None)
 
     # What happens to the connection
 
@@ -303,7 +319,7 @@ class Subscription:
         master = attempt.master
         info = {"hostname": master.host, "port": master.port, **(body.get("master_info") or {})}
         logger.info("Subscribed with master %s as framework %s", master, framework_id)
-        return [Subscribed(framework_id, attempt.stream_id, first, master, info)]
+        return [Subscribed(attempt.settings, framework_id, attempt.stream_id, first, master, info)]
 
     # Time
 
