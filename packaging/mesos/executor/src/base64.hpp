@@ -1,0 +1,14 @@
+// Base64 (RFC 4648, padded), in which JSON carries Mesos' `bytes` fields.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace executor {
+
+std::string base64(std::string_view bytes);
+
+// 16 random bytes as Mesos wants them for a TaskStatus.uuid (version 4, RFC 4122), base64.
+std::string randomUuid();
+
+}  // namespace executor

@@ -1,0 +1,62 @@
+// Programs and helpers that run beside the executor, and end with it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "event_loop.hpp"
+
+namespace executor {
+
+// In a forked child: closes every descriptor but stderr and `fd`, puts /dev/null on stdin and stdout, and undoes the
+// loop's signal mask. Returns the number that `fd` has afterwards.
+int keepOnly(int fd);
+
+// In a forked child: makes the kernel kill it when the executor dies, and ends it when that has happened already.
+void dieWithParent(pid_t parent);
+
+struct ChildResult {
+  int status = 0;       // as waitpid gives it
+  std::string output;   // what it wrote to stdout
+  std::string errors;   // what it wrote to stderr (programs only)
+};
+
+// A running child; destroying it kills it.
+class Child {
+ public:
+  using Done = std::function<void(const ChildResult&)>;
+
+  // Runs a program, found through PATH, without a shell. Throws std::runtime_error when fork fails; a program that
+  // can't be executed ends with status 127 and says so on stderr.
+  static std::unique_ptr<Child> program(EventLoop& loop, const std::vector<std::string>& arguments, Done done);
+
+  // Runs `work` in a fork of this process; it writes its result to the descriptor that it is given, and must not
+  // return to the loop.
+  static std::unique_ptr<Child> function(EventLoop& loop, const std::function<void(int fd)>& work, Done done);
+
+  ~Child();
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  void kill() const;
+
+ private:
+  Child(EventLoop& loop, Done done) : loop_(loop), done_(std::move(done)) {}
+  void follow(pid_t pid, FileDescriptor output, FileDescriptor errors);
+  void read(FileDescriptor& from, std::string& into);
+  void finishIfComplete();
+
+  EventLoop& loop_;
+  Done done_;
+  pid_t pid_ = -1;  // -1 once it has ended
+  bool ended_ = false;
+  FileDescriptor output_;
+  FileDescriptor errors_;
+  ChildResult result_;
+};
+
+}  // namespace executor

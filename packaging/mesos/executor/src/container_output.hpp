@@ -1,0 +1,38 @@
+// Follows what a container writes, from before its start to its end, into the sandbox's stdout and stderr.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine.hpp"
+#include "event_loop.hpp"
+#include "output_stream.hpp"
+
+namespace executor {
+
+class ContainerOutput {
+ public:
+  ContainerOutput(EventLoop& loop, Engine& engine) : loop_(loop), engine_(engine) {}
+  ~ContainerOutput();
+
+  // Attaches to the container. `terminal`: it has one, see OutputStream. `onAttached` is called once: with "" when
+  // nothing can be missed any more, else with what went wrong.
+  void attach(const std::string& container, bool terminal, std::function<void(const std::string& error)> onAttached);
+
+  // All that the container wrote is in the sandbox (or it was never attached).
+  bool complete() const { return !transfer_; }
+
+ private:
+  size_t receive(std::string_view bytes);
+  void stopWaiting();
+
+  EventLoop& loop_;
+  Engine& engine_;
+  std::unique_ptr<HttpTransfer> transfer_;
+  std::unique_ptr<OutputStream> stream_;
+  std::function<void(const std::string&)> onAttached_;
+  int waitingFor_ = -1;
+};
+
+}  // namespace executor

@@ -1,0 +1,35 @@
+// What the agent tells its executor through environment variables: MESOS_* (Mesos' docs/executor-http-api.md) and
+// libprocess' LIBPROCESS_SSL_* (Mesos' docs/ssl.md).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "duration.hpp"
+#include "http.hpp"
+
+namespace executor {
+
+struct Environment {
+  std::string agentAddress;  // "ip:port"
+  std::string domainSocket;  // the agent's socket, empty when it has none
+  std::string frameworkId;
+  std::string executorId;
+  std::string sandbox;  // MESOS_DIRECTORY: the real path, while --sandbox_directory may be a link to it
+  std::string authenticationToken;
+  bool checkpoint = false;
+  Duration recoveryTimeout{};
+  Duration longestBackoff = std::chrono::seconds(2);
+  Duration shutdownGracePeriod = std::chrono::seconds(5);
+
+  bool tlsEnabled = false;
+  TlsSettings tls;
+  // Names that the agent's certificate may bear (any one will do); none: its name is not checked.
+  std::vector<std::string> tlsServerNames;
+};
+
+// Reads and then removes what children must not inherit. Throws std::invalid_argument with a message for people.
+Environment readEnvironment();
+
+}  // namespace executor

@@ -1,0 +1,22 @@
+// Messages for operators, one line each: to stderr (the sandbox's file) and, with --log_dir, to a file there.
+#pragma once
+
+#include <string>
+
+namespace executor {
+
+enum class LogLevel { Info, Warning, Error };
+
+struct LogSettings {
+  LogLevel level = LogLevel::Info;
+  bool quiet = false;    // nothing to stderr
+  std::string directory;  // also into <directory>/mesos-docker-executor.log when not empty
+};
+
+void configureLog(const LogSettings& settings);
+
+void logInfo(const std::string& message);
+void logWarning(const std::string& message);
+void logError(const std::string& message);
+
+}  // namespace executor

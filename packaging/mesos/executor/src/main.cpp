@@ -1,0 +1,105 @@
+// mesos-docker-executor: runs one Docker container as a Mesos task. Started by mesos-agent's DockerContainerizer.
+#include <curl/curl.h>
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <memory>
+
+#include "agent_connection.hpp"
+#include "engine.hpp"
+#include "environment.hpp"
+#include "event_loop.hpp"
+#include "flags.hpp"
+#include "guard.hpp"
+#include "http.hpp"
+#include "log.hpp"
+#include "recovery_endpoint.hpp"
+#include "task_lifecycle.hpp"
+
+namespace executor {
+namespace {
+
+uint64_t totalMemory() {
+  struct sysinfo info {};
+  return sysinfo(&info) == 0 ? uint64_t{info.totalram} * info.mem_unit : 0;
+}
+
+TaskSettings taskSettings(const Flags& flags, const Environment& environment) {
+  TaskSettings settings;
+  settings.dockerProgram = flags.docker;
+  settings.dockerSocket = flags.dockerSocket;
+  settings.create.containerName = flags.container;
+  settings.create.sandboxDirectory = flags.sandboxDirectory;
+  settings.create.mappedDirectory = flags.mappedDirectory;
+  settings.create.frameworkId = environment.frameworkId;
+  settings.create.executorId = environment.executorId;
+  settings.create.taskEnvironment = flags.taskEnvironment;
+  settings.create.defaultContainerDns = flags.defaultContainerDns;
+  settings.create.cgroupsEnableCfs = flags.cgroupsEnableCfs;
+  settings.create.totalMemory = totalMemory();
+  settings.shutdownGracePeriod = environment.shutdownGracePeriod;
+  // The agent's old --docker_stop_timeout counts when it is the longer one.
+  settings.killGracePeriod = std::max(environment.shutdownGracePeriod, flags.stopTimeout);
+  return settings;
+}
+
+int run(const Flags& flags, char* argumentArea, size_t argumentLength) {
+  configureLog(flags.log);
+  const Environment environment = readEnvironment();
+
+  // Before anything that takes memory: the guard shares what is there now.
+  Guard guard(flags.dockerSocket, flags.container, argumentArea, argumentLength);
+
+  curl_global_init(CURL_GLOBAL_ALL);
+  EventLoop loop;
+  guard.attach(loop);
+  HttpClient http(loop);
+  Engine engine(http, flags.dockerSocket);
+  engine.negotiate();
+
+  std::unique_ptr<TaskLifecycle> task;
+  AgentConnection agent(loop, http, environment,
+                        {[&](const Json& event) { task->handle(event); },
+                         [&](const std::string& reason) { task->agentLost(reason); }});
+  task = std::make_unique<TaskLifecycle>(loop, engine, agent, guard, taskSettings(flags, environment),
+                                         [&] { loop.stop(); });
+  loop.onTerminate([&] { task->terminate(); });
+
+  std::unique_ptr<RecoveryEndpoint> recovery;
+  if (environment.checkpoint) {
+    recovery = std::make_unique<RecoveryEndpoint>(loop, environment.sandbox, [&] { agent.wake(); });
+  }
+  agent.connect();
+  loop.run();
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+}  // namespace executor
+
+int main(int argc, char** argv) {
+  executor::Flags flags;
+  try {
+    flags = executor::parseFlags(argc, argv);
+  } catch (const std::invalid_argument& error) {
+    std::cerr << argv[0] << ": " << error.what() << "\n\n" << executor::usage(argv[0]);
+    return EXIT_FAILURE;
+  }
+  if (flags.help) {
+    std::cout << executor::usage(argv[0]);
+    return EXIT_SUCCESS;
+  }
+  if (flags.version) {
+    std::cout << "mesos-docker-executor " MESOS_VERSION "\n";
+    return EXIT_SUCCESS;
+  }
+  try {
+    return executor::run(flags, argv[0], static_cast<size_t>(argv[argc - 1] + std::strlen(argv[argc - 1]) - argv[0]));
+  } catch (const std::exception& error) {
+    executor::logError(error.what());
+    return EXIT_FAILURE;
+  }
+}

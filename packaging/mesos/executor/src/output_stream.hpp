@@ -1,0 +1,34 @@
+// Takes apart the stream of a container's output and writes it to the sandbox's stdout and stderr.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace executor {
+
+// Docker's framing of an attached container without a terminal: 8 bytes (stream number, three zeros, length as a
+// big-endian 32-bit number), then the payload. With a terminal there is no framing and all is stdout.
+class OutputStream {
+ public:
+  // `stdoutFd` and `stderrFd` stay the caller's. `framed`: see above.
+  OutputStream(int stdoutFd, int stderrFd, bool framed);
+
+  // Writes what can be written without blocking and returns how many bytes of `bytes` that took. When it is less
+  // than all, blockedFd() says which descriptor must become writable first.
+  size_t write(std::string_view bytes);
+  int blockedFd() const { return blocked_; }
+
+ private:
+  size_t writePayload(std::string_view payload);
+
+  const int stdoutFd_;
+  const int stderrFd_;
+  const bool framed_;
+  int target_;
+  int blocked_ = -1;
+  unsigned char header_[8] = {};
+  size_t headerLength_ = 0;
+  uint32_t payloadLeft_ = 0;
+};
+
+}  // namespace executor
