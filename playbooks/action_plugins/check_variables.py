@@ -67,7 +67,7 @@ def wrong_value(name: str, value: object, option: Mapping[str, Any]) -> str | No
     if not errors:
         return None
     if kind in {"list", "dict"} and isinstance(value, (list, dict)):
-        return f"{name}: {'; '.join(errors)}."
+        return f"{name}: {'; '.join(error.rstrip('.') for error in errors)}."
     return f"{name}: {shown} is not allowed; {wanted}."
 
 
