@@ -21,9 +21,8 @@ PAGE = ROOT / "docs" / "variables.md"
 INTRODUCTION = """\
 # Variables
 
-Everything that can be set, role by role. Set it in the inventory: for all hosts (`group_vars/all/`), for a
-group or for one host. A variable that begins like these but is none of them stops the playbook before anything
-changes.
+Everything that can be set, role by role. Set it in the inventory: for all hosts (`group_vars/all/`), a group,
+or one host. A variable that begins like these but is none of them stops the playbook before anything changes.
 
 This page is generated from `roles/*/meta/argument_specs.yml` by `docs/generate_variables.py`.
 """
