@@ -1,4 +1,4 @@
-"""When a service that keeps failing may be started again, and when so much fails that starting stops as a whole."""
+"""When what keeps failing may be started again, and when so much fails that all starting stops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STABLE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """A growing delay: none after the first failure, then `initial` seconds times `factor` for each further one."""
+    """None after the first failure, then `initial` seconds, times `factor` for each further one."""
 
     initial: float
     factor: float
@@ -74,8 +74,8 @@ class Backoff:
 class CircuitBreaker:
     """Stops all launches for `pause` seconds when more than `limit` tasks failed within `window` seconds.
 
-    A flood of failures is rarely the services' own fault (a registry, a network, a disk): going on would only add
-    to it, and running instances are worth more than new ones.
+    A flood of failures is rarely the services' own fault (a registry, a network, a disk): going on would
+    only add to it, and running instances are worth more than new ones.
     """
 
     limit: int = 50

@@ -17,7 +17,7 @@ from mesos_docker_scheduler.serve import (
     EXIT_CONFIG,
     EXIT_REFUSED,
     EXIT_STORE,
-    Failure,
+    SchedulerError,
     Source,
     make_driver,
     serve,
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words and words[0] in _COMMANDS:
             return _command(words)
         return _tutorial(words)
-    except Failure as failure:
+    except SchedulerError as failure:
         print(f"{_PROGRAM}: {failure}", file=sys.stderr)
         return failure.status
 
@@ -70,7 +70,7 @@ def _run(path: Path) -> int:
     journal.set_up(loaded.log_level)
     try:
         serve(Source(loaded, sha256, path), journal.log_event)
-    except Failure as failure:
+    except SchedulerError as failure:
         journal.logger.error("%s", journal.line("ended", status=str(failure.status), text=str(failure)))
         return failure.status
     return 0
@@ -92,7 +92,7 @@ def _load(path: Path) -> tuple[config.Config, str]:
     try:
         return config.load(path)
     except config.ConfigError as error:
-        raise Failure(EXIT_CONFIG, "\n".join(error.problems)) from error
+        raise SchedulerError(EXIT_CONFIG, "\n".join(error.problems)) from error
 
 
 def _tutorial(words: list[str]) -> int:
@@ -118,14 +118,18 @@ def _tutorial(words: list[str]) -> int:
     try:
         parsed = config.parse(text)
     except config.ConfigError as error:
-        raise Failure(EXIT_CONFIG, "\n".join(map(_in_words_of_the_command_line, error.problems))) from error
+        raise SchedulerError(
+            EXIT_CONFIG, "\n".join(map(_in_words_of_the_command_line, error.problems))
+        ) from error
     path = state_dir / "config.json"
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
         path.touch(mode=0o600)  # the master's address may hold a password
         path.write_text(text)
     except OSError as error:
-        raise Failure(EXIT_STORE, f"--state-dir: {state_dir}: can't be used: {error.strerror}") from error
+        raise SchedulerError(
+            EXIT_STORE, f"--state-dir: {state_dir}: can't be used: {error.strerror}"
+        ) from error
     journal.set_up("warning")
     left = serve(Source(parsed, config.load(path)[1]), console.print_event)
     console.farewell(
@@ -204,7 +208,7 @@ def _teardown(path: Path, confirmed: bool) -> int:
     try:
         store = SqliteStore(Path(loaded.state_dir))
     except StoreError as error:
-        raise Failure(EXIT_STORE, f"{error}; stop the scheduler first") from error
+        raise SchedulerError(EXIT_STORE, f"{error}; stop the scheduler first") from error
     remembered = store.load()
     alive = [task for task in remembered.tasks.values() if not task.state.ended]
     if remembered.framework_id is None:
@@ -213,7 +217,7 @@ def _teardown(path: Path, confirmed: bool) -> int:
         return 0
     if not confirmed:
         print(
-            f"This would end framework {remembered.framework_id} and kill {len(alive)} tasks; add --yes to do it."
+            f"This would end framework {remembered.framework_id} and kill its {len(alive)} tasks: add --yes"
         )
         store.close()
         return 2
@@ -236,8 +240,10 @@ def _await_subscription(inbox: queue.SimpleQueue[events.AnyEvent]) -> None:
         try:
             event = inbox.get(timeout=_TEARDOWN_SECONDS)
         except queue.Empty:
-            raise Failure(EXIT_REFUSED, f"no master has answered within {_TEARDOWN_SECONDS:g} s") from None
+            raise SchedulerError(
+                EXIT_REFUSED, f"no master has answered within {_TEARDOWN_SECONDS:g} s"
+            ) from None
         if isinstance(event, events.Subscribed):
             return
         if isinstance(event, events.FrameworkError):
-            raise Failure(EXIT_REFUSED, f"Mesos refuses the framework: {event.message}")
+            raise SchedulerError(EXIT_REFUSED, f"Mesos refuses the framework: {event.message}")

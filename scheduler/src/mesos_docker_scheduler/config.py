@@ -324,7 +324,7 @@ def parse(text: str) -> Config:
 
 
 def load(path: Path) -> tuple[Config, str]:
-    """Read a file; returns the configuration and the file's sha256. ConfigError also when it can't be read."""
+    """Read a file; returns the configuration and the file's sha256. ConfigError when either is no good."""
     try:
         content = path.read_bytes()
         text = content.decode()
@@ -397,22 +397,19 @@ def _section_in(annotation: Any) -> type[_Section] | None:
 
 
 def _description(location: tuple[int | str, ...]) -> str:
-    names = [part for part in location if isinstance(part, str)]
-    section = _section_at(location)
-    for index, part in enumerate(location):
-        if isinstance(part, str):
-            field = _section_at(location[:index]).model_fields.get(part)
-            if field is not None and field.description is not None:
-                described = field.description
-                inside = index < len(location) - 1
-                # Inside a list of plain texts the element is meant, not the list.
-                section_field = _section_in(field.annotation) is None
-                if inside and section_field:
-                    return "a text"
-                last = described
-    if names and isinstance(location[-1], int):
-        return f"a dictionary with the keys {', '.join(section.model_fields)}"
-    return last
+    """What the value at this place must be: as its field says, or the list or dictionary that holds it."""
+    for index in reversed(range(len(location))):
+        part = location[index]
+        field = _section_at(location[:index]).model_fields.get(str(part))
+        if field is None or field.description is None:
+            continue
+        if index == len(location) - 1:
+            return field.description
+        element = _section_in(field.annotation)
+        return (
+            "a text" if element is None else f"a dictionary with the keys {', '.join(element.model_fields)}"
+        )
+    return "one JSON object"
 
 
 def _suggestion(key: str, section: type[_Section]) -> str:

@@ -1,4 +1,4 @@
-"""What the controller reacts to. Driver callbacks, the configuration's watcher and signals only queue these."""
+"""What the controller reacts to: driver callbacks, the configuration's watcher and signals queue these."""
 
 from __future__ import annotations
 

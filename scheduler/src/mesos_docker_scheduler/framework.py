@@ -6,7 +6,7 @@ from typing import Any
 
 from mesos_docker_scheduler.config import Config
 
-# What each buys us: honest states of lost tasks; TASK_KILLING; roles as a list; reservations within reservations.
+# They give us: honest states of lost tasks; TASK_KILLING; roles as a list; resources with all reservations.
 CAPABILITIES = ("PARTITION_AWARE", "TASK_KILLING_STATE", "MULTI_ROLE", "RESERVATION_REFINEMENT")
 
 

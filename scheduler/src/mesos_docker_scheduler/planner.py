@@ -1,7 +1,7 @@
 """Decides what to do next. A pure function of what should run, what runs, and what is offered.
 
-Level-triggered: it compares the wish with the state anew each time, so nothing depends on having seen every event.
-Whatever is missing comes with a reason that a person can read.
+Level-triggered: it compares the wish with the state anew each time, so nothing depends on having seen every
+event. Whatever is missing comes with a reason that a person can read.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class Kill:
 class Plan:
     """What to do now, and why what is missing is missing.
 
-    `wanted` counts, by service, the instances that could start now if an offer fitted. `wake_at`: when time alone
-    will change the plan.
+    `wanted` counts, by service, the instances that could start now if an offer fitted. `wake_at`: when time
+    alone will change the plan.
     """
 
     accepts: tuple[Accept, ...] = ()
@@ -124,8 +124,8 @@ def plan(
 ) -> Plan:
     """Plan the next step.
 
-    `waits` holds failures by service version (see `wait_key`). Tasks in `doubtful` are counted as there, but nothing is
-    stopped because of them, nor they themselves. `hold` says why nothing may be started or stopped at all.
+    `waits` holds failures by service version (see `wait_key`). Tasks in `doubtful` are counted as there, but
+    nothing is stopped because of them, nor they themselves. `hold`: why nothing may be started or stopped.
     """
     by_service: defaultdict[str, list[Task]] = defaultdict(list)
     for task in tasks:
@@ -207,10 +207,11 @@ def _step(
     ready = {task.id for task in staying if available(task)}
     kills: list[Kill] = []
 
-    surplus = _least_wanted([task for task in current if task.id not in doubtful], ready)
-    for task in surplus[: max(0, len(current) - service.count)]:
+    surplus = max(0, len(current) - service.count)
+    for task in _least_wanted([task for task in current if task.id not in doubtful], ready)[:surplus]:
         kills.append(Kill(task.id, f"more than the {service.count} wanted"))
         ready.discard(task.id)
+    kept = len(current) - len(kills)
 
     floor = service.count - service.update.max_unavailable
     spare = len(ready) - max(0, floor)
@@ -222,15 +223,14 @@ def _step(
             kills.append(Kill(task.id, "replaced by a newer version"))
             spare -= 1
 
-    kept = len(current) - sum(1 for kill in kills if any(kill.task_id == task.id for task in current))
     ceiling = service.count + (service.update.max_surge if outdated else 0)
     launches = max(0, min(service.count - kept, ceiling - len(present)))
     if launches and failing is not None and failing.until > now:
         reasons.append(_backoff_reason(launches, failing))
         times.append(failing.until)
         launches = 0
-    elif failing is not None and failing.failures > 1 and kept < service.count:
-        reasons.append(f"{failing.failures} starts failed in a row; the last: {failing.why}")
+    elif failing is not None and failing.failures > 1 and sum(task.well for task in current) < service.count:
+        reasons.append(f"{failing.failures} failures in a row; the last: {failing.why}")
 
     starting = [task for task in staying if task.state in (TaskState.STAGING, TaskState.STARTING)]
     if starting:
@@ -248,24 +248,21 @@ def _step(
 
 def _least_wanted(tasks: list[Task], ready: set[str]) -> list[Task]:
     """Order in which to stop: not ready ones, returned ones, then the newest on the fullest agent."""
-    per_agent = Counter(task.agent_id for task in tasks)
-    left = sorted(tasks, key=lambda task: (task.launched_at, task.id))
-    ordered = []
-    while left:
-        worst = max(
-            left,
-            key=lambda task: (
-                task.id not in ready,
-                task.returned,
-                per_agent[task.agent_id],
-                task.launched_at,
-                task.id,
-            ),
-        )
-        left.remove(worst)
-        per_agent[worst.agent_id] -= 1
-        ordered.append(worst)
-    return ordered
+    per_agent: defaultdict[str, list[tuple[bool, bool, float, str, Task]]] = defaultdict(list)
+    for task in tasks:
+        key = (task.id not in ready, task.returned, task.launched_at, task.id, task)
+        per_agent[task.agent_id].append(key)
+    # How many would be left on its agent decides between equals: that keeps the rest spread out.
+    ranked = [
+        (unready, returned, left, launched_at, task_id, task)
+        for keys in per_agent.values()
+        for left, (unready, returned, launched_at, task_id, task) in enumerate(sorted(keys, key=_but_task))
+    ]
+    return [item[-1] for item in sorted(ranked, key=_but_task, reverse=True)]
+
+
+def _but_task(item: tuple[Any, ...]) -> tuple[Any, ...]:
+    return item[:-1]
 
 
 class _Placement:
@@ -448,8 +445,8 @@ def _problem(kind: str, count: int, need: Need, pools: Sequence[tuple[str, Pool]
 
 def _backoff_reason(launches: int, failing: Wait) -> str:
     return (
-        f"{_instances(launches)} held back until {clock(failing.until)} after {failing.failures} failed starts in a row;"
-        f" the last: {failing.why}"
+        f"{_instances(launches)} held back until {clock(failing.until)}"
+        f" after {failing.failures} failures in a row; the last: {failing.why}"
     )
 
 

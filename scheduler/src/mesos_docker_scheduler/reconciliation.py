@@ -1,7 +1,7 @@
 """When to ask Mesos about which tasks (docs/reconciliation.md of Mesos).
 
-After every (re-)registration: implicitly once (tasks that we don't know), and explicitly about each task that we
-know, again and again with growing pauses until each has been answered. Implicitly every 15 minutes as well.
+After every (re-)registration: implicitly once (tasks that we don't know), and explicitly about each task that
+we know, again with growing pauses until each has been answered. Implicitly every 15 minutes as well.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ IMPLICIT_SECONDS = 15 * 60.0
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 60.0
 
-# A question about a task that never was, on an agent that never was, is always answered (TASK_UNKNOWN), and answers
-# come in the order of the questions: once it is answered, so is all that was asked before and can be answered now.
+# A question about a task and an agent that never were is always answered (TASK_UNKNOWN), and answers come in
+# the order of the questions: once it is answered, so is all asked before that can be answered at the moment.
 _FENCE = "reconciliation-fence."
 
 

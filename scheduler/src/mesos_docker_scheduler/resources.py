@@ -46,7 +46,7 @@ class _Entry:
 class Pool:
     """What is free on one agent. `take` removes from it what an instance gets.
 
-    Persistent volumes, special disks, shared and revocable resources are left out: they need an explicit wish.
+    Persistent volumes, special disks, shared and revocable resources are left out: nobody asked for them.
     """
 
     def __init__(self, resources: Iterable[Message]) -> None:
@@ -78,7 +78,7 @@ class Pool:
         return sum(last - first + 1 for first, last in self._port_ranges())
 
     def lacks(self, need: Need) -> str | None:
-        """Name the first kind of resource that does not suffice: cpus, mem, disk, ports, or `port N`."""
+        """Name the first kind that does not suffice: cpus, mem, disk, ports, or `port N`."""
         for name in SCALARS:
             if self.free(name) < need.scalar(name):
                 return name
@@ -88,7 +88,7 @@ class Pool:
         return "ports" if self.free_ports() < len(need.ports) else None
 
     def take(self, need: Need) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
-        """Remove what an instance needs; returns it as v1 Resources, and the host port for each of `need.ports`.
+        """Remove what an instance needs; returns v1 Resources, and the host port for each of `need.ports`.
 
         ValueError when the pool lacks something.
         """

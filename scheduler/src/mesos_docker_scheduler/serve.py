@@ -21,7 +21,8 @@ from mesos_docker_scheduler.store import Event, SqliteStore, StoreError
 from mesos_docker_scheduler.watcher import ConfigWatcher
 from mesos_docker_scheduler.web import WebServer, application
 
-# sysexits.h where it has a fitting one. 76 and 77 must not be tried again by systemd (RestartPreventExitStatus).
+# As in sysexits.h where that has a fitting one. After 76 and 77 systemd must not start us again
+# (RestartPreventExitStatus).
 EXIT_REFUSED = 70
 EXIT_ADDRESS = 71
 EXIT_STORE = 74
@@ -30,7 +31,7 @@ EXIT_FAILED_OVER = 77
 EXIT_CONFIG = 78
 
 
-class Failure(Exception):
+class SchedulerError(Exception):
     """The scheduler can't go on; `status` is the exit status, the message says why and what to do."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -50,14 +51,14 @@ class Source:
 def make_driver(
     config: Config, framework_id: str | None, inbox: Callable[[events.AnyEvent], None]
 ) -> SchedulerDriver:
-    """A driver that puts all it hears into the inbox. Failure when the secret can't be read."""
+    """A driver that puts all it hears into the inbox. SchedulerError when the secret can't be read."""
     framework = config.framework
     secret = None
     if framework.secret_file is not None:
         try:
             secret = Path(framework.secret_file).read_text().rstrip("\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise Failure(
+            raise SchedulerError(
                 EXIT_CONFIG, f"framework.secret_file: {framework.secret_file}: can't be read: {error}"
             ) from error
     tls = None
@@ -74,14 +75,14 @@ def make_driver(
 
 
 def serve(source: Source, tell: Callable[[Event], None]) -> Snapshot:
-    """Run until SIGTERM or SIGINT; returns what it left running. Failure in all other cases."""
+    """Run until SIGTERM or SIGINT; returns what it left running. SchedulerError in all other cases."""
     config = source.config
     try:
         store = SqliteStore(Path(config.state_dir))
         with contextlib.closing(store):
             return _serve(source, store, tell)
     except StoreError as error:
-        raise Failure(EXIT_STORE, str(error)) from error
+        raise SchedulerError(EXIT_STORE, str(error)) from error
 
 
 def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) -> Snapshot:
@@ -125,7 +126,7 @@ def _web_server(config: Config, controller: Controller, metrics: Metrics) -> Ite
         server = WebServer(app, config.http.bind, config.http.port)
     except OSError as error:
         address = f"{config.http.bind}:{config.http.port}"
-        raise Failure(EXIT_ADDRESS, f"http: can't listen on {address}: {error.strerror}") from error
+        raise SchedulerError(EXIT_ADDRESS, f"http: can't listen on {address}: {error.strerror}") from error
     server.start()
     try:
         yield
@@ -163,19 +164,19 @@ def _beat() -> Callable[[], None]:
     return lambda: sd_notify.notify("WATCHDOG=1")
 
 
-def _refusal(message: str, config: Config, framework_id: str | None) -> Failure:
+def _refusal(message: str, config: Config, framework_id: str | None) -> SchedulerError:
     state = Path(config.state_dir) / "state.sqlite"
     if "failed over" in message:
-        return Failure(
+        return SchedulerError(
             EXIT_FAILED_OVER,
-            f"another scheduler has taken over framework {framework_id}: this one ends, and leaves the tasks to it."
-            " Only one scheduler may run for a framework; find the other one before this one is started again",
+            f"another scheduler has taken over framework {framework_id}: this one ends, and leaves the tasks"
+            " to it. Only one may run for a framework: find the other one before this one is started again",
         )
     if "removed" in message or "Completed framework" in message:
-        return Failure(
+        return SchedulerError(
             EXIT_FRAMEWORK_REMOVED,
-            f"Mesos has removed framework {framework_id} (it was torn down, or no scheduler came within"
-            f" failover_timeout) and killed its tasks: {message}. To begin anew under a new id, move {state} away"
-            " and start the scheduler again",
+            f"Mesos has removed framework {framework_id} and killed its tasks (it was torn down, or no"
+            f" scheduler came within failover_timeout): {message}. To begin anew under a new id, move {state}"
+            " away and start the scheduler again",
         )
-    return Failure(EXIT_REFUSED, f"Mesos refuses framework {framework_id}: {message}")
+    return SchedulerError(EXIT_REFUSED, f"Mesos refuses framework {framework_id}: {message}")

@@ -1,7 +1,7 @@
 """What must survive the process: the framework id, the tasks, and what happened lately.
 
-`Store` is the interface; `SqliteStore` keeps it in one file on this host. A `Change` is written as a whole or not at
-all, and is on the disk when `commit` returns: only then may it be acted on.
+`Store` is the interface; `SqliteStore` keeps it in one file on this host. A `Change` is written as a whole or
+not at all, and is on the disk when `commit` returns: only then may it be acted on.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ CREATE TABLE events (
 
 
 class SqliteStore:
-    """A SQLite file `state.sqlite` in a folder that only one scheduler uses at a time (a lock file sees to it).
+    """A SQLite file in a folder that only one scheduler uses at a time (a lock file sees to it).
 
     Write-ahead log and synchronous=FULL: a commit that returned survives a power cut.
     """

@@ -122,7 +122,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One instance of a service, from the intent to launch it until it ended. Times are seconds of the epoch."""
+    """An instance of a service, from the intent to launch it until it ended. Times: seconds of the epoch."""
 
     id: str
     service: str
@@ -163,7 +163,7 @@ class Task:
 
     @property
     def failed_by_itself(self) -> bool:
-        """Whether it ended for a reason that starting it again may not cure (a crash, a bad image, a bad task)."""
+        """Whether it ended for a reason that another start may not cure (a crash, a bad image, bad input)."""
         if self.state in (TaskState.FINISHED, TaskState.ERROR):
             return self.kill_reason is None
         if self.state is TaskState.KILLED:
@@ -219,7 +219,7 @@ _TASK_ID = re.compile(r"(?P<service>[a-z0-9]([-a-z0-9]*[a-z0-9])?)\.(?P<version>
 
 
 def new_task_id(service: str, version: str) -> str:
-    """A name that was never used before and says what the task is, even to a scheduler that lost its records."""
+    """A name never used before, which tells what the task is even to a scheduler without records."""
     return f"{service}.{version}.{uuid.uuid4().hex[:16]}"
 
 

@@ -1,0 +1,93 @@
+"""Judges how tasks end: whose fault it was, and what must wait because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum
+
+from mesos_docker_scheduler.backoff import STABLE_SECONDS, Backoff, CircuitBreaker, Delay, Wait
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.planner import wait_key
+from mesos_docker_scheduler.tasks import Task, TaskState
+
+_AGENT_DELAY = Delay(initial=5.0, factor=2.0, maximum=300.0)
+_FLOOD = 50
+
+
+class Fault(Enum):
+    """Who is to blame for the end of a task."""
+
+    NOBODY = "nobody"
+    SERVICE = "service"
+    INFRASTRUCTURE = "infrastructure"
+
+
+class Failures:
+    """Back-off of service versions and of agents, and the circuit breaker. Times are seconds of the epoch.
+
+    Nothing of it outlives the process: after a restart everything may be tried again at once.
+    """
+
+    def __init__(self) -> None:
+        self._backoff = Backoff()
+        self._breaker = CircuitBreaker()
+
+    def ended(self, task: Task, services: Sequence[Service], why: str, now: float) -> Fault:
+        """Take the end of a task into account."""
+        if task.kill_reason is not None:
+            return Fault.NOBODY
+        if task.state is TaskState.KILLED and not task.failed_by_itself:
+            # Somebody else's doing (an operator, a drain): nothing to wait for.
+            return Fault.NOBODY
+        # A host that goes down takes its instances along: that is no flood.
+        self._breaker.limit = max(_FLOOD, sum(service.count for service in services))
+        self._breaker.failed(now)
+        if not task.failed_by_itself:
+            if task.running_since is None and task.reason != "REASON_INVALID_OFFERS":
+                self._backoff.failed(_agent_key(task.agent_id), task.launched_at, now, _AGENT_DELAY, why)
+            return Fault.INFRASTRUCTURE
+        service = next((service for service in services if service.name == task.service), None)
+        if service is not None:
+            key = wait_key(task.service, task.version)
+            if _ran_well(task, now):
+                self._backoff.succeeded(key, task.launched_at)
+            own = service.backoff
+            delay = Delay(own.initial_seconds, own.factor, own.max_seconds)
+            self._backoff.failed(key, task.launched_at, now, delay, why)
+        return Fault.SERVICE
+
+    def runs(self, task: Task) -> None:
+        """Note that a task came to run: its agent works."""
+        self._backoff.succeeded(_agent_key(task.agent_id), task.launched_at)
+
+    def forgive(
+        self, tasks: Iterable[Task], services: Sequence[Service], agents: Collection[str], now: float
+    ) -> None:
+        """Forget what instances have lived down, and what nobody asks for any more."""
+        if not self._backoff.waits():
+            return
+        for task in tasks:
+            if task.state is TaskState.RUNNING and _ran_well(task, now):
+                self._backoff.succeeded(wait_key(task.service, task.version), task.launched_at)
+        wanted = {wait_key(service.name, service.version) for service in services}
+        self._backoff.forget_except(wanted | {_agent_key(agent_id) for agent_id in agents})
+
+    def waits(self) -> Mapping[str, Wait]:
+        """Failures in a row by `wait_key`."""
+        return self._backoff.waits()
+
+    def agent_wait(self, agent_id: str) -> Wait | None:
+        """Faults in a row of one agent."""
+        return self._backoff.waits().get(_agent_key(agent_id))
+
+    def flooded_until(self, now: float) -> float | None:
+        """Until when nothing is launched because too much failed; None when all is normal."""
+        return self._breaker.open_until(now)
+
+
+def _ran_well(task: Task, now: float) -> bool:
+    return task.running_since is not None and now - task.running_since >= STABLE_SECONDS
+
+
+def _agent_key(agent_id: str) -> str:
+    return f"agent {agent_id}"

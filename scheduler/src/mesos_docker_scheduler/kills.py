@@ -1,0 +1,48 @@
+"""KILL calls that are under way. A call may be lost, so each is repeated until its task has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_FIRST_PAUSE = 5.0
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(slots=True)
+class _Repeat:
+    at: float
+    pause: float
+
+
+class Kills:
+    """When to send KILL for which task next. Times are seconds of the epoch."""
+
+    def __init__(self) -> None:
+        self._repeats: dict[str, _Repeat] = {}
+
+    def add(self, task_id: str) -> None:
+        """Kill this task from now on."""
+        self._repeats.setdefault(task_id, _Repeat(0.0, _FIRST_PAUSE))
+
+    def remove(self, task_id: str) -> None:
+        """Leave off: the task has ended."""
+        self._repeats.pop(task_id, None)
+
+    def restart(self) -> None:
+        """Send all of them at once: there is a new master to hear it."""
+        for task_id in self._repeats:
+            self._repeats[task_id] = _Repeat(0.0, _FIRST_PAUSE)
+
+    def due(self, now: float) -> list[str]:
+        """Tasks to send KILL for now."""
+        return [task_id for task_id, repeat in self._repeats.items() if now >= repeat.at]
+
+    def sent(self, task_id: str, now: float, grace_seconds: float) -> None:
+        """Note that KILL was sent: it takes effect within the grace period, or has been lost."""
+        repeat = self._repeats[task_id]
+        repeat.at = now + grace_seconds + repeat.pause
+        repeat.pause = min(2 * repeat.pause, _LONGEST_PAUSE)
+
+    def next_at(self) -> float | None:
+        """When `due` has something to say next."""
+        return min((repeat.at for repeat in self._repeats.values()), default=None)
