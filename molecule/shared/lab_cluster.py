@@ -92,6 +92,14 @@ class Cluster:
         state = self.get(self.master, MASTER_PORT, "/master/state")
         return sorted(framework["id"] for framework in state["frameworks"])
 
+    def registered_slaves(self) -> list[str]:
+        """Return the names of the slaves the master is connected to; none while it does not answer."""
+        try:
+            slaves = self.get(self.master, MASTER_PORT, "/master/slaves")["slaves"]
+        except OSError:
+            return []
+        return sorted(slave["hostname"] for slave in slaves if slave["active"])
+
     def containers(self) -> dict[str, Container]:
         """Return the tasks' running containers on all slaves that are up, by container id."""
         found = {}

@@ -1,0 +1,52 @@
+"""What an operator does to a lab that is up, and what must come of it. Start it with `make lab`.
+
+Each test begins with COUNT containers of IMAGE; when it finds anything else, it deploys that first.
+The times that the tests measure stand in a table at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+from lab_cluster import Cluster
+from lab_site import LAB, Measure, as_deployed, deploy
+
+MEASURED = pytest.StashKey[Measure]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MEASURED] = Measure()
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest) -> Measure:
+    return request.config.stash[MEASURED]
+
+
+@pytest.fixture
+def lab() -> Cluster:
+    if not as_deployed():
+        run = deploy()
+        assert run.exit_code == 0, run.output
+        assert as_deployed()
+    return LAB
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    rows = config.stash[MEASURED].rows
+    if rows:
+        terminalreporter.section("measured")
+        width = max(len(what) for what, _ in rows)
+        for what, seconds in rows:
+            terminalreporter.write_line(f"{what:<{width}}  {seconds:7.1f} s")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the hosts' units have said."""
+    report = yield
+    if report.failed:
+        for host in LAB.hosts:
+            report.sections.append((f"journal of {host}, for {item.name}", LAB.journal(host)))
+    return report
