@@ -1,8 +1,9 @@
 """Print the path of the official Mesos artifact, after checking it; download it first where needed.
 
-Apache Mesos publishes its native scheduler driver, which contains all of libmesos, as a `bdist_dumb` archive. pip
-finds such a file but will not hand it over, so this program asks pip for its configuration (indexes, find-links,
-proxy, certificates, credentials), reads the project's index page (PEP 503), and downloads the one file it knows.
+Apache Mesos publishes its native scheduler driver, which contains all of libmesos, as a `bdist_dumb`
+archive. pip finds such a file but will not hand it over, so this program asks pip for its configuration
+(indexes, find-links, proxy, certificates, credentials), reads the project's index page (PEP 503), and
+downloads the one file it knows.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import sys
 import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from pip._internal.commands import create_command  # type: ignore[import-untyped,unused-ignore]
+from pip._internal.commands import create_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from optparse import Values
+
+    from pip._internal.cli.req_command import RequirementCommand
+    from pip._internal.network.session import PipSession
 
 PROJECT = "mesos-scheduler"
 FILE_NAME = "mesos.scheduler-1.11.0.linux-x86_64.tar.gz"
@@ -69,7 +74,7 @@ def check(path: Path) -> None:
 
 def _from_indexes(target: Path) -> None:
     """Write the artifact to `target`, from the first of pip's configured sources that has it."""
-    command = create_command("download")
+    command = cast("RequirementCommand", create_command("download"))
     options, _ = command.parse_args([PROJECT])
     tried: list[str] = []
     with command.main_context():
@@ -82,12 +87,12 @@ def _from_indexes(target: Path) -> None:
                         file.write(chunk)
             return
     raise FetchError(
-        f"the Mesos artifact {FILE_NAME} is in none of pip's package indexes ({'; '.join(tried)}): "
-        "configure an index that has it (PIP_INDEX_URL, pip.conf), or set MESOS_ARTIFACT to a copy of the file"
+        f"the Mesos artifact {FILE_NAME} is in none of pip's package indexes ({'; '.join(tried)}): configure "
+        "an index that has it (PIP_INDEX_URL, pip.conf), or set MESOS_ARTIFACT to a copy of the file"
     )
 
 
-def _candidates(session, options, tried: list[str]) -> Iterator[str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _candidates(session: PipSession, options: Values, tried: list[str]) -> Iterator[str]:
     """URLs of the artifact in the find-links folders and on the indexes that pip is configured with."""
     for place in options.find_links:
         folder = Path(urlsplit(place).path if place.startswith("file:") else place)
@@ -100,7 +105,7 @@ def _candidates(session, options, tried: list[str]) -> Iterator[str]:  # type: i
         try:
             answer = session.get(page_url, headers={"Accept": "text/html"})
             answer.raise_for_status()
-        except Exception as error:  # noqa: BLE001 # pip's and its transport's errors have no common base
+        except Exception as error:  # pip's and its transport's errors have no common base
             tried.append(f"{shown}: {error}")
             continue
         tried.append(f"{shown}: not there")
@@ -122,7 +127,7 @@ def fetched(cache: Path) -> Path:
 
 
 def main() -> int:
-    """Command line: `fetch.py [--artifact FILE]`; exit status 1 and one line on stderr when there is no artifact."""
+    """Command line: `fetch.py [--artifact FILE]`; exit status 1 and a line on stderr without an artifact."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--artifact", type=Path, help="use this file and look nowhere else")
     given = parser.parse_args().artifact

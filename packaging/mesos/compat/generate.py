@@ -1,11 +1,11 @@
-"""Write the C sources of the private libraries that the official libmesos.so asks for and today's systems lack.
+"""Write the C sources of the private libraries that libmesos.so asks for and today's systems lack.
 
 usage: generate.py LIBMESOS OUTPUT_FOLDER
 
-openssl.c, openssl.map: libssl.so.1.0.0 and libcrypto.so.1.0.0, every function of which jumps to its namesake in
-OpenSSL 3. This works because libmesos hands OpenSSL's objects around as pointers and looks into none of them.
-python2.c: the Python 2 interpreter's symbols. libmesos is built as a Python module; nothing that the master and the
-agent do calls into Python, so the functions end the process and the objects are empty.
+openssl.c, openssl.map: libssl.so.1.0.0 and libcrypto.so.1.0.0, every function of which jumps to its namesake
+in OpenSSL 3. This works because libmesos hands OpenSSL's objects around as pointers and looks into none.
+python2.c: the Python 2 interpreter's symbols. libmesos is built as a Python module; nothing that the master
+and the agent do calls into Python, so the functions end the process and the objects are empty.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def openssl_source(names: list[str]) -> str:
     forwarded = [name for name in names if name not in NOT_NEEDED]
     targets = ", ".join(f'"{RENAMED.get(name, name)}"' for name in forwarded)
     jumps = "".join(
-        f'__asm__(".text\\n.globl {name}\\n.type {name}, @function\\n{name}: jmp *forward+{8 * i}(%rip)\\n");\n'
+        f'__asm__(".text\\n.globl {name}\\n.type {name}, @function\\n'
+        f'{name}: jmp *forward+{8 * i}(%rip)\\n");\n'
         for i, name in enumerate(forwarded)
     )
     constants = "".join(
@@ -77,7 +78,7 @@ def openssl_source(names: list[str]) -> str:
 static const char *const targets[] = {{{targets}}};
 __attribute__((visibility("hidden"))) void *forward[{len(forwarded)}];
 
-/* A constructor, because libmesos calls OpenSSL from constructors of its own; those of a dependency run first. */
+/* A constructor, because libmesos calls OpenSSL from its own; those of a dependency run first. */
 __attribute__((constructor)) static void resolve(void)
 {{
   void *ssl = dlopen("libssl.so.3", RTLD_NOW | RTLD_LOCAL);

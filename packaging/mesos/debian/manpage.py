@@ -47,7 +47,9 @@ def main() -> None:
     program, section, date, what = sys.argv[1:]
     help_text = subprocess.run([program, "--help"], check=True, capture_output=True, text=True).stdout
     name = Path(program).name
-    print(HEAD.format(title=name.upper(), section=section, date=date, name=name, what=what) + options(help_text))
+    print(
+        HEAD.format(title=name.upper(), section=section, date=date, name=name, what=what) + options(help_text)
+    )
 
 
 if __name__ == "__main__":
