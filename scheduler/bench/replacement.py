@@ -44,7 +44,9 @@ def scheduler(folder: Path, master: Master) -> Daemon:
             }
         )
     )
-    return Daemon("scheduler", ["mesos-docker-scheduler", "run", "--config", config], folder)
+    return Daemon(
+        "scheduler", [sys.executable, "-m", "mesos_docker_scheduler", "run", "--config", config], folder
+    )
 
 
 def replacement_seconds(engine: docker.DockerClient) -> float:
