@@ -42,10 +42,16 @@ def test_says_why_a_configuration_was_refused(module: ModuleType) -> None:
 
 def test_gives_the_schedulers_reasons(module: ModuleType) -> None:
     service = {"running": 0, "converged": False, "waiting": ["No slave offers 999999 MiB of memory."]}
-    assert module.missing(status(service=service, connected=False), "new") == [
-        "The scheduler is not connected to a Mesos master.",
+    assert module.missing(status(service=service), "new") == [
         "web: 0 of 2 run. Waiting for:",
         "  - No slave offers 999999 MiB of memory.",
+    ]
+
+
+def test_a_scheduler_without_a_master_is_not_done_even_when_nothing_should_run(module: ModuleType) -> None:
+    service = {"wanted": 0, "running": 0}
+    assert module.missing(status(service=service, connected=False), "new") == [
+        "The scheduler is not connected to a Mesos master."
     ]
 
 

@@ -74,14 +74,14 @@ def missing(status: dict[str, Any], sha256: str) -> list[str]:
     if config["sha256"] != sha256:
         return ["The scheduler has not read the new configuration."]
     lines = []
-    if not status["connected"]:
-        lines.append("The scheduler is not connected to a Mesos master.")
     for service in status["services"]:
         if not service["converged"]:
             lines.append(f"{service['name']}: {service['running']} of {service['wanted']} run. Waiting for:")
             lines.extend(
                 f"  - {reason}" for reason in service["waiting"] or ["tasks that are starting or ending"]
             )
+    if not lines and not status["connected"]:  # else the services' reasons say so
+        lines.append("The scheduler is not connected to a Mesos master.")
     return lines
 
 
