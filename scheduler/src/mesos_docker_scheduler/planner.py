@@ -209,8 +209,9 @@ def _step(
 
     surplus = max(0, len(current) - service.count)
     for task in _least_wanted([task for task in current if task.id not in doubtful], ready)[:surplus]:
-        kills.append(Kill(task.id, f"more than the {service.count} wanted"))
-        ready.discard(task.id)
+        if task.id not in ready or len(ready) > service.count:
+            kills.append(Kill(task.id, f"more than the {service.count} wanted"))
+            ready.discard(task.id)
     kept = len(current) - len(kills)
 
     floor = service.count - service.update.max_unavailable
