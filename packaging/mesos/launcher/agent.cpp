@@ -2,6 +2,7 @@
 #include "abi/mesos.hpp"
 #include "abi/virtual_base.hpp"
 #include "agent_cgroup.hpp"
+#include "attributes.hpp"
 #include "cgroup_hierarchies.hpp"
 #include "containerizers.hpp"
 #include "diagnostics.hpp"
@@ -54,6 +55,7 @@ int main(int argc, char** argv)
   initializeLogging(argc, argv, warnings);
 
   checkMasterFlags(flags);
+  checkAttributes(flags);
   exportAddress(flags);
   exportAddress6(flags);
   settleDomainSocketLocation(flags);

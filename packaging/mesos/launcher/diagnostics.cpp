@@ -14,12 +14,12 @@ void fail(const std::string& message)
   _exit(EXIT_FAILURE);
 }
 
-void logInfo(const std::string& message)
+void logInfo(const std::string& message, const char* file, int line)
 {
-  google::LogMessage("launcher", 0, google::INFO).stream() << message;
+  google::LogMessage(file, line, google::INFO).stream() << message;
 }
 
-void logWarning(const std::string& message)
+void logWarning(const std::string& message, const char* file, int line)
 {
-  google::LogMessage("launcher", 0, google::WARNING).stream() << message;
+  google::LogMessage(file, line, google::WARNING).stream() << message;
 }

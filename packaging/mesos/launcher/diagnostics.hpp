@@ -6,5 +6,5 @@
 // Ends the program with status 1 after writing `message` to stderr. Never runs destructors: libmesos has threads.
 [[noreturn]] void fail(const std::string& message);
 
-void logInfo(const std::string& message);
-void logWarning(const std::string& message);
+void logInfo(const std::string& message, const char* file = __builtin_FILE(), int line = __builtin_LINE());
+void logWarning(const std::string& message, const char* file = __builtin_FILE(), int line = __builtin_LINE());

@@ -1,6 +1,13 @@
 #include "libprocess.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "abi/mesos.hpp"
 #include "abi/virtual_base.hpp"
@@ -35,6 +42,26 @@ void exportGiven(const FlagValues& flags, const std::string& flag, const char* v
   if (!value.empty()) setenv(variable, value.c_str(), 1);
 }
 
+// Fails where libprocess could not listen: it would abort with a stack trace.
+void checkAddress(const FlagValues& flags)
+{
+  const char* ip = getenv("LIBPROCESS_IP");
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(flags.at<uint16_t>("port"));
+  if (ip && inet_pton(AF_INET, ip, &address.sin_addr) != 1)
+    fail("Cannot listen on '" + std::string(ip) + "': an IPv4 address is needed, as in --ip=192.0.2.1");
+
+  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    fail(
+        "Cannot listen on " + std::string(ip ? ip : "0.0.0.0") + ":" + flags.text("port") + ": " +
+        std::strerror(errno));
+  close(probe);
+}
+
 }
 
 void initializeLogging(int argc, const char* const* argv, const flags::Warnings& warnings)
@@ -49,6 +76,7 @@ void exportAddress(const FlagValues& flags)
 {
   exportGivenOrDiscovered(flags, "ip", "LIBPROCESS_IP");
   exportGiven(flags, "port", "LIBPROCESS_PORT");
+  checkAddress(flags);
   exportGiven(flags, "advertise_ip", "LIBPROCESS_ADVERTISE_IP");
   exportGiven(flags, "advertise_port", "LIBPROCESS_ADVERTISE_PORT");
 }

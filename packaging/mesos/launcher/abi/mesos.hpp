@@ -66,6 +66,12 @@ public:
   ~Modules();
 };
 
+class Value : public Message {
+public:
+  Value(const Value&);
+  ~Value();
+};
+
 class Authorizer {
 public:
   static Try<Authorizer*> create(const ACLs& acls);
@@ -216,6 +222,10 @@ public:
   Firewall(const Firewall&);
   ~Firewall();
 };
+
+namespace values {
+Try<Value> parse(const std::string& text);
+}
 
 class HookManager {
 public:
