@@ -24,6 +24,8 @@ using std::chrono::seconds;
 
 // Long enough for an engine that is busy with the dead executor's "create" to finish it.
 constexpr Duration kCreationAfterlife = seconds(60);
+// An engine that stays away this long has been stopped for good, and its containers with it.
+constexpr Duration kEngineTimeout = std::chrono::hours(1);
 
 // The status of DELETE /containers/<name>?force=1&v=1, or 0 when the engine does not answer. HTTP/1.0 and no API
 // version: every engine answers that, and closes the connection at the end.
@@ -135,11 +137,14 @@ void Guard::stand(int lifeline) {
 
 void Guard::removeContainer(Duty duty) const {
   const Clock::time_point start = Clock::now();
+  Clock::time_point lastAnswer = start;
   Duration pause = milliseconds(50);
   logWarning("The executor has died: removing container " + containerName_);
   while (true) {
     const int status = deleteContainer(engineSocket_, containerName_);
     if (status == 204) break;
+    if (status != 0) lastAnswer = Clock::now();
+    if (Clock::now() - lastAnswer > kEngineTimeout) return;
     const bool mayStillComeToBe = duty == Duty::Creating && Clock::now() - start < kCreationAfterlife;
     if (status == 404 && !mayStillComeToBe) return;
     // Not reachable (an engine that restarts), removal in progress, or not there yet.

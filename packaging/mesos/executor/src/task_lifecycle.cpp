@@ -22,7 +22,8 @@ constexpr Duration kReportReserve = seconds(1);
 constexpr Duration kForceKillRetry = seconds(5);
 // Mesos' own fail safe for an agent that never acknowledges.
 constexpr Duration kAcknowledgeTimeout = seconds(60);
-constexpr Duration kAcknowledgeTimeoutAfterTerm = seconds(5);
+// Of an agent that ends this executor or its framework: it may not acknowledge at all then.
+constexpr Duration kAcknowledgeTimeoutAfterShutdown = seconds(2);
 // How long output may lag behind the container's end, and how long a removal may take before the guard gets it.
 constexpr Duration kOutputTimeout = seconds(2);
 constexpr Duration kRemovalTimeout = seconds(30);
@@ -116,13 +117,22 @@ void TaskLifecycle::terminate() {
   const bool again = killed_.has_value();
   terminated_ = true;
   shutdown("Received SIGTERM");
-  if (again && stopping_ && !ended_) forceKill();
+  if (again) forceKill();
+  if (phase_ == Phase::Reported) giveUpOnAcknowledgement();
 }
 
 // --- Launch
 
 Json TaskLifecycle::status(const char* state) const {
-  return {{"task_id", {{"value", taskId_}}}, {"state", state}};
+  Json update = {{"task_id", {{"value", taskId_}}}, {"state", state}};
+  // Without it the agent fills in its own address.
+  if (networkInfo_) update["container_status"]["network_infos"] = Json::array({*networkInfo_});
+  return update;
+}
+
+void TaskLifecycle::sendRunning(Json update) {
+  checks_->addTo(update);
+  agent_.sendUpdate(std::move(update));
 }
 
 void TaskLifecycle::refuse(const Json& task, const std::string& message) {
@@ -147,6 +157,17 @@ void TaskLifecycle::launch(const Json& task) {
         kill(KillCause::CompletionTime, Duration::zero());
       });
     }
+    checks_ = std::make_unique<TaskChecks>(
+        loop_, engine_, task_,
+        TaskChecks::Handlers{[this](const char* reason) {
+                               Json update = status("TASK_RUNNING");
+                               update["reason"] = reason;
+                               sendRunning(std::move(update));
+                             },
+                             [this] {
+                               logWarning("The task failed its health check too often");
+                               kill(KillCause::Unhealthy, gracePeriod(Json()));
+                             }});
     create(createArguments(task_, settings_.create));
   } catch (const InvalidField& error) {
     failLaunch(std::string("The task can't be run: ") + error.what(), kTaskInvalid);
@@ -249,8 +270,7 @@ void TaskLifecycle::running(const Json& inspected, const std::string& document) 
   Json update = status("TASK_RUNNING");
   // Mesos' docker executor hands on what `docker inspect` prints: a list of one.
   if (!document.empty()) update["data"] = base64("[" + trimmed(document) + "]");
-  if (networkInfo_) update["container_status"]["network_infos"] = Json::array({*networkInfo_});
-  agent_.sendUpdate(std::move(update));
+  sendRunning(std::move(update));
   logInfo("Container " + container_ + " is running");
 
   if (ended_) {
@@ -262,8 +282,13 @@ void TaskLifecycle::running(const Json& inspected, const std::string& document) 
     engine_.resize(container_, integerOr(window, "rows", 24, "window_size"),
                    integerOr(window, "columns", 80, "window_size"), nullptr);
   }
-  watchProcess(static_cast<pid_t>(integerOr(member(inspected, "State"), "Pid", 0, "State")));
-  if (killed_) stop();
+  const auto process = static_cast<pid_t>(integerOr(member(inspected, "State"), "Pid", 0, "State"));
+  watchProcess(process);
+  if (killed_) {
+    stop();
+  } else {
+    checks_->start(container_, process);
+  }
 }
 
 // --- The container's end
@@ -351,6 +376,7 @@ void TaskLifecycle::exited(std::optional<int> status) {
 
 void TaskLifecycle::end() {
   phase_ = Phase::Ending;
+  checks_->stop();
   loop_.cancel(completionTimer_);
   loop_.cancel(killTimer_);
   loop_.cancel(processTimer_);
@@ -412,7 +438,6 @@ void TaskLifecycle::report(Json update) {
   phase_ = Phase::Reported;
   loop_.cancel(completionTimer_);
   loop_.cancel(killTimer_);
-  if (networkInfo_) update["container_status"]["network_infos"] = Json::array({*networkInfo_});
   logInfo(textOr(update, "state", "", "status") + ": " + textOr(update, "message", "", "status"));
   terminalUpdate_ = agent_.sendUpdate(std::move(update));
   if (agentLost_) {
@@ -423,9 +448,11 @@ void TaskLifecycle::report(Json update) {
 }
 
 void TaskLifecycle::giveUpOnAcknowledgement() {
-  acknowledgeTimer_ = loop_.after(terminated_ ? kAcknowledgeTimeoutAfterTerm : kAcknowledgeTimeout, [this] {
+  const bool unwanted = terminated_ || killed_ == KillCause::Shutdown;
+  loop_.cancel(acknowledgeTimer_);
+  acknowledgeTimer_ = loop_.after(unwanted ? kAcknowledgeTimeoutAfterShutdown : kAcknowledgeTimeout, [this, unwanted] {
     // While the agent is away the end of the task is worth waiting for: until the recovery timeout.
-    if (!terminated_ && !agent_.session().subscribed()) {
+    if (!unwanted && !agent_.session().subscribed()) {
       giveUpOnAcknowledgement();
       return;
     }
@@ -490,15 +517,18 @@ void TaskLifecycle::killRequested(const Json& request) {
     logWarning("Ignoring the kill of task '" + id + "', which does not run here");
     return;
   }
-  Duration grace = settings_.killGracePeriod;
-  for (const Json* holder : {&request, static_cast<const Json*>(&task_)}) {
-    const Json& period = member(member(*holder, "kill_policy"), "grace_period");
-    if (period.is_null()) continue;
-    grace = durationOf(period, "kill_policy.grace_period");
-    break;
-  }
+  const Duration grace = gracePeriod(request);
   logInfo("Killing the task, with a grace period of " + describe(grace));
   kill(KillCause::Request, grace);
+}
+
+// That of the kill itself, else of the task, else the agent's.
+Duration TaskLifecycle::gracePeriod(const Json& killRequest) const {
+  for (const Json* holder : {&killRequest, &task_}) {
+    const Json& period = member(member(*holder, "kill_policy"), "grace_period");
+    if (!period.is_null()) return durationOf(period, "kill_policy.grace_period");
+  }
+  return settings_.killGracePeriod;
 }
 
 void TaskLifecycle::shutdown(const std::string& why) {
@@ -525,6 +555,7 @@ void TaskLifecycle::kill(KillCause cause, Duration grace) {
   killed_ = cause;
   killDeadline_ = deadline;
   loop_.cancel(completionTimer_);
+  if (checks_) checks_->stop();
   if (cause != KillCause::CompletionTime && agent_.session().frameworkHasCapability("TASK_KILLING_STATE")) {
     agent_.sendUpdate(status("TASK_KILLING"));
   }
@@ -539,8 +570,9 @@ void TaskLifecycle::kill(KillCause cause, Duration grace) {
 }
 
 void TaskLifecycle::stop() {
-  stopping_ = true;
   const Duration left = std::max(killDeadline_ - Clock::now(), Duration::zero());
+  loop_.cancel(killTimer_);
+  killTimer_ = loop_.after(left, [this] { forceKill(); });
   engine_.stop(container_, std::chrono::ceil<seconds>(left).count(), [](const HttpResponse& response) {
     if (!response.ok() && response.status != 304 && response.status != 404) {
       logWarning("docker stop: " + enginesMessage(response));
@@ -550,13 +582,11 @@ void TaskLifecycle::stop() {
 
 // The grace period is over. Docker does the same by itself, but in whole seconds, and not when its stop hangs.
 void TaskLifecycle::forceKill() {
-  killTimer_ = 0;
+  loop_.cancel(killTimer_);
   if (ended_) return;
   if (phase_ == Phase::Creating && creation_) {
     creation_->kill();
-    return;
-  }
-  if (phase_ == Phase::Running) {
+  } else if (phase_ == Phase::Running) {
     engine_.kill(container_, nullptr);
     killTimer_ = loop_.after(kForceKillRetry, [this] { forceKill(); });
   }

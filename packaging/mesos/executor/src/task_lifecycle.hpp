@@ -14,6 +14,7 @@
 #include "engine.hpp"
 #include "event_loop.hpp"
 #include "guard.hpp"
+#include "task_checks.hpp"
 
 namespace executor {
 
@@ -76,7 +77,10 @@ class TaskLifecycle {
   void stop();
   void forceKill();
 
+  Duration gracePeriod(const Json& killRequest) const;
+
   Json status(const char* state) const;
+  void sendRunning(Json update);
 
   EventLoop& loop_;
   Engine& engine_;
@@ -98,12 +102,12 @@ class TaskLifecycle {
   std::optional<int> exitStatus_;  // of an ended container, none if the engine could not tell
   std::optional<KillCause> killed_;
   Clock::time_point killDeadline_;
-  bool stopping_ = false;
   bool agentLost_ = false;
   bool terminated_ = false;
   std::string terminalUpdate_;
   Clock::time_point removalDeadline_;
 
+  std::unique_ptr<TaskChecks> checks_;
   std::unique_ptr<Child> creation_;
   ContainerOutput output_;
   std::unique_ptr<HttpTransfer> wait_;

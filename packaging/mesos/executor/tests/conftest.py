@@ -1,0 +1,123 @@
+"""What the executor's tests share: the built programs, and one running cluster that uses them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mesos_testbed import Agent, Framework, Master, PrivateDocker, cluster, eventually
+
+BUILD = Path(__file__).resolve().parents[1] / "build"
+Pure = Callable[..., Any]
+
+
+class PureError(Exception):
+    """What a pure part of the executor refused, in its own words."""
+
+
+@pytest.fixture(scope="session")
+def executor() -> Path:
+    """The built program."""
+    program = BUILD / "mesos-docker-executor"
+    assert program.exists(), f"{program} is missing: make -C {BUILD.parent}"
+    return program
+
+
+@pytest.fixture(scope="session")
+def pure() -> Iterator[Pure]:
+    """Calls a pure part through build/pure (tests/pure.cpp); raises PureError when that refuses."""
+    program = BUILD / "pure"
+    assert program.exists(), f"{program} is missing: make -C {BUILD.parent} build/pure"
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def call(name: str, **request: Any) -> Any:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps({"call": name, **request}).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+            assert line, f"build/pure crashed at {name} {request}"
+            answer = json.loads(line)
+            if "error" in answer:
+                raise PureError(answer["error"])
+            return answer["result"]
+
+        yield call
+        process.stdin.close()
+
+
+@dataclass
+class Bed:
+    """A master, and an agent with a Docker Engine of its own that runs the executor under test."""
+
+    master: Master
+    agent: Agent
+    docker: PrivateDocker
+
+    def sandbox(self, task_id: str) -> Path:
+        """The folder of a task's (only) run."""
+        pattern = f"slaves/*/frameworks/*/executors/{task_id}/runs/*-*"
+        return next(path for path in Path(str(self.agent.flags["work_dir"])).glob(pattern))
+
+    def container(self, task_id: str) -> dict[str, Any] | None:
+        """`docker inspect` of a task's container, running or not."""
+        for container in self.docker.containers(all_states=True):
+            if container["Config"]["Labels"].get("mesos.task_id") == task_id:
+                return container
+        return None
+
+    def executor_pid(self, task_id: str) -> int:
+        """The process id of a task's executor (not of its guard)."""
+        name = self.sandbox(task_id).name
+        for pid in self.agent.executors():
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if words[0].endswith(b"mesos-docker-executor") and f"--container=mesos-{name}".encode() in words:
+                return pid
+        raise LookupError(f"no executor of {task_id}")
+
+    def wait_gone(self, task_id: str, seconds: float = 15) -> None:
+        """Wait until nothing of a task is left: container, executor, guard."""
+        name = self.sandbox(task_id).name
+
+        def gone() -> bool:
+            return self.container(task_id) is None and not processes_of(name)
+
+        eventually(gone, f"nothing left of {task_id}", seconds)
+
+
+def processes_of(container_id: str) -> list[int]:
+    """Process ids whose command line names the container: its executor and its guard."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"mesos-{container_id}".encode() in words and (b"executor" in words or b"guard" in words):
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture(scope="session")
+def bed(tmp_path_factory: pytest.TempPathFactory, executor: Path) -> Iterator[Bed]:
+    """The cluster that most tests share; tests that hurt it make one of their own."""
+    folder = tmp_path_factory.mktemp("bed")
+    with cluster(folder, agent_flags={"launcher_dir": str(executor.parent)}) as (master, agent, docker):
+        yield Bed(master, agent, docker)
+
+
+@pytest.fixture
+def framework(bed: Bed) -> Iterator[Framework]:
+    """A framework of the test's own on the shared cluster; it ends with the test, and its tasks too."""
+    with Framework(bed.master.address) as subscribed:
+        yield subscribed
+        subscribed.teardown()
