@@ -1,4 +1,4 @@
-"""Small parts that tests of the scheduler share: short ways to make services, tasks and offers; a fake driver."""
+"""What tests of the scheduler share: short ways to make services, tasks and offers; a fake driver."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What the planner decides. Read the tables from top to bottom: they are its specification.
 
-`has` lists the tasks that there are, by their agent: `a` is a task of the current version that runs on agent a;
-what follows a slash changes that (`a/old`, `b/staging`, `a/old+unhealthy`). They are numbered 1, 2, 3, ... from
-the oldest to the newest, and `stops` names those numbers. `starts` lists the agents that get a new instance.
+`has` lists the tasks that there are, by their agent: `a` is a task of the current version that runs on agent
+a; what follows a slash changes that (`a/old`, `b/staging`, `a/old+unhealthy`). They are numbered 1, 2, 3, ...
+from the oldest to the newest, and `stops` names those numbers. `starts` lists the agents that get one more.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def check(case: Case) -> None:
     assert {int(kill.task_id) for kill in decided.kills} == case.stops
 
 
-def table(*cases: Case) -> Any:
+def table(*cases: Case) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 

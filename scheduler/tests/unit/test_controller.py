@@ -1,0 +1,534 @@
+"""The controller against a fake driver: what it writes, what it sends, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mesos_docker_scheduler import events
+from mesos_docker_scheduler.controller import REFUSE_SECONDS, Refused
+from mesos_docker_scheduler.store import Change, Remembered, SqliteStore, StoreError
+from mesos_docker_scheduler.tasks import TaskState, new_task_id
+from scheduler_fakes import (
+    MASTER,
+    NOW,
+    Bench,
+    Message,
+    answer,
+    configuration,
+    offer_message,
+    service,
+    status,
+    task,
+)
+
+WEB = service(count=2)
+
+
+class FailingStore:
+    """A store whose disk is full until `works` is set."""
+
+    def __init__(self, inner: SqliteStore) -> None:
+        self.inner = inner
+        self.works = True
+
+    def load(self) -> Remembered:
+        return self.inner.load()
+
+    def commit(self, change: Change) -> None:
+        if not self.works:
+            raise StoreError("state.sqlite: can't be written: disk full")
+        self.inner.commit(change)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path, WEB)
+    made.subscribe()
+    return made
+
+
+def test_writes_the_framework_id_before_it_asks_for_anything(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.take(events.Subscribed("framework", MASTER))
+    assert bench.store.load().framework_id == "framework"
+    assert bench.driver.calls[0][0] == "reconcile"
+
+
+def test_asks_for_all_tasks_then_for_each_known_one_with_its_agent(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.commit(Change("framework", tasks={"1": task("1", WEB, "a"), "2": task("2", WEB, "b")}))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.take(events.Subscribed("framework", MASTER))
+    implicit, explicit = bench.driver.take("reconcile")
+    assert implicit[1] == []
+    assert explicit[1][:2] == [("1", "a"), ("2", "b")]
+
+
+def test_starts_nothing_before_the_master_has_said_what_runs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.take(events.Subscribed("framework", MASTER))
+    bench.offer("a", "b", after=5)
+    assert bench.launched() == []
+    assert bench.view.waiting == ("asking the master which instances run",)
+    bench.answer_fence()
+    assert len(bench.launched()) == 2
+
+
+def test_gathers_offers_for_a_moment_so_that_instances_are_spread(bench: Bench) -> None:
+    bench.take(events.Offers((offer_message("a"),)), after=0.1)
+    assert bench.launched() == []
+    bench.take(events.Offers((offer_message("b"),)), after=0.5)
+    assert bench.launched() == []
+    bench.take(after=0.6)
+    assert sorted(info["agent_id"]["value"] for info in bench.launched()) == ["a", "b"]
+
+
+def test_a_launch_is_on_disk_before_it_is_sent(tmp_path: Path) -> None:
+    store = FailingStore(SqliteStore(tmp_path))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.subscribe()
+    store.works = False
+    bench.offer("a", "b")
+    assert bench.launched() == []
+    store.works = True
+    bench.take(after=2)
+    launched = {info["task_id"]["value"] for info in bench.launched()}
+    assert launched == store.load().tasks.keys()
+    assert len(launched) == 2
+
+
+def test_an_update_is_acknowledged_only_once_it_is_on_disk(tmp_path: Path) -> None:
+    store = FailingStore(SqliteStore(tmp_path))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.subscribe()
+    first, _ = bench.launch("a", "b")
+    bench.driver.take("acknowledge")
+    store.works = False
+    bench.tell(first, "FAILED", message="exit status 1")
+    assert bench.driver.take("acknowledge", "revive") == []
+    assert bench.controller.snapshot.problem == "state.sqlite: can't be written: disk full"
+    store.works = True
+    bench.take(after=2)
+    assert len(bench.driver.take("acknowledge")) == 1
+    assert store.load().tasks[first].state is TaskState.FAILED
+    assert bench.view.waiting
+    assert bench.controller.snapshot.problem is None
+
+
+def test_updates_without_a_uuid_are_not_acknowledged(bench: Bench) -> None:
+    first, _ = bench.launch("a", "b")
+    bench.driver.take("acknowledge")
+    bench.take(events.Update(answer(first, "RUNNING")))
+    assert bench.driver.take("acknowledge") == []
+
+
+def test_updates_of_tasks_that_ended_or_were_never_ours_are_acknowledged(bench: Bench) -> None:
+    first, _ = bench.launch("a", "b")
+    bench.tell(first, "FAILED")
+    bench.driver.take("acknowledge")
+    bench.tell(first, "FAILED")
+    bench.tell("somebody's", "FAILED")
+    assert len(bench.driver.take("acknowledge")) == 2
+
+
+def test_wants_no_offers_when_all_run_and_declines_for_long(bench: Bench) -> None:
+    bench.launch("a", "b")
+    assert bench.driver.take("suppress") == [("suppress",)]
+    bench.offer("c")
+    ((_, _, refuse),) = bench.driver.take("decline")
+    assert refuse == REFUSE_SECONDS
+    bench.take(after=100)
+    assert bench.driver.take("suppress", "revive") == []
+
+
+def test_a_crash_after_a_good_run_is_replaced_at_once(bench: Bench) -> None:
+    first, _ = bench.launch("a", "b")
+    bench.take(after=120)
+    bench.driver.calls.clear()
+    bench.tell(first, "FAILED", message="exit status 137")
+    assert bench.driver.take("revive") == [("revive",)]
+    # Both known agents have answered: there is nothing to gather.
+    bench.take(events.Offers((offer_message("a"), offer_message("b"))))
+    (info,) = bench.launched()
+    assert info["agent_id"]["value"] == "a"
+
+
+def test_repeated_crashes_are_held_back_longer_and_longer(bench: Bench) -> None:
+    failing, _ = bench.launch("a", "b")
+    bench.take(after=2)
+    pauses = []
+    for _ in range(12):
+        failed_at = bench.now
+        bench.tell(failing, "FAILED", message="exit status 1")
+        launched: list[Message] = []
+        while not launched:
+            bench.take(after=0.05)
+            if bench.driver.take("revive"):
+                bench.take(events.Offers((offer_message("a"), offer_message("b"))))
+            launched = bench.launched()
+        pauses.append(bench.now - failed_at)
+        failing = launched[0]["task_id"]["value"]
+        bench.tell(failing, "RUNNING", launched[0]["agent_id"]["value"])
+        bench.take(after=2)
+    assert pauses == pytest.approx([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300], abs=0.3)
+
+
+def test_faults_of_mesos_do_not_hold_the_service_back(bench: Bench) -> None:
+    first, _ = bench.launch("a", "b")
+    for _ in range(5):
+        bench.tell(first, "DROPPED", reason="REASON_INVALID_OFFERS")
+        bench.take(after=1.1)
+        bench.offer("a", "b")
+        (info,) = bench.launched()
+        first = info["task_id"]["value"]
+
+
+def test_an_agent_that_can_not_start_anything_is_avoided(bench: Bench) -> None:
+    bench.offer("a")
+    for info in bench.launched():
+        bench.tell(info["task_id"]["value"], "FAILED", reason="REASON_EXECUTOR_TERMINATED")
+    bench.take(after=1.5)
+    bench.offer("a")
+    for info in bench.launched():
+        bench.tell(info["task_id"]["value"], "FAILED", reason="REASON_EXECUTOR_TERMINATED")
+    bench.take(after=1.5)
+    bench.offer("a", "b")
+    assert {info["agent_id"]["value"] for info in bench.launched()} == {"b"}
+
+
+def test_a_flood_of_failures_stops_launching(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=60))
+    bench.subscribe()
+    ids = bench.launch("a", "b")
+    assert len(ids) == 60
+    bench.take(after=120)
+    bench.take(*(events.Update(status(task_id, "FAILED")) for task_id in ids))
+    bench.offer("a", "b")
+    again = bench.launched()
+    assert len(again) == 60
+    bench.take(*(events.Update(status(info["task_id"]["value"], "FAILED")) for info in again[:10]))
+    bench.driver.calls.clear()
+    bench.offer("a", "b")
+    assert bench.launched() == []
+    assert "too much failed within a minute" in bench.view.waiting[0]
+    bench.take(after=31)
+    bench.offer("a", "b")
+    assert bench.launched()
+
+
+def test_scaling_up_keeps_what_runs_and_scaling_down_stops_the_newest(bench: Bench) -> None:
+    ids = bench.launch("a", "b")
+    bench.take(events.ConfigRead(configuration(service(count=3)), "sha2"), after=10)
+    assert bench.driver.take("revive")
+    (third,) = bench.launch("a", "b")
+    bench.driver.calls.clear()
+    bench.take(events.ConfigRead(configuration(service(count=2)), "sha3"), after=10)
+    assert bench.driver.take("kill") == [("kill", third, "a", 5.0)]
+    bench.tell(third, "KILLED")
+    assert {instance.task_id for instance in bench.view.instances} == set(ids)
+    assert bench.view.converged
+
+
+def test_an_image_change_replaces_one_by_one(bench: Bench) -> None:
+    old = bench.launch("a", "b")
+    bench.take(events.ConfigRead(configuration(service(count=2, image="demo/web:2")), "sha2"), after=10)
+    for _ in range(2):
+        bench.take(after=1.1)
+        bench.launch("a", "b")
+        assert bench.driver.take("kill") == []
+        bench.take(after=3.1)
+        ((_, killed, agent, _),) = bench.driver.take("kill")
+        assert killed in old
+        bench.tell(killed, "KILLED", agent)
+    view = bench.view
+    assert view.converged
+    assert {instance.image for instance in view.instances} == {"demo/web:2"}
+
+
+def test_a_kill_is_repeated_until_the_task_has_ended(bench: Bench) -> None:
+    bench.launch("a", "b")
+    bench.take(events.ConfigRead(configuration(service(count=1)), "sha2"))
+    ((_, killed, agent, _),) = bench.driver.take("kill")
+    bench.take(after=9)
+    assert bench.driver.take("kill") == []
+    bench.take(after=2)
+    assert len(bench.driver.take("kill")) == 1
+    bench.tell(killed, "KILLING", agent)
+    bench.take(after=100)
+    assert len(bench.driver.take("kill")) == 1
+    bench.tell(killed, "KILLED", agent)
+    bench.take(after=1000)
+    assert bench.driver.take("kill") == []
+
+
+def test_a_kill_survives_a_restart_of_the_scheduler(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    leaving = task("1", WEB, kill_reason="more than wanted")
+    store.commit(Change("framework", tasks={"1": leaving, "2": task("2", WEB), "3": task("3", WEB)}))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.subscribe()
+    for task_id in "123":
+        bench.take(events.Update(answer(task_id, "RUNNING")))
+    assert [call[1] for call in bench.driver.take("kill")] == ["1"]
+
+
+def test_a_restart_touches_no_task(tmp_path: Path) -> None:
+    first = Bench(tmp_path, WEB)
+    first.subscribe()
+    ids = first.launch("a", "b")
+    first.store.close()
+
+    second = Bench(tmp_path, WEB)
+    second.subscribe()
+    for task_id in ids:
+        second.take(events.Update(answer(task_id, "RUNNING")))
+    second.offer("a", "b")
+    assert second.launched() == []
+    assert second.driver.take("kill", "revive") == []
+    assert second.view.converged
+
+
+def test_a_launch_that_was_written_but_never_sent_is_found_out(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    intent = task("1", WEB, state=TaskState.STAGING, running_since=None, confirmed=False)
+    store.commit(Change("framework", tasks={"1": intent}))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.subscribe()
+    bench.take(events.Update(answer("1", "GONE")))
+    bench.offer("a", "b")
+    assert len(bench.launched()) == 2
+
+
+def test_a_launch_of_which_nothing_is_heard_is_asked_about(bench: Bench) -> None:
+    bench.offer("a", "b")
+    ids = {info["task_id"]["value"] for info in bench.launched()}
+    bench.take(after=10)
+    assert bench.driver.take("reconcile") == []
+    bench.take(after=11)
+    ((_, asked),) = bench.driver.take("reconcile")
+    assert {task_id for task_id, _ in asked} == ids
+
+
+def test_a_failed_accept_is_asked_about(bench: Bench) -> None:
+    bench.offer("a")
+    infos = bench.launched()
+    call = {"type": "ACCEPT", "accept": {"operations": [{"type": "LAUNCH", "launch": {"task_infos": infos}}]}}
+    bench.take(events.CallFailed(call, "timed out"))
+    ((_, asked),) = bench.driver.take("reconcile")
+    assert {task_id for task_id, _ in asked} == {info["task_id"]["value"] for info in infos}
+
+
+def test_a_launch_on_a_lost_connection_counts_as_not_sent(bench: Bench) -> None:
+    bench.driver.up = False
+    bench.offer("a", "b")
+    bench.driver.up = True
+    bench.take()
+    assert bench.view.instances == ()
+    assert {task.state for task in bench.store.load().tasks.values()} == {TaskState.DROPPED}
+
+
+def test_a_task_that_was_unreachable_is_replaced_and_stopped_when_it_returns(bench: Bench) -> None:
+    first, second = bench.launch("a", "b")
+    bench.tell(second, "UNREACHABLE", "b")
+    bench.offer("a")
+    (info,) = bench.launched()
+    replacement = info["task_id"]["value"]
+    bench.tell(replacement, "RUNNING")
+    bench.tell(second, "RUNNING", "b")
+    assert [call[1] for call in bench.driver.take("kill")] == [second]
+    bench.tell(second, "KILLED", "b")
+    assert {instance.task_id for instance in bench.view.instances} == {first, replacement}
+
+
+def test_a_task_of_ours_that_is_not_on_record_is_adopted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.subscribe()
+    ours = new_task_id("web", WEB.version)
+    bench.take(events.Update(answer(ours, "RUNNING")))
+    bench.offer("a", "b")
+    assert len(bench.launched()) == 1
+    assert ours in bench.store.load().tasks
+
+
+def test_of_a_service_that_is_not_configured_it_is_adopted_and_stopped(bench: Bench) -> None:
+    ours = new_task_id("former", WEB.version)
+    bench.take(events.Update(answer(ours, "RUNNING")))
+    assert [call[1] for call in bench.driver.take("kill")] == [ours]
+
+
+def test_a_task_that_was_not_started_by_us_is_left_alone_and_told_once(bench: Bench) -> None:
+    for _ in range(2):
+        bench.take(events.Update(answer("somebody's", "RUNNING")))
+    assert bench.driver.take("kill") == []
+    assert [event.task_id for event in bench.events if event.kind == "foreign"] == ["somebody's"]
+
+
+def test_tasks_that_nobody_knows_are_forgotten_after_a_while(bench: Bench) -> None:
+    first, second = bench.launch("a", "b")
+    bench.tell(first, "UNKNOWN")
+    bench.tell(second, "UNREACHABLE", "b")
+    bench.take(after=4000)
+    bench.take()
+    assert first not in bench.store.load().tasks
+    assert second in bench.store.load().tasks
+
+
+def test_a_lost_connection_voids_the_offers_and_holds_everything(bench: Bench) -> None:
+    bench.take(events.Offers((offer_message("a"), offer_message("b"))))
+    bench.driver.problem = "connection refused"
+    bench.take(events.Disconnected())
+    bench.take(after=5)
+    assert bench.driver.calls == []
+    view = bench.view
+    assert view.waiting == ("not connected to a Mesos master: connection refused",)
+    assert not bench.controller.snapshot.connected
+
+
+def test_a_new_master_is_asked_about_everything_again(bench: Bench) -> None:
+    ids = bench.launch("a", "b")
+    bench.take(events.Disconnected())
+    bench.driver.calls.clear()
+    bench.take(events.Subscribed(None, {"address": {"ip": "10.0.0.2", "port": 5050}}))
+    assert bench.controller.snapshot.framework_id == "framework"
+    _, (_, asked) = bench.driver.take("reconcile")
+    assert {task_id for task_id, _ in asked} > set(ids)
+
+
+def test_what_an_agent_does_not_answer_for_is_neither_replaced_nor_a_reason_to_stop_others(
+    bench: Bench,
+) -> None:
+    first, _ = bench.launch("a", "b")
+    bench.take(events.Disconnected())
+    bench.take(events.Subscribed(None, MASTER))
+    bench.answer_fence()
+    bench.take(events.Update(answer(first, "RUNNING")))
+    bench.take(events.ConfigRead(configuration(service(count=1)), "sha2"))
+    bench.offer("a")
+    assert bench.driver.take("kill", "accept") == []
+
+
+def test_a_configuration_with_errors_changes_nothing_and_is_told(bench: Bench) -> None:
+    bench.launch("a", "b")
+    bench.take(events.ConfigRead(None, "", "services[0].count: -1 is not allowed"))
+    bench.take(events.ConfigRead(None, "", "services[0].count: -1 is not allowed"), after=1)
+    view = bench.controller.snapshot.config
+    assert view.error == "services[0].count: -1 is not allowed"
+    assert view.sha256 == "sha"
+    assert sum(event.kind == "config refused" for event in bench.events) == 1
+    assert bench.view.converged
+    bench.take(events.ConfigRead(configuration(WEB), "sha2"), after=1)
+    bench.take(after=1)
+    assert bench.controller.snapshot.config.error is None
+
+
+def test_settings_that_need_a_restart_are_told(bench: Bench) -> None:
+    bench.take(events.ConfigRead(configuration(WEB, master="m2:5050"), "sha2"))
+    bench.take(after=1)
+    assert bench.controller.snapshot.config.restart_needed == ("master",)
+
+
+def test_what_mesos_may_know_of_us_is_changed_while_we_run(bench: Bench) -> None:
+    changed = configuration(WEB)
+    changed = changed.model_copy(
+        update={
+            "framework": changed.framework.model_copy(
+                update={"failover_timeout_seconds": 60.0, "user": "web"}
+            )
+        }
+    )
+    bench.take(events.ConfigRead(changed, "sha2"))
+    ((_, info),) = bench.driver.take("update framework")
+    assert info["failover_timeout"] == 60.0
+    assert info["user"] == "root"
+
+
+def test_answers_inverse_offers_by_whether_something_of_ours_runs_there(bench: Bench) -> None:
+    bench.launch("a")
+    bench.take(
+        events.InverseOffers(
+            (
+                {"id": {"value": "1"}, "agent_id": {"value": "a"}},
+                {"id": {"value": "2"}, "agent_id": {"value": "b"}},
+            )
+        )
+    )
+    assert bench.driver.take("accept inverse", "decline inverse") == [
+        ("decline inverse", ["1"]),
+        ("accept inverse", ["2"]),
+    ]
+
+
+def test_an_offer_that_was_rescinded_is_not_used(bench: Bench) -> None:
+    message = offer_message("a")
+    bench.take(events.Offers((message,)))
+    bench.take(events.OfferRescinded(message["id"]["value"]))
+    bench.take(after=2)
+    assert bench.launched() == []
+
+
+def test_a_suppress_that_failed_is_sent_again(bench: Bench) -> None:
+    bench.launch("a", "b")
+    bench.driver.take("suppress")
+    bench.take(events.CallFailed({"type": "SUPPRESS"}, "timed out"))
+    assert bench.driver.take("suppress")
+
+
+def test_forgets_an_agent_that_the_master_removed(bench: Bench) -> None:
+    bench.launch("a", "b")
+    bench.take(events.AgentLost("b"))
+    bench.take(events.ConfigRead(configuration(service(count=2, mem=9999)), "sha2"), after=10)
+    assert "of 1 slave" in " ".join(bench.view.waiting)
+
+
+def test_ends_when_mesos_refuses_us_and_acts_no_more(bench: Bench) -> None:
+    bench.driver.calls.clear()
+    bench.take(events.FrameworkError("Framework has been removed"))
+    assert bench.controller.outcome == Refused("Framework has been removed")
+    bench.offer("a", "b")
+    assert bench.driver.calls == []
+
+
+def test_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.controller._inbox.put(events.Subscribed("framework", MASTER))
+    bench.controller._inbox.put(events.Stop())
+    rounds: list[int] = []
+    assert bench.controller.run(lambda: rounds.append(1)) == events.Stop()
+    assert rounds
+    assert bench.store.load().framework_id == "framework"
+
+
+def test_says_why_something_waits_once_it_lasts_and_again_only_when_it_changes(bench: Bench) -> None:
+    for _ in range(10):
+        bench.take(after=1)
+    texts = [event.text for event in bench.events if event.kind == "waiting"]
+    assert len(texts) == 1
+    assert texts[0].startswith("2 instances waiting for resources: Mesos has offered none so far")
+
+
+def test_sleeps_when_all_is_well(bench: Bench) -> None:
+    bench.launch("a", "b")
+    for _ in range(5):
+        bench.take(after=1)
+    assert bench.controller.wake_at - bench.now == 5.0
+
+
+def test_asks_for_offers_ever_more_slowly_while_none_fit(bench: Bench) -> None:
+    revived = []
+    for _ in range(2000):
+        bench.take(after=0.1)
+        revived += [bench.now - NOW for _ in bench.driver.take("revive")]
+    assert 6 <= len(revived) <= 9
+
+
+def test_history_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesos_docker_scheduler.controller._ENDED_KEPT", 3)
+    for number in range(6):
+        bench.controller._put(replace(task(f"t{number}", WEB), state=TaskState.FINISHED))
+    bench.take()
+    assert sorted(bench.store.load().tasks) == ["t3", "t4", "t5"]
