@@ -75,7 +75,7 @@ def test_scheduler_restart_keeps_framework_and_containers(cluster: Cluster, host
 
 def slave_registered(cluster: Cluster) -> bool:
     try:
-        return bool(cluster.get("lab-single", SLAVE_PORT, "/metrics/snapshot")["slave/registered"] == 1)
+        return bool(cluster.get("lab-single", SLAVE_PORT, "/metrics/snapshot").get("slave/registered") == 1)
     except OSError:
         return False
 
