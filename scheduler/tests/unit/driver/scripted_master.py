@@ -55,6 +55,8 @@ class ScriptedMaster:
     """Answers SUBSCRIBE with SUBSCRIBED and every other call with 202, unless told otherwise.
 
     answer: decides what a request gets; TAKE_IN for SUBSCRIBE opens an event stream.
+    heartbeat_seconds: the interval that SUBSCRIBED promises; heartbeats come only when a test sends them.
+    subscribed: whether the stream begins with SUBSCRIBED.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class ScriptedMaster:
         tls: ssl.SSLContext | None = None,
         heartbeat_seconds: float = 15.0,
         subscribed: bool = True,
+        version: str = "1.11.0",
     ) -> None:
         self.answer = answer or self._usual_answer
         self.requests: list[Request] = []
         self._heartbeat_seconds = heartbeat_seconds
         self._subscribed = subscribed
+        self._version = version
         self._tls = tls
         self._changed = threading.Condition()
         self._connections: list[socket.socket] = []
@@ -144,7 +148,9 @@ class ScriptedMaster:
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
         with self._changed:
             if not self._changed.wait_for(condition, seconds):
-                raise TimeoutError(f"waited {seconds} s for {what}; got {[r.type for r in self.requests][-20:]}")
+                raise TimeoutError(
+                    f"waited {seconds} s for {what}; got {[r.type for r in self.requests][-20:]}"
+                )
 
     # The server
 
@@ -175,7 +181,7 @@ class ScriptedMaster:
                     self.requests.append(request)
                     self._changed.notify_all()
                 if request.call == {}:  # GET /version, by pymesos
-                    connection.sendall(Answer(200, body='{"version": "1.11.0"}').encode())
+                    connection.sendall(Answer(200, body=json.dumps({"version": self._version})).encode())
                     continue
                 answer = self.answer(request)
                 time.sleep(answer.delay)
@@ -189,9 +195,7 @@ class ScriptedMaster:
                     connection.sendall(answer.encode())
 
     def _open_stream(self, connection: socket.socket, answer: Answer) -> None:
-        with self._changed:
-            self._streams.append(connection)
-            stream_id = STREAM_ID.format(len(self.calls("SUBSCRIBE")))
+        stream_id = STREAM_ID.format(len(self.calls("SUBSCRIBE")))
         headers = {"Content-Type": "application/json", "Mesos-Stream-Id": stream_id, **answer.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         connection.sendall(f"HTTP/1.1 200 OK\r\n{head}Transfer-Encoding: chunked\r\n\r\n".encode())
@@ -199,6 +203,7 @@ class ScriptedMaster:
             data = record(subscribed_event(self._heartbeat_seconds))
             connection.sendall(b"%x\r\n%s\r\n" % (len(data), data))
         with self._changed:
+            self._streams.append(connection)
             self._changed.notify_all()
 
 

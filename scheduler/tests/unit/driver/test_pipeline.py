@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mesos_docker_scheduler.driver import calls
+from mesos_docker_scheduler.driver.endpoint import Endpoint
+from mesos_docker_scheduler.driver.http_response import ResponseError
+from mesos_docker_scheduler.driver.pipeline import MAX_IN_FLIGHT, CallPipeline
+from scripted_master import Answer
+
+STATUS: dict[str, Any] = {
+    "task_id": {"value": "t1"},
+    "agent_id": {"value": "a1"},
+    "uuid": "AAAA",
+    "state": "TASK_RUNNING",
+}
+ACKNOWLEDGE = calls.acknowledge(STATUS)
+ACCEPTED = Answer(202).encode()
+
+
+def new(*queued: calls.Call) -> CallPipeline:
+    """Make a pipeline with calls in it."""
+    pipeline = CallPipeline(Endpoint("m1"), "f-1", "s1", "Basic x")
+    for call in queued:
+        pipeline.add(call)
+    return pipeline
+
+
+def requests(data: bytes) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    """Take pipelined requests apart."""
+    found = []
+    while data:
+        head, _, rest = data.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+        length = int(headers["Content-Length"])
+        found.append((headers, json.loads(rest[:length])))
+        data = rest[length:]
+    return found
+
+
+def test_a_request_carries_framework_stream_and_credentials() -> None:
+    [(headers, call)] = requests(new(ACKNOWLEDGE).take_requests(0.0, 1000))
+    assert (headers["Mesos-Stream-Id"], headers["Authorization"], headers["Host"]) == (
+        "s1",
+        "Basic x",
+        "m1:5050",
+    )
+    assert call == {
+        "type": "ACKNOWLEDGE",
+        "framework_id": {"value": "f-1"},
+        "acknowledge": {"agent_id": {"value": "a1"}, "task_id": {"value": "t1"}, "uuid": "AAAA"},
+    }
+
+
+def test_calls_go_out_in_order_without_waiting() -> None:
+    pipeline = new(*(calls.kill(str(number), None, None) for number in range(100)))
+    sent = requests(pipeline.take_requests(0.0, 10**6))
+    assert [call["kill"]["task_id"]["value"] for _, call in sent] == [str(number) for number in range(100)]
+    assert not pipeline.idle
+    assert pipeline.receive(ACCEPTED * 100) == ([], True)
+    assert pipeline.idle
+
+
+def test_what_is_in_flight_is_bounded() -> None:
+    pipeline = new(*[ACKNOWLEDGE] * (MAX_IN_FLIGHT + 1))
+    assert len(requests(pipeline.take_requests(0.0, 10**9))) == MAX_IN_FLIGHT
+    assert pipeline.take_requests(0.0, 10**9) == b""
+    pipeline.receive(ACCEPTED)
+    assert len(requests(pipeline.take_requests(0.0, 10**9))) == 1
+
+
+def test_a_call_larger_than_the_room_is_sent_alone() -> None:
+    pipeline = new(calls.decline(["o" * 5000], None), ACKNOWLEDGE)
+    assert len(requests(pipeline.take_requests(0.0, 10))) == 1
+
+
+def test_a_refusal_names_the_call_the_status_and_the_reason() -> None:
+    pipeline = new(ACKNOWLEDGE, calls.suppress(None), ACKNOWLEDGE)
+    pipeline.take_requests(0.0, 10**6)
+    [(call, error)], usable = pipeline.receive(ACCEPTED + Answer(400, body="no\n such").encode() + ACCEPTED)
+    assert (call, error.status, str(error), usable) == ({"type": "SUPPRESS"}, 400, "HTTP 400: no such", True)
+    assert not pipeline.stale
+
+
+@pytest.mark.parametrize("status", [307, 403])
+def test_some_refusals_say_that_the_subscription_is_over(status: int) -> None:
+    pipeline = new(ACKNOWLEDGE)
+    pipeline.take_requests(0.0, 10**6)
+    pipeline.receive(Answer(status).encode())
+    assert pipeline.stale
+
+
+def test_an_unauthorized_update_of_the_framework_says_nothing_about_the_subscription() -> None:
+    pipeline = new({"type": "UPDATE_FRAMEWORK", "update_framework": {}})
+    pipeline.take_requests(0.0, 10**6)
+    [(_, error)], _ = pipeline.receive(Answer(403, body="role").encode())
+    assert error.status == 403
+    assert not pipeline.stale
+
+
+def test_a_lost_connection_fails_what_was_sent_and_keeps_the_rest() -> None:
+    pipeline = new(calls.kill("sent", None, None), calls.kill("waits", None, None))
+    pipeline.take_requests(0.0, 1)
+    [(call, error)] = pipeline.connection_lost("gone")
+    assert call["kill"]["task_id"] == {"value": "sent"}
+    assert (str(error), error.status) == ("no answer: gone", None)
+    assert len(requests(pipeline.take_requests(1.0, 1000))) == 1
+
+
+def test_the_end_of_the_subscription_fails_everything() -> None:
+    pipeline = new(calls.kill("sent", None, None), calls.kill("waits", None, None))
+    pipeline.take_requests(0.0, 1)
+    assert [str(error) for _, error in pipeline.abandon("over")] == ["no answer: over", "not sent: over"]
+    assert pipeline.idle
+
+
+def test_each_call_has_seventy_five_seconds() -> None:
+    pipeline = new(ACKNOWLEDGE, ACKNOWLEDGE)
+    assert pipeline.deadline is None
+    pipeline.take_requests(10.0, 1)
+    pipeline.take_requests(20.0, 1)
+    assert pipeline.deadline == 85.0
+    pipeline.receive(ACCEPTED)
+    assert pipeline.deadline == 95.0
+
+
+def test_a_master_that_closes_is_noticed() -> None:
+    pipeline = new(ACKNOWLEDGE)
+    pipeline.take_requests(0.0, 1000)
+    assert pipeline.receive(Answer(202, {"Connection": "close"}).encode()) == ([], False)
+
+
+def test_an_answer_to_nothing_ends_the_connection() -> None:
+    assert new().receive(ACCEPTED) == ([], False)
+
+
+def test_something_else_than_http_is_an_error() -> None:
+    with pytest.raises(ResponseError, match="does not speak HTTP"):
+        new(ACKNOWLEDGE).receive(b"SSH-2.0\r\n")
+
+
+def test_an_accepted_teardown_is_known() -> None:
+    pipeline = new(calls.teardown())
+    pipeline.take_requests(0.0, 1000)
+    assert not pipeline.torn_down
+    pipeline.receive(ACCEPTED)
+    assert pipeline.torn_down
+
+
+def test_a_refused_teardown_is_none() -> None:
+    pipeline = new(calls.teardown())
+    pipeline.take_requests(0.0, 1000)
+    pipeline.receive(Answer(500).encode())
+    assert not pipeline.torn_down
+
+
+@given(st.lists(st.sampled_from([200, 202, 400, 500]), min_size=1, max_size=30), st.integers(1, 200))
+def test_answers_find_their_calls_however_they_are_cut(statuses: list[int], size: int) -> None:
+    pipeline = new(*(calls.kill(str(number), None, None) for number in range(len(statuses))))
+    pipeline.take_requests(0.0, 10**6)
+    data = b"".join(Answer(status, body="x" * (status % 7)).encode() for status in statuses)
+    failures = []
+    for start in range(0, len(data), size):
+        failures += pipeline.receive(data[start : start + size])[0]
+    assert [(call["kill"]["task_id"]["value"], error.status) for call, error in failures] == [
+        (str(number), status) for number, status in enumerate(statuses) if status >= 400
+    ]
+    assert pipeline.idle
+
+
+@pytest.mark.parametrize("bad", [object(), float("nan")])
+def test_what_is_not_json_is_refused_where_it_comes_from(bad: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        new({"type": "REQUEST", "request": bad})
