@@ -42,9 +42,9 @@ std::string trimmed(const std::string& text) {
 // Docker's own words; without the hint to its manual and the prefix of its program.
 std::string dockersMessage(const std::string& errors) {
   std::string message = trimmed(errors);
-  const size_t hint = message.find("\nSee 'docker ");
-  const size_t newerHint = message.find("\nRun 'docker ");
-  message = trimmed(message.substr(0, std::min(hint, newerHint)));
+  for (const char* hint : {"\nSee 'docker ", "\nRun 'docker ", "\nUsage:"}) {
+    message = trimmed(message.substr(0, message.find(hint)));
+  }
   return message.empty() ? "docker create failed without a message" : message;
 }
 
@@ -192,7 +192,7 @@ void TaskLifecycle::created(const ChildResult& result) {
   const bool succeeded = WIFEXITED(result.status) && WEXITSTATUS(result.status) == 0;
   creationAborted_ = WIFSIGNALED(result.status);
   if (killed_) {
-    reportEnd(false, "");
+    reportEnd("");
   } else if (!succeeded) {
     failLaunch("Failed to create the container: " + dockersMessage(result.errors), kLaunchFailed);
   } else {
@@ -356,9 +356,11 @@ void TaskLifecycle::watchProcess(pid_t pid) {
   if (pid <= 0) return;
   process_ = FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!process_) return;  // kernels before 5.3, or ended already: the engine alone tells
+  oomCounter_ = OomCounter::of(pid);
   loop_.watch(process_.get(), POLLIN, [this] {
     loop_.unwatch(process_.get());
     process_.close();
+    outOfMemory_ = oomCounter_.hasKilled();
     processTimer_ = loop_.after(kMissedEndTimeout, [this] {
       if (ended_) return;
       logWarning("The container's process has ended, but the Docker Engine has not noticed");
@@ -381,23 +383,22 @@ void TaskLifecycle::end() {
   loop_.cancel(killTimer_);
   loop_.cancel(processTimer_);
   if (killed_) {
-    reportEnd(false, "");
+    reportEnd("");
     return;
   }
   engine_.inspect(container_, [this](const HttpResponse& response) {
-    bool outOfMemory = false;
     std::string error;
     if (response.ok()) {
       const Json inspected = parseJson(response.body, "inspect");
       const Json& state = member(inspected, "State");
-      outOfMemory = boolOr(state, "OOMKilled", false, "State");
+      outOfMemory_ = outOfMemory_ || boolOr(state, "OOMKilled", false, "State");
       error = textOr(state, "Error", "", "State");
     }
-    reportEnd(outOfMemory, error);
+    reportEnd(error);
   });
 }
 
-void TaskLifecycle::reportEnd(bool outOfMemory, const std::string& engineError) {
+void TaskLifecycle::reportEnd(const std::string& engineError) {
   Json update;
   std::string message = exitStatus_ ? "Container exited with status " + std::to_string(*exitStatus_)
                         : ended_    ? "Failed to get exit status of container"
@@ -413,7 +414,7 @@ void TaskLifecycle::reportEnd(bool outOfMemory, const std::string& engineError) 
     update = status("TASK_FINISHED");
   } else {
     update = status("TASK_FAILED");
-    if (outOfMemory) {
+    if (outOfMemory_) {
       message += ": out of memory";
       update["reason"] = "REASON_CONTAINER_LIMITATION_MEMORY";
       Json exceeded = Json::array();
@@ -562,7 +563,7 @@ void TaskLifecycle::kill(KillCause cause, Duration grace) {
   killTimer_ = loop_.after(grace, [this] { forceKill(); });
   if (phase_ == Phase::Arming) {
     wait_.reset();
-    reportEnd(false, "");
+    reportEnd("");
   } else if (phase_ == Phase::Running) {
     stop();
   }

@@ -14,6 +14,7 @@
 #include "engine.hpp"
 #include "event_loop.hpp"
 #include "guard.hpp"
+#include "oom_counter.hpp"
 #include "task_checks.hpp"
 
 namespace executor {
@@ -63,7 +64,7 @@ class TaskLifecycle {
   void exited(std::optional<int> status);
   void end();
   void report(Json status);
-  void reportEnd(bool outOfMemory, const std::string& engineError);
+  void reportEnd(const std::string& engineError);
   void failLaunch(const std::string& message, const char* reason);
   void checkAcknowledged();
   void giveUpOnAcknowledgement();
@@ -112,6 +113,8 @@ class TaskLifecycle {
   ContainerOutput output_;
   std::unique_ptr<HttpTransfer> wait_;
   FileDescriptor process_;  // pidfd of the container's first process
+  OomCounter oomCounter_;
+  bool outOfMemory_ = false;
   EventLoop::TimerId completionTimer_ = 0;
   EventLoop::TimerId killTimer_ = 0;
   EventLoop::TimerId retryTimer_ = 0;
