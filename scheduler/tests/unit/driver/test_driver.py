@@ -185,10 +185,10 @@ def test_every_call_of_the_interface_goes_out_on_the_stream(master: ScriptedMast
         assert driver.updateFramework(FRAMEWORK)
         master.wait_for_calls("UPDATE_FRAMEWORK")
         sent = [request for request in master.requests if request.type != "SUBSCRIBE"]
-        assert [request.type for request in sent] == [
-            "ACCEPT", "DECLINE", "ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS", "SUPPRESS", "REVIVE", "KILL",
-            "ACKNOWLEDGE", "RECONCILE", "UPDATE_FRAMEWORK",
-        ]  # fmt: skip
+        assert " ".join(request.type for request in sent) == (
+            "ACCEPT DECLINE ACCEPT_INVERSE_OFFERS DECLINE_INVERSE_OFFERS SUPPRESS REVIVE KILL ACKNOWLEDGE "
+            "RECONCILE UPDATE_FRAMEWORK"
+        )
         assert {request.headers["mesos-stream-id"] for request in sent} == {STREAM_ID.format(1)}
         assert {request.connection for request in sent} == {2}
 

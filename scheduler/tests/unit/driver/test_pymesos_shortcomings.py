@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from driver_process import FRAMEWORK, DriverProcess
+from driver_process import FRAMEWORK, DriverProcess, both_drivers, start
 from mesos_docker_scheduler.driver.recordio import RecordParser
 from scripted_master import (
     ACCEPTED,
@@ -29,9 +29,6 @@ from scripted_master import (
     subscribed_event,
 )
 
-_fails = pytest.mark.xfail(strict=True, raises=(AssertionError, TimeoutError, RuntimeError), reason="pymesos")
-both_drivers = pytest.mark.parametrize("kind", [pytest.param("plain", marks=_fails), "ours"])
-
 OFFERS = {"type": "OFFERS", "offers": {"offers": [{"id": {"value": "o1"}, "agent_id": {"value": "a1"}}]}}
 STATUS = {
     "task_id": {"value": "t1"},
@@ -43,11 +40,6 @@ UPDATE = {"type": "UPDATE", "update": {"status": STATUS}}
 CREDENTIALS = {"principal": "p", "secret": "s"}
 # pymesos takes the ids as objects, ours as strings.
 DECLINE: dict[str, list[Any]] = {"plain": ["declineOffer", {"value": "o1"}], "ours": ["declineOffer", ["o1"]]}
-
-
-def start(kind: str, master: str, **settings: Any) -> DriverProcess:
-    """Start a driver. Little time is given to pymesos' to do what it is not going to do."""
-    return DriverProcess(kind, master, patience=2.0 if kind == "plain" else 10.0, **settings)
 
 
 def refuse(kind: str, refusal: Answer) -> Callable[[Request], Answer]:

@@ -1,0 +1,127 @@
+"""Finding the leading master in a real ZooKeeper; the masters are scripted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from driver_process import both_drivers, start
+from kazoo.client import KazooClient
+from kazoo.security import make_digest_acl
+from mesos_docker_scheduler.driver import SchedulerDriver
+from mesos_testbed import ZooKeeper, eventually
+from scripted_master import ScriptedMaster
+from test_driver import FRAMEWORK, Recorder, running
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
+    with ZooKeeper(tmp_path_factory.mktemp("zookeeper")) as server:
+        yield server
+
+
+@contextmanager
+def session(zookeeper: ZooKeeper) -> Iterator[KazooClient]:
+    """Be a master's session: what it announces goes with it."""
+    client = KazooClient(zookeeper.address, timeout=4)
+    client.start()
+    try:
+        yield client
+    finally:
+        client.stop()
+        client.close()
+
+
+def announce(client: KazooClient, path: str, master: ScriptedMaster, **options: object) -> str:
+    """Write a master's node as Mesos does; return its path."""
+    client.ensure_path(path)
+    info = {"address": {"hostname": "localhost", "ip": "127.0.0.1", "port": master.port}}
+    return str(
+        client.create(
+            f"{path}/json.info_", json.dumps(info).encode(), ephemeral=True, sequence=True, **options
+        )
+    )
+
+
+@both_drivers
+def test_a_path_that_does_not_exist_yet_is_waited_for(zookeeper: ZooKeeper, kind: str) -> None:
+    path = f"/later-{kind}"
+    with (
+        ScriptedMaster() as master,
+        session(zookeeper) as client,
+        start(kind, f"zk://{zookeeper.address}{path}") as driver,
+    ):
+        announce(client, path, master)
+        driver.wait_for("registered")
+
+
+@both_drivers
+def test_credentials_in_the_url_are_used(zookeeper: ZooKeeper, kind: str) -> None:
+    path = f"/secret-{kind}"
+    with ScriptedMaster() as master, session(zookeeper) as client:
+        client.add_auth("digest", "mesos:s3cret")
+        acl = [make_digest_acl("mesos", "s3cret", all=True)]
+        client.create(path, acl=acl)
+        announce(client, path, master, acl=acl)
+        with start(kind, f"zk://mesos:s3cret@{zookeeper.address}{path}") as driver:
+            driver.wait_for("registered")
+
+
+def test_wrong_credentials_are_told(zookeeper: ZooKeeper, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with ScriptedMaster() as master, session(zookeeper) as client:
+        acl = [make_digest_acl("mesos", "s3cret", all=True)]
+        client.create("/guarded", acl=acl)
+        with running(f"zk://mesos:wrong@{zookeeper.address}/guarded") as (driver, _):
+            eventually(
+                lambda: "may not be read with these credentials: NoAuthError" in caplog.text, "the message"
+            )
+            assert driver.problem == "no master is known yet"
+        assert not master.requests
+    assert "wrong@" not in caplog.text
+
+
+def test_a_new_leader_is_followed(zookeeper: ZooKeeper) -> None:
+    with (
+        ScriptedMaster() as first,
+        ScriptedMaster() as second,
+        session(zookeeper) as client,
+        running(f"zk://{zookeeper.address}/change") as (_, recorder),
+    ):
+        node = announce(client, "/change", first)
+        recorder.wait_for("registered")
+        announce(client, "/change", second)
+        client.delete(node)
+        recorder.wait_for("reregistered")
+        assert [name for name, _ in recorder.heard] == ["registered", "disconnected", "reregistered"]
+        assert len(second.calls("SUBSCRIBE")) == 1
+
+
+def test_a_subscription_survives_the_loss_of_zookeeper(tmp_path: Path) -> None:
+    with (
+        ScriptedMaster() as master,
+        ZooKeeper(tmp_path) as zookeeper,
+        session(zookeeper) as client,
+        running(f"zk://{zookeeper.address}/away") as (driver, recorder),
+    ):
+        announce(client, "/away", master)
+        recorder.wait_for("registered")
+        zookeeper.kill9()
+        assert driver.suppressOffers()
+        master.wait_for_calls("SUPPRESS")
+        # The stream breaks meanwhile: what ZooKeeper said last still holds.
+        master.drop_streams()
+        recorder.wait_for("reregistered")
+
+
+def test_an_unreachable_zookeeper_does_not_hold_up_stopping() -> None:
+    driver = SchedulerDriver(Recorder(), FRAMEWORK, "zk://127.0.0.1:1,no-such-host.invalid:2181/mesos")
+    driver.start()
+    driver.stop()
+    driver.join()
+    assert driver.aborted
