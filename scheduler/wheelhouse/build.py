@@ -43,8 +43,10 @@ MANIFEST = "wheelhouse.json"
 
 _OLDEST_GLIBC_MINOR = 35  # glibc 2.35 of Ubuntu 22.04; Debian 12 has 2.36
 _WHEEL_TIME = "315532800"  # 1980-01-01: the same sources give the same bytes
+# What pip says when it can't reach its index; at times it is only "from versions: none".
 _UNREACHABLE = re.compile(
-    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Max retries"
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Max retries|"
+    r"from versions: none"
 )
 
 
@@ -119,8 +121,8 @@ def pip(*arguments: str | Path) -> None:
     output = run.stdout + run.stderr
     if _UNREACHABLE.search(output):
         raise BuildError(
-            "the package index can't be reached. `pip config list` shows which one pip uses; "
-            "set its index-url, proxy or cert to what works here.\n" + _last_lines(output)
+            "the package index can't be reached, or it has not what is needed. `pip config list` shows which "
+            "one pip uses; set its index-url, proxy or cert to what works here.\n" + _last_lines(output)
         )
     raise BuildError(f"pip {arguments[0]} failed:\n{_last_lines(output)}")
 
