@@ -24,12 +24,6 @@ mesos::SecretGenerator* createSecretGenerator(const FlagValues& flags)
 
   std::ostringstream key;
   if (!(key << std::ifstream(path).rdbuf())) fail("Failed to read the file specified by --jwt_secret_key: " + path);
-
-  struct stat status;
-  if (stat(path.c_str(), &status) == 0 && status.st_mode & S_IRWXO)
-    logWarning(
-        "Permissions on executor secret key file '" + path +
-        "' are too open; it is recommended that your key file is NOT accessible by others");
   return new JWTSecretGenerator(key.str());
 }
 

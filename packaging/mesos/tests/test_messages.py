@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from mesos_testbed import Master
 from mesos_programs import refusal, run
+from mesos_testbed import Master
 
 pytestmark = pytest.mark.integration
 
