@@ -107,6 +107,11 @@ class CallPipeline:
         return not self._waiting and not self._sent
 
     @property
+    def awaits_teardown(self) -> bool:
+        """Whether TEARDOWN was sent and not answered."""
+        return any(sent.call["type"] == "TEARDOWN" for sent in self._sent)
+
+    @property
     def deadline(self) -> float | None:
         """When the answer to the oldest call is overdue."""
         return self._sent[0].deadline if self._sent else None

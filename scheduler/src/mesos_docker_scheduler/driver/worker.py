@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _SEND_AHEAD_BYTES = 256 * 1024
 _FLUSH_SECONDS = 1.0  # how long stop() lets queued calls go out
+_TEARDOWN_SECONDS = 2.0  # how much later than the stream's end the answer to TEARDOWN may come
 
 
 class Listener(Protocol):
@@ -68,6 +69,7 @@ class Worker:
         self._detected: Sequence[Endpoint] | None = None
         self._calls: _Calls | None = None
         self._stop_requested = False
+        self._torn_down = False
         self._stream_dial: Dial | None = None
         self._stream: Channel | None = None
         self._thread = threading.Thread(target=self._run, name="mesos-driver", daemon=True)
@@ -132,8 +134,7 @@ class Worker:
             self._wakeup.close()
 
     def _finished(self) -> bool:
-        torn_down = self._calls is not None and self._calls.pipeline.torn_down
-        return self._stop_requested or torn_down or self._subscription.phase is Phase.ENDED
+        return self._stop_requested or self._torn_down or self._subscription.phase is Phase.ENDED
 
     def _step(self) -> None:
         """Do everything that can be done now, then wait for the next thing to happen."""
@@ -271,6 +272,7 @@ class Worker:
             if not data:
                 return
             failures, usable = calls.pipeline.receive(data)
+            self._torn_down = self._torn_down or calls.pipeline.torn_down
         except (ConnectionEnded, ResponseError) as error:
             self._calls_ended(calls, str(error))
             return
@@ -339,8 +341,20 @@ class Worker:
         with self._lock:
             calls, self._calls = self._calls, None
         if calls is not None:
+            self._await_teardown(calls)
             self._close_calls(calls)
             self._report(calls.pipeline.abandon(reason))
+
+    def _await_teardown(self, calls: _Calls) -> None:
+        """Read on for the answer to TEARDOWN: the master that accepts it ends the stream, maybe first."""
+        if calls.channel is None or not calls.pipeline.awaits_teardown:
+            return
+        until = time.monotonic() + _TEARDOWN_SECONDS
+        with selectors.DefaultSelector() as selector:
+            selector.register(calls.channel, selectors.EVENT_READ)
+            while calls.channel is not None and calls.pipeline.awaits_teardown and time.monotonic() < until:
+                selector.select(until - time.monotonic())
+                self._read_calls(calls, calls.channel)
 
     def _report(self, failures: Sequence[Failure]) -> None:
         for call, error in failures:

@@ -566,6 +566,37 @@ def test_teardown_needs_confirmation_and_stops_the_driver(master: ScriptedMaster
         assert not recorder.all("callFailed")
 
 
+def test_a_teardown_answered_after_the_end_of_the_stream_is_accepted(master: ScriptedMaster) -> None:
+    def answer(request: Request) -> Answer:
+        if request.type == "TEARDOWN":
+            master.drop_streams()
+            return Answer(202, delay=0.3)
+        return TAKE_IN if request.type == "SUBSCRIBE" else ACCEPTED
+
+    master.answer = answer
+    with running(master.address) as (driver, recorder):
+        recorder.wait_for("registered")
+        driver.teardown(confirm=True)
+        driver.join()
+        assert [name for name, _ in recorder.heard] == ["registered", "disconnected"]
+        assert len(master.calls("SUBSCRIBE")) == 1
+
+
+def test_a_teardown_that_is_never_answered_is_reported(master: ScriptedMaster) -> None:
+    def answer(request: Request) -> Answer:
+        if request.type == "TEARDOWN":
+            master.drop_streams()
+            return Answer(hang_up=True)
+        return TAKE_IN if request.type == "SUBSCRIBE" else ACCEPTED
+
+    master.answer = answer
+    with running(master.address) as (driver, recorder):
+        recorder.wait_for("registered")
+        driver.teardown(confirm=True)
+        call, error = recorder.wait_for("callFailed")
+        assert (call["type"], error.status) == ("TEARDOWN", None)
+
+
 def test_a_refused_teardown_is_reported_and_the_driver_goes_on(master: ScriptedMaster) -> None:
     master.answer = answering(TEARDOWN=Answer(500, body="no"))
     with running(master.address) as (driver, recorder):
