@@ -644,6 +644,7 @@ class Controller:
                     by_service.get(service.name, []),
                     self._plan.waiting.get(service.name, ()),
                     hostnames,
+                    certain=self._connected and self._reconciliation.settled,
                 )
                 for service in self._config.services
             ),

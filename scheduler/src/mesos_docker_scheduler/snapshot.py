@@ -74,9 +74,17 @@ class Snapshot:
 
 
 def view(
-    service: Service, tasks: list[Task], waiting: tuple[str, ...], hostnames: Mapping[str, str]
+    service: Service,
+    tasks: list[Task],
+    waiting: tuple[str, ...],
+    hostnames: Mapping[str, str],
+    certain: bool,
 ) -> ServiceView:
-    """Summarise one service; `hostnames` by agent id serve tasks that were adopted without knowing theirs."""
+    """Summarise one service.
+
+    `hostnames` by agent id serve tasks that were adopted without knowing theirs. Nothing is called converged
+    unless it is `certain` that Mesos sees the tasks as we do.
+    """
     shown = [task for task in tasks if not task.state.ended]
     staying = [task for task in shown if task.present and not task.leaving]
     running = [task for task in staying if task.state is TaskState.RUNNING]
@@ -107,5 +115,5 @@ def view(
         ),
         waiting=waiting,
         # What is absent counts for nothing; what is leaving must be gone first.
-        converged=len(good) == service.count == sum(task.present for task in shown),
+        converged=certain and len(good) == service.count == sum(task.present for task in shown),
     )

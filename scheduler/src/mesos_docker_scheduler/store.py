@@ -158,8 +158,8 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            # One thread uses it at a time; which one that is changes once, when the controller starts.
-            database = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
+            database = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+            self.path.chmod(0o640)  # the environment of a service may hold secrets
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             (found,) = database.execute("PRAGMA user_version").fetchone()

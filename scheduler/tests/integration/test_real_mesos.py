@@ -1,0 +1,305 @@
+"""The scheduler as a process of its own, on a real master, two real slaves and a Docker Engine for each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mesos_testbed import Agent, Daemon, Master, PrivateDocker, ZooKeeper, eventually, free_port
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = [sys.executable, "-m", "mesos_docker_scheduler"]
+
+
+class Cluster:
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        self.engines = [
+            stack.enter_context(PrivateDocker(folder / f"engine{number}", name=f"dockerd{number}"))
+            for number in (1, 2)
+        ]
+        zookeeper = stack.enter_context(ZooKeeper(folder / "zookeeper"))
+        self.url = f"zk://{zookeeper.address}/mesos"
+        flags: dict[str, str | int | bool] = {
+            "registry": "replicated_log",
+            "zk": self.url,
+            "quorum": 1,
+            "zk_session_timeout": "2secs",
+        }
+        self.master = stack.enter_context(Master(folder / "master", flags))
+        self.agents = [
+            stack.enter_context(
+                Agent(
+                    folder / f"agent{number}",
+                    self.url,
+                    engine,
+                    {"hostname": f"slave{number}", "executor_reregistration_timeout": "15secs"},
+                )
+            )
+            for number, engine in enumerate(self.engines, 1)
+        ]
+        self.agents[0].wait_registered(self.master, 2)
+
+    def containers(self, framework_id: str) -> dict[str, tuple[str, str]]:
+        """What runs of a framework: container ids with the engine's name and the image."""
+        return {
+            inspected["Id"]: (engine.name, inspected["Config"]["Image"])
+            for engine in self.engines
+            for inspected in engine.containers()
+            if inspected["Config"]["Labels"].get("mesos.framework_id") == framework_id
+        }
+
+    def frameworks(self, name: str) -> list[str]:
+        """The ids of all frameworks of this name, active or not."""
+        state = self.master.get("/state")
+        known = [*state["frameworks"], *state["completed_frameworks"]]
+        return [framework["id"] for framework in known if framework["name"] == name]
+
+
+class Scheduler(Daemon):
+    """`run --config` with one service `web`; `change` edits the file as an operator would."""
+
+    def __init__(self, folder: Path, cluster: Cluster, **service: Any) -> None:
+        self.cluster = cluster
+        self.port = free_port()
+        self.config = folder / "config.json"
+        self.framework_name = f"test-{folder.name}"
+        self.wish: dict[str, Any] = {
+            "master": cluster.url,
+            "framework": {"name": self.framework_name},
+            "http": {"bind": "127.0.0.1", "port": self.port},
+            "state_dir": str(folder / "state"),
+            "services": [{"name": "web", "image": "demo/web:1", "count": 2, "mem": 32, **service}],
+        }
+        self._write()
+        super().__init__("scheduler", [*PROGRAM, "run", "--config", self.config], folder)
+
+    def change(self, **service: Any) -> None:
+        self.wish["services"][0].update(service)
+        self._write()
+
+    def _write(self) -> None:
+        new = self.config.with_suffix(".new")
+        new.write_text(json.dumps(self.wish))
+        new.replace(self.config)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+            return json.load(response)
+
+    def answers(self) -> bool:
+        return bool(self.get("/healthz")["connected"])
+
+    @property
+    def web(self) -> dict[str, Any]:
+        service: dict[str, Any] = self.get("/v1/status")["services"][0]
+        return service
+
+    @property
+    def framework_id(self) -> str:
+        return str(self.get("/v1/status")["framework_id"])
+
+    def containers(self) -> dict[str, tuple[str, str]]:
+        return self.cluster.containers(self.framework_id)
+
+    def converge(self, seconds: float = 30) -> dict[str, tuple[str, str]]:
+        """Wait until the service is as wanted, in our words and in the engines'."""
+        wanted = self.wish["services"][0]
+
+        def as_wanted() -> dict[str, tuple[str, str]] | None:
+            service = self.web
+            same = (service["image"], service["wanted"]) == (wanted["image"], wanted["count"])
+            found = self.containers()
+            right = [image for _, image in found.values()] == [wanted["image"]] * wanted["count"]
+            return found if same and service["converged"] and right else None
+
+        return eventually(as_wanted, f"{wanted['count']} of {wanted['image']}", seconds)
+
+    def converge_without(self, victim: str) -> dict[str, tuple[str, str]]:
+        """Wait until a container is gone and replaced."""
+        eventually(lambda: victim not in self.containers(), f"{victim} gone", 30)
+        return self.converge()
+
+    def close(self) -> None:
+        """Stop, and end the framework with all its tasks."""
+        super().close()
+        subprocess.run([*PROGRAM, "teardown", "--config", self.config, "--yes"], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with contextlib.ExitStack() as stack:
+        yield Cluster(tmp_path_factory.mktemp("cluster"), stack)
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path, cluster: Cluster) -> Iterator[Scheduler]:
+    with Scheduler(tmp_path, cluster) as started:
+        started.converge()
+        yield started
+
+
+def test_spreads_scales_and_replaces(scheduler: Scheduler) -> None:
+    first = scheduler.containers()
+    assert {engine for engine, _ in first.values()} == {"dockerd1", "dockerd2"}
+    for instance in scheduler.web["instances"]:
+        assert re.fullmatch(r"mesos-[0-9a-f-]{36}", instance["container"])
+
+    scheduler.change(count=4)
+    four = scheduler.converge()
+    assert first.keys() < four.keys()
+
+    scheduler.change(count=1)
+    one = scheduler.converge()
+    assert one.keys() < four.keys()
+
+    scheduler.change(count=2)
+    before = scheduler.converge()
+    scheduler.change(image="demo/web:2")
+    after = scheduler.converge(60)
+    assert not before.keys() & after.keys()
+
+
+def test_replaces_what_is_killed_or_removed(scheduler: Scheduler, cluster: Cluster) -> None:
+    for command in (["kill"], ["rm", "--force"]):
+        before = scheduler.containers()
+        victim, (name, _) = next(iter(before.items()))
+        engine = next(engine for engine in cluster.engines if engine.name == name)
+        engine.docker(*command, victim)
+        after = scheduler.converge_without(victim)
+        assert before.keys() - {victim} < after.keys()
+
+
+def test_an_executor_killed_leaves_no_container_behind(scheduler: Scheduler, cluster: Cluster) -> None:
+    before = scheduler.containers()
+    for pid in cluster.agents[0].executors():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    (lost,) = (container for container, (engine, _) in before.items() if engine == "dockerd1")
+    after = scheduler.converge_without(lost)
+    assert before.keys() - {lost} < after.keys()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill9"])
+def test_outlives_its_own_restart(scheduler: Scheduler, cluster: Cluster, end: str) -> None:
+    before, framework_id = scheduler.containers(), scheduler.framework_id
+    getattr(scheduler, end)()
+    scheduler.start()
+    scheduler.converge()
+    assert scheduler.containers() == before
+    assert cluster.frameworks(scheduler.framework_name) == [framework_id]
+
+
+def test_outlives_the_master(scheduler: Scheduler, cluster: Cluster) -> None:
+    before, framework_id = scheduler.containers(), scheduler.framework_id
+    cluster.master.kill9()
+    eventually(lambda: not scheduler.get("/v1/status")["connected"], "the lost master noticed", 30)
+    cluster.master.start()
+    cluster.agents[0].wait_registered(cluster.master, 2)
+    eventually(lambda: scheduler.get("/v1/status")["connected"], "connected again", 30)
+    scheduler.converge()
+    assert scheduler.containers() == before
+    assert scheduler.framework_id == framework_id
+    scheduler.change(count=3)
+    assert before.keys() < scheduler.converge().keys()
+
+
+def test_outlives_a_slave(scheduler: Scheduler, cluster: Cluster) -> None:
+    before = scheduler.containers()
+    cluster.agents[1].kill9()
+    cluster.agents[1].start()
+    cluster.agents[1].wait_registered(cluster.master, 2)
+    scheduler.converge()
+    assert scheduler.containers() == before
+
+
+def test_says_within_seconds_what_waits_and_why_and_keeps_the_old_ones(scheduler: Scheduler) -> None:
+    before = scheduler.containers()
+
+    scheduler.change(image="demo/missing:1")
+    eventually(
+        lambda: "pull demo/missing:1" in " ".join(scheduler.web["waiting"]), "the missing image named", 20
+    )
+    assert scheduler.containers() == before
+    assert "pull demo/missing:1" in scheduler.log()
+
+    scheduler.change(image="demo/web:1", mem=999_999)
+    eventually(
+        lambda: "too little memory" in " ".join(scheduler.web["waiting"]), "the missing memory named", 20
+    )
+    assert scheduler.containers() == before
+
+    scheduler.change(mem=32, count=-1)
+    eventually(lambda: scheduler.get("/v1/status")["config"]["error"], "the bad count refused", 20)
+    assert "services[0].count: -1 is not allowed" in scheduler.get("/v1/status")["config"]["error"]
+    assert scheduler.containers() == before
+
+    scheduler.change(count=2)
+    assert scheduler.converge() == before
+
+
+def test_takes_what_it_is_given_to_the_container(tmp_path: Path, cluster: Cluster) -> None:
+    wish = {
+        "count": 1,
+        "command": "echo $GREETING > /data/greeting; exec httpd -f -p 80 -h /www",
+        "env": {"GREETING": "hello"},
+        "volumes": [{"host_path": str(tmp_path), "container_path": "/data", "mode": "rw"}],
+        "ports": [{"container_port": 80}],
+        "health_check": {"protocol": "tcp", "port": 80, "interval_seconds": 1},
+        "labels": {"team": "a"},
+        "parameters": [{"key": "hostname", "value": "inside"}],
+    }
+    with Scheduler(tmp_path, cluster, **wish) as scheduler:
+        scheduler.converge()
+        (instance,) = scheduler.web["instances"]
+        assert instance["healthy"] is True
+        assert instance["ports"][0] in range(31000, 32001)
+        engine = cluster.engines[0 if instance["hostname"] == "slave1" else 1]
+        inspected = json.loads(engine.docker("inspect", instance["container"]))[0]
+        assert inspected["Config"]["Hostname"] == "inside"
+        assert inspected["Config"]["Labels"]["mesos.label.team"] == "a"
+        assert inspected["Config"]["Labels"]["mesos.label.service"] == "web"
+        assert inspected["Config"]["Labels"]["mesos.task_id"] == instance["task_id"]
+        assert (tmp_path / "greeting").read_text() == "hello\n"
+
+
+def test_the_tutorials_command_line(tmp_path: Path, cluster: Cluster) -> None:
+    state = tmp_path / "state"
+    command = [*PROGRAM, cluster.master.address, "demo/web:1", "2", "--mem", "32", "--state-dir", str(state)]
+
+    def run_until_converged() -> str:
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert started.stdout is not None
+        output = ""
+        for line in started.stdout:
+            output += line
+            if "all 2 wanted instances run" in line:
+                break
+        started.send_signal(signal.SIGINT)
+        output += started.communicate(timeout=20)[0]
+        assert started.returncode == 0
+        return output
+
+    output = run_until_converged()
+    assert "2 instances left running:" in output
+    framework_id = re.findall(r"keeps framework (\S+) for 7 days", output)[0]
+    containers = cluster.containers(framework_id)
+    assert len(containers) == 2
+
+    output = run_until_converged()
+    assert f"keeps framework {framework_id}" in output
+    assert cluster.containers(framework_id) == containers
+
+    teardown = output.rpartition("Stop them all:")[2].split()[1:]
+    subprocess.run([*PROGRAM, *teardown], check=True, timeout=60)
+    eventually(lambda: not cluster.containers(framework_id), "all stopped", 30)

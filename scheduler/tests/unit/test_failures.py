@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from mesos_docker_scheduler.failures import Failures, Fault
+from mesos_docker_scheduler.planner import wait_key
+from mesos_docker_scheduler.tasks import Task, TaskState
+from scheduler_fakes import NOW, service, task
+
+WEB = service()
+KEY = wait_key(WEB.name, WEB.version)
+
+
+def ended(state: TaskState = TaskState.FAILED, ran: float | None = 1, **fields: object) -> Task:
+    made = task("1", WEB, launched_at=NOW - (ran or 0) - 1, running_since=None if ran is None else NOW - ran)
+    return replace(made, state=state, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("made", "fault"),
+    [
+        (ended(), Fault.SERVICE),
+        (ended(TaskState.FINISHED), Fault.SERVICE),
+        (ended(reason="REASON_EXECUTOR_TERMINATED"), Fault.INFRASTRUCTURE),
+        (ended(TaskState.GONE), Fault.INFRASTRUCTURE),
+        (ended(TaskState.KILLED), Fault.NOBODY),
+        (ended(kill_reason="surplus"), Fault.NOBODY),
+    ],
+)
+def test_blames_the_right_one(made: Task, fault: Fault) -> None:
+    assert Failures().ended(made, [WEB], "why", NOW) is fault
+
+
+def test_only_the_services_own_failures_hold_it_back() -> None:
+    failures = Failures()
+    failures.ended(ended(TaskState.GONE), [WEB], "why", NOW)
+    assert KEY not in failures.waits()
+    failures.ended(ended(), [WEB], "why", NOW)
+    assert failures.waits()[KEY].failures == 1
+
+
+def test_after_a_good_run_the_count_begins_anew() -> None:
+    failures = Failures()
+    for _ in range(3):
+        failures.ended(ended(ran=0), [WEB], "why", NOW - 1000)
+    failures.ended(ended(ran=61), [WEB], "why", NOW)
+    assert failures.waits()[KEY].failures == 1
+
+
+def test_running_well_for_a_minute_lives_it_down() -> None:
+    failures = Failures()
+    failures.ended(ended(), [WEB], "why", NOW)
+    runs = task("2", WEB, launched_at=NOW + 1, running_since=NOW + 2)
+    failures.forgive([runs], [WEB], [], NOW + 61)
+    assert KEY in failures.waits()
+    failures.forgive([runs], [WEB], [], NOW + 62)
+    assert KEY not in failures.waits()
+
+
+def test_an_instance_that_ran_all_along_proves_nothing() -> None:
+    failures = Failures()
+    failures.ended(ended(), [WEB], "why", NOW)
+    failures.forgive([task("2", WEB)], [WEB], [], NOW + 100)
+    assert KEY in failures.waits()
+
+
+def test_a_new_version_begins_anew_and_the_old_one_is_forgotten() -> None:
+    failures = Failures()
+    failures.ended(ended(), [WEB], "why", NOW)
+    failures.forgive([], [service(image="demo/web:2")], [], NOW)
+    assert failures.waits() == {}
+
+
+def test_an_agent_on_which_nothing_starts_waits_until_something_runs_there() -> None:
+    failures = Failures()
+    failures.ended(ended(TaskState.GONE, ran=None), [WEB], "why", NOW)
+    wait = failures.agent_wait("a")
+    assert wait is not None
+    assert wait.failures == 1
+    failures.runs(task("2", WEB, launched_at=NOW + 1))
+    assert failures.agent_wait("a") is None
+
+
+def test_an_offer_that_was_gone_is_not_the_agents_fault() -> None:
+    failures = Failures()
+    failures.ended(ended(TaskState.DROPPED, ran=None, reason="REASON_INVALID_OFFERS"), [WEB], "why", NOW)
+    assert failures.agent_wait("a") is None
+
+
+def test_a_flood_is_measured_by_what_is_wanted() -> None:
+    big, failures = service(count=200), Failures()
+    for _ in range(200):
+        failures.ended(ended(), [big], "why", NOW)
+    assert failures.flooded_until(NOW) is None
+    failures.ended(ended(), [big], "why", NOW)
+    assert failures.flooded_until(NOW) == NOW + 30
