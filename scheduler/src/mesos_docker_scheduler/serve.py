@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mesos_docker_scheduler import events, sd_notify
+from mesos_docker_scheduler import events, journal, sd_notify
 from mesos_docker_scheduler.callbacks import QueueingScheduler
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.controller import Controller, Refused, steady_clock
@@ -137,7 +137,13 @@ def _web_server(config: Config, controller: Controller, metrics: Metrics) -> Ite
 @contextlib.contextmanager
 def _signals(source: Source, inbox: queue.SimpleQueue[events.AnyEvent]) -> Iterator[None]:
     """SIGTERM and SIGINT end the scheduler and leave the tasks; SIGHUP reads the configuration again."""
-    watcher = ConfigWatcher(source.path, inbox.put) if source.path is not None else None
+
+    def take(event: events.ConfigRead) -> None:
+        if event.config is not None:
+            journal.set_level(event.config.log_level)
+        inbox.put(event)
+
+    watcher = ConfigWatcher(source.path, take) if source.path is not None else None
     if watcher is not None:
         watcher.start()
 

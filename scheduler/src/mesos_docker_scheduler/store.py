@@ -150,11 +150,10 @@ class SqliteStore:
         os.close(self._lock)
 
     def discard(self) -> None:
-        """Forget everything: the framework has ended."""
+        """Forget everything: the framework has ended. Only `close` may follow."""
         self._database.close()
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        os.close(self._lock)
 
     def _open(self) -> sqlite3.Connection:
         try:

@@ -14,7 +14,7 @@ _POLL_SECONDS = 1.0
 class ConfigWatcher(threading.Thread):
     """Looks every second whether the file is another one, and at once when `look_now` is called."""
 
-    def __init__(self, path: Path, put: Callable[[events.AnyEvent], None]) -> None:
+    def __init__(self, path: Path, put: Callable[[events.ConfigRead], None]) -> None:
         super().__init__(name="config", daemon=True)
         self._path = path
         self._put = put

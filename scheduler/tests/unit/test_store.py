@@ -142,6 +142,7 @@ def test_discarding_leaves_an_empty_store(store: SqliteStore) -> None:
     store.commit(Change(framework_id="one"))
     folder = store.path.parent
     store.discard()
+    store.close()
     again = SqliteStore(folder)
     assert again.load().framework_id is None
     store._database, store._lock = again._database, again._lock

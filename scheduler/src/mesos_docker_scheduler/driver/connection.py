@@ -12,6 +12,14 @@ from mesos_docker_scheduler.driver.endpoint import Endpoint
 
 CONNECT_SECONDS = 15.0  # for each address of the master, and for the TLS handshake
 
+# A peer that vanished (a dead host, a forgotten NAT entry) is noticed after 30 s, without any traffic of ours.
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+)
 _READ_BYTES = 256 * 1024
 _MAX_READS = 8  # before the other connection gets its turn
 
@@ -95,7 +103,8 @@ def connect(endpoint: Endpoint, tls: ssl.SSLContext | None) -> Channel:
         raise ConnectionEnded(f"can't connect: {error}") from error
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for level, option, value in _KEEPALIVE:
+            sock.setsockopt(level, option, value)
         if tls is not None:
             sock = tls.wrap_socket(sock, server_hostname=endpoint.certificate_name)
         return Channel(sock)

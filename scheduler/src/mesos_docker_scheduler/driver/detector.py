@@ -18,7 +18,8 @@ from mesos_docker_scheduler.driver.endpoint import Endpoint, parse_endpoint
 
 logger = logging.getLogger(__name__)
 
-MastersDetected = Callable[[Sequence[Endpoint]], None]
+# Takes the masters that may lead (empty: nobody does; None: no news of that), and in words what was found.
+Detected = Callable[[Sequence[Endpoint] | None, str], None]
 
 _INFO_PREFIX = "json.info_"  # src/master/constants.hpp
 _LOOK_AGAIN_SECONDS = 10.0
@@ -96,9 +97,9 @@ def endpoint_of(master_info: bytes, *, tls: bool) -> Endpoint:
 
 
 class Detector(Protocol):
-    """Tells, from any thread, which masters may lead; an empty sequence means nobody does."""
+    """Tells, from any thread, which masters may lead."""
 
-    def start(self, detected: MastersDetected) -> None:
+    def start(self, detected: Detected) -> None:
         """Begin; never blocks."""
 
     def stop(self) -> None:
@@ -111,9 +112,9 @@ class StaticDetector:
     def __init__(self, masters: Sequence[Endpoint]) -> None:
         self._masters = tuple(masters)
 
-    def start(self, detected: MastersDetected) -> None:
+    def start(self, detected: Detected) -> None:
         """Name the list, once."""
-        detected(self._masters)
+        detected(self._masters, "")
 
     def stop(self) -> None:
         """Nothing to end."""
@@ -135,7 +136,7 @@ class ZooKeeperDetector:
         self._said: str | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, detected: MastersDetected) -> None:
+    def start(self, detected: Detected) -> None:
         """Begin to follow the leader."""
         self._thread = threading.Thread(target=self._run, args=(detected,), name="zookeeper", daemon=True)
         self._thread.start()
@@ -145,17 +146,19 @@ class ZooKeeperDetector:
         self._stopped.set()
         self._wake.set()
 
-    def _run(self, detected: MastersDetected) -> None:
+    def _run(self, detected: Detected) -> None:
         client = self._client()
         client.add_listener(lambda _state: self._wake.set())
         client.start_async()
         try:
             while not self._stopped.is_set():
                 self._wake.clear()
-                if client.connected:
-                    self._look(client, detected)
-                else:
-                    self._say(f"No connection to {self._masters}")
+                masters, finding = self._look(client)
+                if finding != self._said:
+                    self._said = finding
+                    logger.info(finding)
+                if not self._stopped.is_set():
+                    detected(masters, finding)
                 self._wake.wait(_LOOK_AGAIN_SECONDS)
         finally:
             client.stop()
@@ -164,36 +167,33 @@ class ZooKeeperDetector:
     def _client(self) -> KazooClient:
         retry = {"max_tries": -1, "delay": 0.2, "max_delay": _MAX_RETRY_SECONDS}
         auth = [("digest", self._masters.credentials)] if self._masters.credentials else None
-        log = logging.getLogger("kazoo")
+        log = logging.getLogger(f"{__name__}.kazoo")
         log.setLevel(logging.ERROR)  # what matters of it is said here
         return KazooClient(
             self._masters.hosts,
             timeout=_SESSION_SECONDS,
             connection_retry=retry,
             auth_data=auth,
-            read_only=False,
             logger=log,
         )
 
-    def _look(self, client: KazooClient, detected: MastersDetected) -> None:
+    def _look(self, client: KazooClient) -> tuple[Sequence[Endpoint] | None, str]:
+        """Return the leader, and in words what was found."""
+        if not client.connected:
+            return None, f"no connection to {self._masters}"
         try:
             endpoint = self._leader(client)
         except NoNodeError:
-            self._say(f"{self._masters} does not exist (yet): no master has ever used it")
-            endpoint = None
+            return (), f"{self._masters} does not exist (yet): no master has ever used it"
         except (NoAuthError, AuthFailedError) as error:
-            self._say(f"{self._masters} may not be read with these credentials: {type(error).__name__}")
-            return
+            return None, f"{self._masters} may not be read with these credentials: {type(error).__name__}"
         except (KazooException, KazooTimeoutError) as error:
-            self._say(f"{self._masters} can't be read: {type(error).__name__} {error}")
-            return
+            return None, f"{self._masters} can't be read: {type(error).__name__} {error}"
         except ValueError as error:
-            self._say(str(error))
-            return
-        else:
-            self._say(f"{self._masters} names {endpoint or 'no master'} as the leader")
-        if not self._stopped.is_set():
-            detected((endpoint,) if endpoint else ())
+            return None, f"{self._masters}: {error}"
+        if endpoint is None:
+            return (), f"{self._masters} names no leading master"
+        return (endpoint,), f"{self._masters} names {endpoint} as the leading master"
 
     def _leader(self, client: KazooClient) -> Endpoint | None:
         def changed(_event: object) -> None:
@@ -206,9 +206,3 @@ class ZooKeeperDetector:
             return None
         data, _ = client.get(f"{self._masters.path}/{node}", watch=changed)
         return endpoint_of(data, tls=self._tls)
-
-    def _say(self, message: str) -> None:
-        """Log what is new."""
-        if message != self._said:
-            self._said = message
-            logger.info(message)

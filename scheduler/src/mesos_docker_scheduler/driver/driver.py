@@ -142,6 +142,12 @@ class SchedulerDriver(MesosSchedulerDriver):
         return self._worker is not None and self._worker.connected
 
     @property
+    def master(self) -> str | None:
+        """`host:port` of the master that we are subscribed with."""
+        master = self._subscription.master
+        return str(master) if master else None
+
+    @property
     def problem(self) -> str | None:
         """Why there is no subscription at the moment, in one line; None when there is one."""
         return self._subscription.problem

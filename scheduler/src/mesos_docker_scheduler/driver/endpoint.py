@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 DEFAULT_PORT = 5050
 
 _HOST_PORT = re.compile(
-    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<host>[^\s:/?#\[\]@,]+))(?::(?P<port>\d{1,5}))?"
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>\d{1,5}))?"
 )
 
 

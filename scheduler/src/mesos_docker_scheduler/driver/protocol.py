@@ -144,7 +144,7 @@ class Subscription:
         self.framework_id = framework_id
         self.authorization = authorization
         self.phase = Phase.IDLE
-        self.problem: str | None = "no master is known yet"
+        self.problem: str | None = "no master has been reached yet"
         self._random = random
         self._masters: tuple[Endpoint, ...] = ()
         self._turn = 0  # which of the masters is next
@@ -155,27 +155,32 @@ class Subscription:
         self._attempt: _Attempt | None = None
 
     @property
+    def master(self) -> Endpoint | None:
+        """The master we are subscribed with."""
+        return self._attempt.master if self._attempt and self.phase is Phase.SUBSCRIBED else None
+
+    @property
     def is_over(self) -> bool:
         """Whether the connection, if there is one, is to be closed."""
         return self.phase in (Phase.IDLE, Phase.ENDED)
 
     # Whom to connect to
 
-    def masters_detected(self, masters: Sequence[Endpoint], now: float) -> list[Notice]:
+    def masters_detected(self, masters: Sequence[Endpoint] | None, finding: str, now: float) -> list[Notice]:
         """Take the masters that may lead: the configured ones, or the one ZooKeeper names.
 
-        None at all means that nobody is known to lead: a subscription that lives is kept, for the stream
-        itself tells whether its master still leads.
+        An empty sequence says that nobody leads, None that there is no news. A subscription that lives is
+        kept then, for the stream itself tells whether its master still leads.
+        finding: what the detector says, for the operator.
         """
-        if tuple(masters) == self._masters:
+        if self.phase is Phase.IDLE and not (self._masters if masters is None else masters):
+            self.problem = finding
+        if masters is None or tuple(masters) == self._masters:
             return []
         self._masters = tuple(masters)
         self._redirect = None
         notices: list[Notice] = []
-        if not masters:
-            if self.phase is Phase.IDLE:
-                self.problem = "no leading master is known"
-        elif self._attempt is not None and self._attempt.master not in self._masters:
+        if masters and self._attempt is not None and self._attempt.master not in self._masters:
             notices = self._over(f"the leading master is now {masters[0]}", now)
         self._turn = 0
         self._rounds = 0

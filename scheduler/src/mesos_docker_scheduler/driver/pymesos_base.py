@@ -46,11 +46,11 @@ if "pymesos.process" in sys.modules:
     _undo_earlier_import()
 
 with _sigint_handler_left_alone():
+    import pymesos
     from pymesos import MesosSchedulerDriver, Scheduler
 
 _logger = logging.getLogger("pymesos")
-for _handler in list(_logger.handlers):
-    _logger.removeHandler(_handler)
+_logger.removeHandler(pymesos.handler)
 _logger.setLevel(logging.NOTSET)
 
 __all__ = ["MesosSchedulerDriver", "Scheduler"]

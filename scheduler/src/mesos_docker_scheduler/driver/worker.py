@@ -66,7 +66,7 @@ class Worker:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wakeup, selectors.EVENT_READ)
         self._lock = threading.Lock()  # guards the next three
-        self._detected: Sequence[Endpoint] | None = None
+        self._detected: tuple[Sequence[Endpoint] | None, str] | None = None
         self._calls: _Calls | None = None
         self._stop_requested = False
         self._torn_down = False
@@ -110,9 +110,11 @@ class Worker:
         self._wakeup.set()
         return True
 
-    def _masters_detected(self, masters: Sequence[Endpoint]) -> None:
+    def _masters_detected(self, masters: Sequence[Endpoint] | None, finding: str) -> None:
         with self._lock:
-            self._detected = masters
+            if masters is None and self._detected is not None:
+                masters = self._detected[0]
+            self._detected = (masters, finding)
         self._wakeup.set()
 
     # The worker's thread
@@ -142,7 +144,7 @@ class Worker:
         with self._lock:
             detected, self._detected = self._detected, None
         if detected is not None:
-            self._hear(self._subscription.masters_detected(detected, now))
+            self._hear(self._subscription.masters_detected(*detected, now))
         self._advance_stream(now)
         if self._calls is not None:
             self._advance_calls(self._calls, now)

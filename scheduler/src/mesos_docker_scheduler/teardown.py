@@ -1,0 +1,64 @@
+"""Ends the framework: the only way by which its tasks are ever killed as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import time
+from pathlib import Path
+
+from mesos_docker_scheduler import events
+from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.serve import EXIT_REFUSED, EXIT_STORE, SchedulerError, make_driver
+from mesos_docker_scheduler.store import SqliteStore, StoreError
+
+_ANSWER_SECONDS = 30.0
+
+
+def teardown(config: Config, confirmed: bool) -> int:
+    """End the framework of this state folder and forget it; returns the exit status.
+
+    Without `confirmed` it only says what it would do. SchedulerError when Mesos does not do it.
+    """
+    try:
+        store = SqliteStore(Path(config.state_dir))
+    except StoreError as error:
+        raise SchedulerError(EXIT_STORE, f"{error}; stop the scheduler first") from error
+    with contextlib.closing(store):
+        remembered = store.load()
+        if remembered.framework_id is None:
+            print(f"{config.state_dir}: no framework was ever registered from here: nothing to end")
+            return 0
+        tasks = sum(not task.state.ended for task in remembered.tasks.values())
+        if not confirmed:
+            print(f"This would end framework {remembered.framework_id} and kill its {tasks} tasks: add --yes")
+            return 2
+        _end(config, remembered.framework_id)
+        store.discard()
+    print(f"Framework {remembered.framework_id} has ended, and with it {tasks} tasks.")
+    return 0
+
+
+def _end(config: Config, framework_id: str) -> None:
+    inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
+    driver = make_driver(config, framework_id, inbox.put)
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    asked = False
+    driver.start()
+    try:
+        # The driver stops by itself once the master has accepted TEARDOWN.
+        while not (asked and driver.aborted):
+            if time.monotonic() > deadline:
+                raise SchedulerError(EXIT_REFUSED, f"no master has answered in {_ANSWER_SECONDS:g} s")
+            try:
+                event = inbox.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            if isinstance(event, events.Subscribed):
+                asked = driver.teardown(confirm=True)
+            elif isinstance(event, events.CallFailed):
+                raise SchedulerError(EXIT_REFUSED, f"Mesos does not end the framework: {event.error}")
+            elif isinstance(event, events.FrameworkError):
+                raise SchedulerError(EXIT_REFUSED, f"Mesos refuses the framework: {event.message}")
+    finally:
+        driver.stop()

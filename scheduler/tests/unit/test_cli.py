@@ -1,0 +1,171 @@
+"""The command line, as far as it goes without Mesos; the integration tests have the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mesos_docker_scheduler import __version__, cli, teardown, tutorial
+from mesos_docker_scheduler.console import farewell, print_event
+from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE
+from mesos_docker_scheduler.snapshot import ConfigView, Instance, ServiceView, Snapshot
+from mesos_docker_scheduler.store import Change, Event, SqliteStore
+from scheduler_fakes import service, task
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    path = folder / "config.json"
+    wish = {
+        "master": "127.0.0.1:1",
+        "http": None,
+        "state_dir": str(folder / "state"),
+        "services": [{"name": "web", "image": "demo/web:1"}],
+    }
+    path.write_text(json.dumps({**wish, **changes}))
+    return path
+
+
+def test_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"mesos-docker-scheduler {__version__}\n"
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    for words in ("MASTER", "IMAGE", "COUNT", "run --config", "check-config", "teardown --config"):
+        assert words in text
+
+
+def test_a_good_file_is_called_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check-config", str(written(tmp_path))]) == 0
+    assert "good, with 1 service" in capsys.readouterr().out
+
+
+def test_a_bad_file_gives_one_line_for_each_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, log_level="loud", htpp={})
+    assert cli.main(["check-config", str(path)]) == 1
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["log_level", "htpp"]
+
+
+def test_run_refuses_a_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "--config", str(written(tmp_path, log_level="loud"))]) == EXIT_CONFIG
+    assert "log_level" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["m1", "demo/web:1", "2"], "MASTER: the value (not shown, it may hold a secret) is not allowed"),
+        (["m1:5050", "demo web", "2"], 'IMAGE: "demo web" is not allowed'),
+        (["m1:5050", "demo/web:1", "-1"], "COUNT: -1 is not allowed; it must be a whole number from 0"),
+        (["m1:5050", "demo/web:1", "2", "--mem", "1"], "--mem: 1.0 is not allowed"),
+        (["m1:5050", "demo/web:1", "2", "--name", "A"], '--name: "A" is not allowed'),
+        (["m1:5050", "demo/web:1", "2", "--http-port", "99999"], "--http-port: 99999 is not allowed"),
+    ],
+)
+def test_errors_speak_the_words_of_the_command_line(
+    words: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == EXIT_CONFIG
+    assert problem in capsys.readouterr().err
+
+
+def test_a_state_folder_that_can_not_be_made_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    words = ["m1:5050", "demo/web:1", "2", "--state-dir", str(tmp_path / "file" / "state")]
+    assert cli.main(words) == EXIT_STORE
+    assert "--state-dir" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [("nginx", "nginx"), ("registry:5000/demo/web:1", "web"), ("a/B_c@sha256:00", "b-c"), ("_", "app")],
+)
+def test_the_name_comes_from_the_image(image: str, name: str) -> None:
+    assert tutorial._name_from(image) == name
+
+
+def test_each_master_and_name_has_a_state_folder_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/s")
+    folder = tutorial._default_state_dir("zk://user:secret@z1:2181,z2:2181/mesos", "web")
+    assert folder == Path("/s/mesos-docker-scheduler/zk-z1-2181-z2-2181-mesos-web")
+
+
+def remember_a_framework(folder: Path) -> None:
+    store = SqliteStore(folder / "state")
+    store.commit(Change("framework", tasks={"1": task("1", service())}))
+    store.close()
+
+
+def test_teardown_asks_for_yes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    remember_a_framework(tmp_path)
+    assert cli.main(["teardown", "--config", str(written(tmp_path))]) == 2
+    assert "would end framework framework and kill its 1 tasks: add --yes" in capsys.readouterr().out
+
+
+def test_teardown_of_nothing_is_done_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["teardown", "--config", str(written(tmp_path)), "--yes"]) == 0
+    assert "nothing to end" in capsys.readouterr().out
+
+
+def test_teardown_refuses_while_the_scheduler_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = SqliteStore(tmp_path / "state")
+    assert cli.main(["teardown", "--config", str(written(tmp_path)), "--yes"]) == EXIT_STORE
+    assert "stop the scheduler first" in capsys.readouterr().err
+    running.close()
+
+
+def test_teardown_gives_up_on_a_master_that_is_not_there_and_forgets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remember_a_framework(tmp_path)
+    monkeypatch.setattr(teardown, "_ANSWER_SECONDS", 0.3)
+    assert cli.main(["teardown", "--config", str(written(tmp_path)), "--yes"]) != 0
+    assert "no master has answered" in capsys.readouterr().err
+    store = SqliteStore(tmp_path / "state")
+    assert store.load().framework_id == "framework"
+    store.close()
+
+
+def snapshot(framework_id: str | None, *instances: Instance) -> Snapshot:
+    web = ServiceView("web", "demo/web:1", "v", 2, len(instances), 0, instances, (), True)
+    return Snapshot(0, framework_id, True, "m1:5050", ConfigView("sha", 0), (web,))
+
+
+def test_says_what_it_leaves_running(capsys: pytest.CaptureFixture[str]) -> None:
+    left = Instance(
+        "web.1", "agent", "host-a", "mesos-x", "TASK_RUNNING", None, "demo/web:1", "v", None, (), None, 0
+    )
+    farewell(snapshot("framework", left), "again", "stop", 604_800)
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "The scheduler has ended. 1 instance left running:",
+        "  web.1  demo/web:1  on host-a, container mesos-x",
+        "Mesos keeps framework framework for 7 days without a scheduler.",
+        "Go on with them:  again",
+        "Stop them all:    stop",
+    ]
+
+
+def test_says_that_nothing_was_started(capsys: pytest.CaptureFixture[str]) -> None:
+    farewell(snapshot(None), "again", "stop", 604_800)
+    assert "Nothing was started" in capsys.readouterr().out
+
+
+def test_events_are_told_in_plain_words(capsys: pytest.CaptureFixture[str]) -> None:
+    print_event(Event(0, "running", "runs on host-a", "web", "web.1"))
+    print_event(Event(0, "foreign", "left alone", "", "x"))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("Running  web.1: runs on host-a")
+    assert second.endswith("Foreign: left alone")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import queue
+from pathlib import Path
+
+import pytest
+from mesos_docker_scheduler import events, watcher
+from mesos_docker_scheduler.watcher import ConfigWatcher
+
+GOOD = {"master": "m1:5050", "log_level": "info", "services": []}
+
+
+class Watched:
+    """A configuration file and a watcher that looks at it fifty times a second."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.replace(json.dumps(GOOD))
+        self.inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
+        self.watcher = ConfigWatcher(path, self.inbox.put)
+        self.watcher.start()
+
+    def replace(self, text: str) -> None:
+        new = self.path.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.path)
+
+    def read(self) -> events.ConfigRead:
+        event = self.inbox.get(timeout=5)
+        assert isinstance(event, events.ConfigRead)
+        return event
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    monkeypatch.setattr(watcher, "_POLL_SECONDS", 0.02)
+    return Watched(tmp_path / "config.json")
+
+
+def test_reads_a_file_that_was_replaced(watched: Watched) -> None:
+    watched.replace(json.dumps({**GOOD, "log_level": "debug"}))
+    event = watched.read()
+    assert event.config is not None
+    assert event.config.log_level == "debug"
+    assert len(event.sha256) == 64
+
+
+def test_leaves_alone_a_file_that_stays_the_same(watched: Watched) -> None:
+    with pytest.raises(queue.Empty):
+        watched.inbox.get(timeout=0.2)
+
+
+def test_reads_at_once_when_asked(watched: Watched) -> None:
+    watched.watcher.look_now()
+    assert watched.read().config is not None
+
+
+def test_tells_what_is_wrong_and_when_it_is_right_again(watched: Watched) -> None:
+    watched.replace("{")
+    assert "not JSON" in (watched.read().error or "")
+    watched.path.unlink()
+    assert "can't be read" in (watched.read().error or "")
+    watched.replace(json.dumps(GOOD))
+    assert watched.read().error is None
