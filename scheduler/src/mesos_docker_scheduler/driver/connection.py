@@ -12,7 +12,7 @@ from mesos_docker_scheduler.driver.endpoint import Endpoint
 
 CONNECT_SECONDS = 15.0  # for each address of the master, and for the TLS handshake
 
-# A peer that vanished (a dead host, a forgotten NAT entry) is noticed after 30 s, without any traffic of ours.
+# A peer that vanished (a dead host, a forgotten NAT entry) is noticed after 30 s, also without any traffic.
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import AuthFailedError, KazooException, NoAuthError, NoNodeError
+from kazoo.exceptions import AuthFailedError, ConnectionLoss, KazooException, NoAuthError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 
 from mesos_docker_scheduler.driver.endpoint import Endpoint, parse_endpoint
@@ -23,6 +23,7 @@ Detected = Callable[[Sequence[Endpoint] | None, str], None]
 
 _INFO_PREFIX = "json.info_"  # src/master/constants.hpp
 _LOOK_AGAIN_SECONDS = 10.0
+_CONNECT_SECONDS = 2.0  # before it is worth saying that there is no connection
 _SESSION_SECONDS = 10.0
 _MAX_RETRY_SECONDS = 15.0
 
@@ -150,6 +151,7 @@ class ZooKeeperDetector:
         client = self._client()
         client.add_listener(lambda _state: self._wake.set())
         client.start_async()
+        self._wake.wait(_CONNECT_SECONDS)
         try:
             while not self._stopped.is_set():
                 self._wake.clear()
@@ -179,23 +181,23 @@ class ZooKeeperDetector:
 
     def _look(self, client: KazooClient) -> tuple[Sequence[Endpoint] | None, str]:
         """Return the leader, and in words what was found."""
-        if not client.connected:
-            return None, f"no connection to {self._masters}"
+        masters: Sequence[Endpoint] | None = None
         try:
-            endpoint = self._leader(client)
+            if not client.connected:
+                raise ConnectionLoss
+            masters = self._leader(client)
+            finding = f"names {masters[0]} as the leading master" if masters else "names no leading master"
         except NoNodeError:
-            return (), f"{self._masters} does not exist (yet): no master has ever used it"
+            masters, finding = (), "does not exist (yet): no master has ever used it"
+        except ConnectionLoss:
+            finding = "can't be reached"
         except (NoAuthError, AuthFailedError) as error:
-            return None, f"{self._masters} may not be read with these credentials: {type(error).__name__}"
-        except (KazooException, KazooTimeoutError) as error:
-            return None, f"{self._masters} can't be read: {type(error).__name__} {error}"
-        except ValueError as error:
-            return None, f"{self._masters}: {error}"
-        if endpoint is None:
-            return (), f"{self._masters} names no leading master"
-        return (endpoint,), f"{self._masters} names {endpoint} as the leading master"
+            finding = f"may not be read with these credentials: {type(error).__name__}"
+        except (KazooException, KazooTimeoutError, ValueError) as error:
+            finding = f"can't be read: {type(error).__name__} {error}"
+        return masters, f"{self._masters} {finding}"
 
-    def _leader(self, client: KazooClient) -> Endpoint | None:
+    def _leader(self, client: KazooClient) -> Sequence[Endpoint]:
         def changed(_event: object) -> None:
             self._wake.set()
 
@@ -203,6 +205,6 @@ class ZooKeeperDetector:
             raise NoNodeError
         node = leader_of(client.get_children(self._masters.path, watch=changed))
         if node is None:
-            return None
+            return ()
         data, _ = client.get(f"{self._masters.path}/{node}", watch=changed)
-        return endpoint_of(data, tls=self._tls)
+        return (endpoint_of(data, tls=self._tls),)

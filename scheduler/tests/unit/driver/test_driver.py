@@ -138,6 +138,7 @@ def test_registering_tells_id_and_master_and_coming_back_the_master(master: Scri
         framework_id, info = recorder.wait_for("registered")
         assert (framework_id, info["hostname"], info["version"]) == (FRAMEWORK_ID, "master.example", "1.11.0")
         assert driver.framework_id == FRAMEWORK_ID
+        assert driver.master == master.address
         assert driver.framework == {**FRAMEWORK, "id": {"value": FRAMEWORK_ID}}
         master.drop_streams()
         recorder.wait_for("disconnected")

@@ -20,7 +20,7 @@ def test_addresses_are_read(text: str, host: str, port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":5050", "master:", "master:x", "::1", "a b", "user@master", "master:5050/x"]
+    "text", ["", ":5050", "master:", "master:x", "::1", "a b", "user@master", "master:5050/x", "мастер"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no address of a master"):

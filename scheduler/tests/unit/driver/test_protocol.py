@@ -38,7 +38,7 @@ def new(
 ) -> Subscription:
     """Make a subscription whose pauses are the longest possible."""
     subscription = Subscription(SETTINGS, framework_id, authorization=authorization, random=lambda: 1.0)
-    subscription.masters_detected(masters, 0.0)
+    subscription.masters_detected(masters, "", 0.0)
     return subscription
 
 
@@ -290,7 +290,7 @@ def test_a_list_is_tried_through_before_the_first_pause() -> None:
 def test_a_new_leader_is_connected_to_at_once() -> None:
     subscription = new()
     subscribe(subscription)
-    notices = subscription.masters_detected((M2,), 5.0)
+    notices = subscription.masters_detected((M2,), "", 5.0)
     assert notices == [Lost("the leading master is now m2:5050")]
     assert subscription.next_master(5.0) == M2
 
@@ -299,27 +299,38 @@ def test_a_new_leader_ends_a_pause() -> None:
     subscription = new()
     for now in (0.0, 10.0, 20.0, 30.0):
         fail(subscription, now)
-    subscription.masters_detected((M2,), 30.1)
+    subscription.masters_detected((M2,), "", 30.1)
     assert subscription.next_master(30.1) == M2
 
 
 def test_a_leader_that_is_named_again_changes_nothing() -> None:
     subscription = new()
     subscribe(subscription)
-    assert subscription.masters_detected((M1,), 5.0) == []
+    assert subscription.masters_detected((M1,), "", 5.0) == []
     assert subscription.phase is Phase.SUBSCRIBED
 
 
 def test_without_a_known_leader_a_living_subscription_is_kept_and_no_other_begun() -> None:
     subscription = new()
     subscribe(subscription)
-    assert subscription.masters_detected((), 5.0) == []
+    assert subscription.masters_detected((), "nobody leads", 5.0) == []
     assert subscription.phase is Phase.SUBSCRIBED
     subscription.closed("gone", 6.0)
     assert subscription.next_master(1000.0) is None
+    assert subscription.problem == "m1:5050: gone"
+    subscription.masters_detected(None, "no connection to zk://z", 1000.0)
+    assert subscription.problem == "no connection to zk://z"
     assert subscription.deadline is None
-    subscription.masters_detected((M1,), 1001.0)
+    subscription.masters_detected((M1,), "", 1001.0)
     assert subscription.next_master(1001.0) == M1
+
+
+def test_no_news_changes_no_master() -> None:
+    subscription = new()
+    fail(subscription, 0.0)
+    assert subscription.masters_detected(None, "no connection to zk://z", 0.1) == []
+    assert subscription.problem == "m1:5050: refused"
+    assert subscription.next_master(0.5) == M1
 
 
 # Time
@@ -338,7 +349,7 @@ def test_pauses_grow_to_fifteen_seconds() -> None:
 def test_pauses_have_jitter_and_stay_within_bounds(chances: list[float]) -> None:
     left = iter(chances)
     subscription = Subscription(SETTINGS, None, random=lambda: next(left))
-    subscription.masters_detected((M1,), 0.0)
+    subscription.masters_detected((M1,), "", 0.0)
     for number in range(20):
         longest = min(15.0, 0.5 * 2.0**number)
         assert longest / 2 - 1e-6 <= fail(subscription, number * 100.0) <= longest + 1e-6

@@ -11,10 +11,9 @@ import pytest
 from driver_process import both_drivers, start
 from kazoo.client import KazooClient
 from kazoo.security import make_digest_acl
-from mesos_docker_scheduler.driver import SchedulerDriver
 from mesos_testbed import ZooKeeper, eventually
 from scripted_master import ScriptedMaster
-from test_driver import FRAMEWORK, Recorder, running
+from test_driver import running
 
 pytestmark = pytest.mark.integration
 
@@ -78,10 +77,9 @@ def test_wrong_credentials_are_told(zookeeper: ZooKeeper, caplog: pytest.LogCapt
         acl = [make_digest_acl("mesos", "s3cret", all=True)]
         client.create("/guarded", acl=acl)
         with running(f"zk://mesos:wrong@{zookeeper.address}/guarded") as (driver, _):
-            eventually(
-                lambda: "may not be read with these credentials: NoAuthError" in caplog.text, "the message"
-            )
-            assert driver.problem == "no master is known yet"
+            message = f"zk://{zookeeper.address}/guarded may not be read with these credentials: NoAuthError"
+            eventually(lambda: driver.problem == message, "the problem")
+        assert message in caplog.text
         assert not master.requests
     assert "wrong@" not in caplog.text
 
@@ -119,9 +117,7 @@ def test_a_subscription_survives_the_loss_of_zookeeper(tmp_path: Path) -> None:
         recorder.wait_for("reregistered")
 
 
-def test_an_unreachable_zookeeper_does_not_hold_up_stopping() -> None:
-    driver = SchedulerDriver(Recorder(), FRAMEWORK, "zk://127.0.0.1:1,no-such-host.invalid:2181/mesos")
-    driver.start()
-    driver.stop()
-    driver.join()
-    assert driver.aborted
+def test_an_unreachable_zookeeper_is_told_and_does_not_hold_up_stopping() -> None:
+    with running("zk://u:pw@127.0.0.1:1,no-such-host.invalid:2181/mesos") as (driver, _):
+        message = "zk://127.0.0.1:1,no-such-host.invalid:2181/mesos can't be reached"
+        eventually(lambda: driver.problem == message, "the problem")
