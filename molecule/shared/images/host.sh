@@ -70,11 +70,15 @@ if ((${#certificates[@]})); then
   chroot "$root" update-ca-certificates >&2
 fi
 
-# Every host gets an identity of its own at its first boot, and no timer takes apt's lock away from a role.
+# Every host gets an identity of its own at its first boot.
 : >"$root/etc/machine-id"
 rm -f "$root/etc/hostname" "$root/etc/resolv.conf" "$root/var/lib/dbus/machine-id"
-ln -s /dev/null "$root/etc/systemd/system/apt-daily.timer"
-ln -s /dev/null "$root/etc/systemd/system/apt-daily-upgrade.timer"
+
+# The kernel's modules are the machine's, and no timer may take apt's lock away from a role.
+for unit in systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer; do
+  ln -s /dev/null "$root/etc/systemd/system/$unit"
+done
+
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/cache/apt/*.bin "$root"/var/lib/apt/lists/*
 touch --date=@0 "$root/var/lib/apt/lists" # else its age says that the lists are fresh
 
