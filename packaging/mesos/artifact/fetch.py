@@ -100,7 +100,7 @@ def _candidates(session: PipSession, options: Values, tried: list[str]) -> Itera
         if (folder / FILE_NAME).is_file():
             yield (folder / FILE_NAME).resolve().as_uri()
     for index in [] if options.no_index else [options.index_url, *options.extra_index_urls]:
-        page_url = f"{index.rstrip('/')}/{PROJECT}/"
+        page_url = f"{index.rstrip('/')}/{PROJECT}/" + ("index.html" if index.startswith("file:") else "")
         shown = urlsplit(index)._replace(netloc=urlsplit(index).netloc.rpartition("@")[2]).geturl()
         try:
             answer = session.get(page_url, headers={"Accept": "text/html"})

@@ -1,0 +1,76 @@
+"""Runs inside the virtual machine, as root, with the package installed; its last line is a verdict."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from cgroup2_scenario import (
+    AGENT_FLAGS,
+    LIMITS,
+    container_of,
+    limits_of,
+    name_of,
+    survive_the_agents_death,
+    tasks,
+)
+from mesos_testbed import Agent, Framework, Master, PrivateDocker
+
+FOLDER = Path("/var/lib/mesos-test")
+STARTED = time.monotonic()
+PATIENCE = 240.0  # seconds: nothing here has hardware of its own
+
+
+def report(what: str) -> None:
+    """Print a line with the seconds since the start."""
+    print(f"[{time.monotonic() - STARTED:6.1f} s] {what}", flush=True)
+
+
+def play() -> None:
+    """The whole test; raises at the first thing that is not as it must be."""
+    hierarchies = [
+        line.split()[2] for line in Path("/proc/mounts").read_text().splitlines() if "cgroup" in line
+    ]
+    assert hierarchies == ["cgroup2"], hierarchies
+    report("cgroup hierarchies: version 2 only")
+
+    engine = PrivateDocker(FOLDER / "engine")
+    master = Master(FOLDER / "master")
+    with engine.start(PATIENCE), master.start(PATIENCE):
+        report(
+            f"docker {engine.docker('version', '--format', '{{.Server.Version}}').strip()} and the master run"
+        )
+        agent = Agent(FOLDER / "agent", master.address, engine, AGENT_FLAGS)
+        with agent.start(PATIENCE), Framework(master.address) as framework:
+            agent.wait_registered(master)
+            report("the agent registered")
+            first, second = tasks()
+            framework.launch([first, second], PATIENCE)
+            for task, limits in zip((first, second), LIMITS, strict=True):
+                framework.wait_state(name_of(task), "TASK_RUNNING", PATIENCE)
+                found = limits_of(container_of(engine, task))
+                assert found == limits, f"{found} instead of {limits}"
+                report(f"a task runs with {found}")
+            framework.kill(name_of(first))
+            framework.wait_state(name_of(first), "TASK_KILLED", PATIENCE)
+            report("a task was killed")
+            survive_the_agents_death(agent, master, engine, framework, second)
+            report("the agent was killed with -9 and started again: same container")
+
+
+def main() -> int:
+    """Play, and say how it went."""
+    try:
+        play()
+    except BaseException:  # whatever it is, the host must see it and the machine must end
+        traceback.print_exc(file=sys.stdout)
+        print("VERDICT: FAILED", flush=True)
+        return 1
+    print("VERDICT: PASSED", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
