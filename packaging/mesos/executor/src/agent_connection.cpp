@@ -45,7 +45,7 @@ AgentConnection::AgentConnection(EventLoop& loop, HttpClient& http, const Enviro
 }
 
 HttpRequest AgentConnection::request(std::string body) const {
-  static const std::string path = "/api/v1/executor";
+  const std::string& path = environment_.agentPath;
   HttpRequest request;
   request.method = "POST";
   request.body = std::move(body);

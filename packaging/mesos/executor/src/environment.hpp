@@ -13,6 +13,7 @@ namespace executor {
 
 struct Environment {
   std::string agentAddress;  // "ip:port"
+  std::string agentPath;     // of the executor API, such as "/slave(1)/api/v1/executor"
   std::string domainSocket;  // the agent's socket, empty when it has none
   std::string frameworkId;
   std::string executorId;

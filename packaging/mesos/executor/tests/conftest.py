@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -107,12 +110,51 @@ def processes_of(container_id: str) -> list[int]:
     return found
 
 
+def end_tasks(agent: Agent, docker: PrivateDocker) -> None:
+    """Kill the executors while their engine is there, so that no guard waits for it to come back."""
+    for pid in agent.executors():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not docker.containers(all_states=True), "the guards' work", 60)
+
+
+@contextlib.contextmanager
+def live_restore(docker: PrivateDocker) -> Iterator[None]:
+    """Let containers run on while their engine is away."""
+    docker.command.append("--live-restore")
+    docker.restart()
+    try:
+        yield
+    finally:
+        docker.command.remove("--live-restore")
+        docker.stop()
+        # An engine with live-restore keeps its folder mounted for the next one.
+        subprocess.run(["umount", "--recursive", docker.folder / "docker"], capture_output=True, check=False)
+        docker.start()
+
+
+@pytest.fixture(scope="session")
+def engine_may_go() -> Callable[[PrivateDocker], contextlib.AbstractContextManager[None]]:
+    """The context in which containers survive their engine's restart."""
+    return live_restore
+
+
 @pytest.fixture(scope="session")
 def bed(tmp_path_factory: pytest.TempPathFactory, executor: Path) -> Iterator[Bed]:
     """The cluster that most tests share; tests that hurt it make one of their own."""
     folder = tmp_path_factory.mktemp("bed")
     with cluster(folder, agent_flags={"launcher_dir": str(executor.parent)}) as (master, agent, docker):
         yield Bed(master, agent, docker)
+        end_tasks(agent, docker)
+
+
+@pytest.fixture
+def own_bed(tmp_path: Path, executor: Path, request: pytest.FixtureRequest) -> Iterator[Bed]:
+    """A cluster that the test may hurt; its (indirect) parameter is the agent's flags."""
+    flags = {"launcher_dir": str(executor.parent), **getattr(request, "param", {})}
+    with cluster(tmp_path, agent_flags=flags) as (master, agent, docker):
+        yield Bed(master, agent, docker)
+        end_tasks(agent, docker)
 
 
 @pytest.fixture

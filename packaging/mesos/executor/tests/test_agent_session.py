@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import base64
+import contextlib
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -25,17 +27,6 @@ RUNNING = {**TASK, "state": "TASK_RUNNING"}
 
 def acknowledge(uuid: str) -> dict[str, Any]:
     return {"type": "ACKNOWLEDGED", "acknowledged": {"task_id": {"value": "t"}, "uuid": uuid}}
-
-
-class Session:
-    """Replays its steps from the start for each question: build/pure keeps no state."""
-
-    def __init__(self, pure: Pure) -> None:
-        self.pure = pure
-        self.steps: list[list[Any]] = []
-
-    def run(self, *steps: list[Any]) -> Any:
-        return self.pure("session", steps=[*self.steps, *steps])
 
 
 def test_the_first_subscription_is_empty(pure: Pure) -> None:
@@ -64,7 +55,11 @@ def test_updates_are_completed_and_sent_one_by_one(pure: Pure) -> None:
     first, blocked, second = results[3], results[4], results[6]
     status = first["update"]["status"]
     assert first["type"] == "UPDATE"
-    assert (status["state"], status["uuid"], status["source"]) == ("TASK_RUNNING", results[1], "SOURCE_EXECUTOR")
+    assert (status["state"], status["uuid"], status["source"]) == (
+        "TASK_RUNNING",
+        results[1],
+        "SOURCE_EXECUTOR",
+    )
     assert status["agent_id"] == {"value": "agent"}
     assert status["executor_id"] == {"value": "executor"}
     assert status["timestamp"] > 1.7e9
@@ -134,7 +129,8 @@ def test_back_off_doubles_up_to_the_cap_and_starts_anew(pure: Pure) -> None:
 
 def test_a_bare_infinity_is_understood(pure: Pure) -> None:
     """Mesos writes infinite limits as no JSON parser takes them; inside texts the word stays as it is."""
-    text = '{"type": "LAUNCH", "launch": {"task": {"name": "say \\"Infinity\\"", "limits": {"mem": {"value": Infinity}}}}}'
+    task = r'{"name": "say \"Infinity\"", "limits": {"mem": {"value": Infinity}}}'
+    text = f'{{"type": "LAUNCH", "launch": {{"task": {task}}}}}'
     ((event,), *_) = pure("session", steps=[["event", text]])
     assert event["launch"]["task"] == {"name": 'say "Infinity"', "limits": {"mem": {"value": "Infinity"}}}
 
@@ -148,13 +144,22 @@ def test_records_come_out_however_the_bytes_are_cut(pure: Pure, records: list[st
     # JSON carries text only, so cut between characters; the decoder counts bytes all the same.
     text = stream.decode()
     places = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
-    chunks = [text[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    chunks = [text[begin:end] for begin, end in pairwise(places)]
     assert pure("records", chunks=chunks) == records
 
 
 @pytest.mark.parametrize(
     "garbage",
-    ["abc\n", "-1\n", "0\n", "\n", "1 \nx", "99999999999999999999999", "184467440737095516\nx", "HTTP/1.1 200 OK\r\n"],
+    [
+        "abc\n",
+        "-1\n",
+        "0\n",
+        "\n",
+        "1 \nx",
+        "99999999999999999999999",
+        "184467440737095516\nx",
+        "HTTP/1.1 200 OK\r\n",
+    ],
 )
 def test_what_is_no_record_is_refused(pure: Pure, garbage: str) -> None:
     with pytest.raises(Exception, match="event stream has"):
@@ -171,22 +176,30 @@ def test_no_garbage_crashes_the_decoder(pure: Pure, garbage: str) -> None:
 
 @pytest.mark.parametrize("event", ["[]", "{", '{"type": 3}', '"x"', "{}\n"])
 def test_a_bad_event_is_an_error_not_a_crash(pure: Pure, event: str) -> None:
-    try:
+    with contextlib.suppress(Exception):
         pure("session", steps=[["event", event]])
-    except Exception as error:
-        assert json.dumps(str(error))
+    assert pure("duration", text="1ns") == 1, "still there"
 
 
 def test_where_the_pid_goes(pure: Pure) -> None:
     run = "slaves/S0/frameworks/F/executors/e:1/runs/c-1"
-    assert pure("pidsFolder", sandbox=f"/var/lib/mesos/slave/{run}") == f"/var/lib/mesos/slave/meta/{run}/pids"
+    assert (
+        pure("pidsFolder", sandbox=f"/var/lib/mesos/slave/{run}") == f"/var/lib/mesos/slave/meta/{run}/pids"
+    )
     assert pure("pidsFolder", sandbox=f"/slaves/x/{run}/") == f"/slaves/x/meta/{run}/pids"
     assert pure("pidsFolder", sandbox="/somewhere/else") == ""
 
 
 @pytest.mark.parametrize(
     ("text", "nanoseconds"),
-    [("15mins", 900e9), ("0ns", 0), ("250ms", 250e6), ("1.5secs", 1.5e9), ("2weeks", 1209600e9), ("3hrs", 10800e9)],
+    [
+        ("15mins", 900e9),
+        ("0ns", 0),
+        ("250ms", 250e6),
+        ("1.5secs", 1.5e9),
+        ("2weeks", 1209600e9),
+        ("3hrs", 10800e9),
+    ],
 )
 def test_durations(pure: Pure, text: str, nanoseconds: float) -> None:
     assert pure("duration", text=text) == nanoseconds
@@ -200,6 +213,4 @@ def test_what_is_no_duration(pure: Pure, text: str) -> None:
 
 @given(text=st.text(max_size=50))
 def test_base64_is_that_of_everybody(pure: Pure, text: str) -> None:
-    import base64  # noqa: PLC0415
-
     assert pure("base64", text=text) == base64.b64encode(text.encode()).decode()

@@ -87,7 +87,11 @@ LAST = {"healthy": False, "kill": True}
         # Every failure is news, the third in a row kills.
         ({"grace_period_seconds": 0}, [(1, 0), (2, 0), (3, 0)], [BAD, BAD, LAST]),
         # A success in between starts the count anew, and is news.
-        ({"grace_period_seconds": 0, "consecutive_failures": 2}, [(1, 0), (2, 1), (3, 0), (4, 0)], [BAD, GOOD, BAD, LAST]),
+        (
+            {"grace_period_seconds": 0, "consecutive_failures": 2},
+            [(1, 0), (2, 1), (3, 0), (4, 0)],
+            [BAD, GOOD, BAD, LAST],
+        ),
         # No result (a timeout) is a failure.
         ({"grace_period_seconds": 0, "consecutive_failures": 1}, [(1, None)], [LAST]),
     ],
@@ -107,7 +111,11 @@ def test_http_statuses(pure: Pure, value: int, healthy: bool) -> None:
 @pytest.mark.parametrize(
     ("check", "result", "status"),
     [
-        ({"type": "COMMAND", "command": {"command": {"value": "x"}}}, 3, {"type": "COMMAND", "command": {"exit_code": 3}}),
+        (
+            {"type": "COMMAND", "command": {"command": {"value": "x"}}},
+            3,
+            {"type": "COMMAND", "command": {"exit_code": 3}},
+        ),
         ({"type": "HTTP", "http": {"port": 1}}, 404, {"type": "HTTP", "http": {"status_code": 404}}),
         (TCP, 1, {"type": "TCP", "tcp": {"succeeded": True}}),
         (TCP, 0, {"type": "TCP", "tcp": {"succeeded": False}}),

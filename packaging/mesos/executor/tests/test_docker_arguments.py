@@ -88,7 +88,7 @@ def test_a_plain_task(pure: Pure) -> None:
 
 
 def test_the_example_of_the_original(pure: Pure) -> None:
-    """BRIDGE with a port, a volume, environment, parameters and a shell command, as measured of Mesos' own."""
+    """BRIDGE, a port, a volume, environment, parameters and a shell command, as measured of Mesos' own."""
     message = task(
         {"volumes": [{"host_path": "/srv", "container_path": "/data", "mode": "RO"}]},
         {
@@ -267,7 +267,12 @@ def test_a_relative_host_path_names_a_volume_when_there_is_a_driver(pure: Pure) 
     [
         ({"volumes": [{"host_path": "a", "container_path": "b", "mode": "RW"}]}, {}, {}, "are relative"),
         ({"volumes": [{"container_path": "/b", "mode": "RW"}]}, {}, {}, "neither host_path nor source"),
-        ({"volumes": [{"host_path": "/a", "container_path": "/b", "mode": "WO"}]}, {}, {}, "must be RW or RO"),
+        (
+            {"volumes": [{"host_path": "/a", "container_path": "/b", "mode": "WO"}]},
+            {},
+            {},
+            "must be RW or RO",
+        ),
         ({"volumes": [{"host_path": "/a:b", "container_path": "/b", "mode": "RW"}]}, {}, {}, "colon"),
         (
             {"volumes": [{"container_path": "/b", "mode": "RO", "source": {"type": "SECRET"}}]},
@@ -372,7 +377,10 @@ def test_ports_of_a_user_network(pure: Pure) -> None:
 
 DNS = {
     "docker": [
-        {"network_mode": "BRIDGE", "dns": {"nameservers": ["8.8.8.8"], "search": ["x.y"], "options": ["a:3"]}},
+        {
+            "network_mode": "BRIDGE",
+            "dns": {"nameservers": ["8.8.8.8"], "search": ["x.y"], "options": ["a:3"]},
+        },
         {"network_mode": "USER", "dns": {"nameservers": ["1.1.1.1"]}},
         {"network_mode": "USER", "network_name": "blue", "dns": {"nameservers": ["2.2.2.2"]}},
     ]

@@ -102,7 +102,12 @@ def test_a_timed_out_command_does_not_stay_in_the_container(bed: Any, framework:
 
 
 def test_health_comes_and_goes(bed: Any, framework: Framework) -> None:
-    check = {"type": "COMMAND", "command": {"value": "test -e /tmp/ok"}, **QUICK, "consecutive_failures": 1000}
+    check = {
+        "type": "COMMAND",
+        "command": {"value": "test -e /tmp/ok"},
+        **QUICK,
+        "consecutive_failures": 1000,
+    }
     task_id = run(framework, health_check=check)
     wait_health(framework, task_id, False)
     inside(bed, task_id, "touch /tmp/ok")
@@ -113,7 +118,13 @@ def test_health_comes_and_goes(bed: Any, framework: Framework) -> None:
 
 
 def test_the_grace_period_lets_a_slow_starter_live(bed: Any, framework: Framework) -> None:
-    check = {"type": "HTTP", "http": {"port": 80}, **QUICK, "grace_period_seconds": 30, "consecutive_failures": 1}
+    check = {
+        "type": "HTTP",
+        "http": {"port": 80},
+        **QUICK,
+        "grace_period_seconds": 30,
+        "consecutive_failures": 1,
+    }
     task_id = run(framework, command=ON_DEMAND, health_check=check)
     time.sleep(1.5)
     assert [u.get("healthy") for u in framework.of(task_id)] == [None, None]
@@ -193,12 +204,19 @@ def test_checks_report_and_do_not_judge(
 def test_a_check_and_a_health_check_keep_each_others_word(bed: Any, framework: Framework) -> None:
     task_id = run(
         framework,
-        check={"type": "COMMAND", "command": {"command": {"value": "exit 5"}}, **QUICK_CHECK, "delay_seconds": 1},
+        check={
+            "type": "COMMAND",
+            "command": {"command": {"value": "exit 5"}},
+            **QUICK_CHECK,
+            "delay_seconds": 1,
+        },
         health_check={"type": "COMMAND", "command": {"value": "true"}, **QUICK},
     )
 
     def both() -> Message | None:
         updates = framework.of(task_id)
-        return next((u for u in updates if u.get("check_status", {}).get("command", {}).get("exit_code") == 5), None)
+        return next(
+            (u for u in updates if u.get("check_status", {}).get("command", {}).get("exit_code") == 5), None
+        )
 
     assert eventually(both, "the check's result", 15)["healthy"] is True

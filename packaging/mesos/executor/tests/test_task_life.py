@@ -93,7 +93,9 @@ def test_a_container_removed_by_force_is_reported(bed: Any, framework: Framework
     task_id = launch(framework)
     framework.wait_state(task_id, "TASK_RUNNING")
     bed.docker.docker("rm", "--force", bed.container(task_id)["Id"])
-    assert framework.wait_state(task_id, "TASK_FAILED")["message"].startswith("Container exited with status 137")
+    assert framework.wait_state(task_id, "TASK_FAILED")["message"].startswith(
+        "Container exited with status 137"
+    )
     bed.wait_gone(task_id)
 
 
@@ -135,7 +137,10 @@ def test_a_terminal(bed: Any, framework: Framework) -> None:
 
 
 def test_the_sandbox_and_the_environment_are_inside(bed: Any, framework: Framework) -> None:
-    task_id = launch(framework, command='echo "$MESOS_CONTAINER_NAME" > "$MESOS_SANDBOX/name"; echo "$MESOS_ALLOCATION_ROLE"')
+    task_id = launch(
+        framework,
+        command='echo "$MESOS_CONTAINER_NAME" > "$MESOS_SANDBOX/name"; echo "$MESOS_ALLOCATION_ROLE"',
+    )
     framework.wait_state(task_id, "TASK_FINISHED")
     bed.wait_gone(task_id)
     sandbox = bed.sandbox(task_id)
@@ -144,7 +149,9 @@ def test_the_sandbox_and_the_environment_are_inside(bed: Any, framework: Framewo
 
 
 def test_limits_reach_the_engine(bed: Any, framework: Framework) -> None:
-    task_id = launch(framework, cpus=0.5, mem=64, limits={"cpus": {"value": 1.5}, "mem": {"value": "Infinity"}})
+    task_id = launch(
+        framework, cpus=0.5, mem=64, limits={"cpus": {"value": 1.5}, "mem": {"value": "Infinity"}}
+    )
     framework.wait_state(task_id, "TASK_RUNNING")
     host = bed.container(task_id)["HostConfig"]
     assert (host["CpuShares"], host["CpuQuota"]) == (512, 150000)
@@ -162,7 +169,9 @@ def test_a_refused_option_fails_without_running(bed: Any, framework: Framework) 
 
 
 def test_a_command_that_does_not_exist_fails_without_running(bed: Any, framework: Framework) -> None:
-    task_id = launch(framework, **{"command": None}, container=bridge(parameters=[{"key": "entrypoint", "value": "/nope"}]))
+    task_id = launch(
+        framework, **{"command": None}, container=bridge(parameters=[{"key": "entrypoint", "value": "/nope"}])
+    )
     end = framework.wait_state(task_id, "TASK_FAILED")
     assert states(framework, task_id) == ["TASK_STARTING", "TASK_FAILED"]
     assert "/nope" in end["message"]
@@ -179,14 +188,18 @@ def test_an_impossible_wish_is_named(bed: Any, framework: Framework) -> None:
 
 
 def test_a_container_that_removes_itself(bed: Any, framework: Framework) -> None:
-    task_id = launch(framework, command="exit 4", container=bridge(parameters=[{"key": "rm", "value": "true"}]))
+    task_id = launch(
+        framework, command="exit 4", container=bridge(parameters=[{"key": "rm", "value": "true"}])
+    )
     end = framework.wait_state(task_id, "TASK_FAILED")
     assert end["message"] == "Container exited with status 4"
     bed.wait_gone(task_id)
 
 
 def test_a_restart_policy_does_not_outlive_the_task(bed: Any, framework: Framework) -> None:
-    task_id = launch(framework, command="exit 4", container=bridge(parameters=[{"key": "restart", "value": "always"}]))
+    task_id = launch(
+        framework, command="exit 4", container=bridge(parameters=[{"key": "restart", "value": "always"}])
+    )
     assert framework.wait_state(task_id, "TASK_FAILED")["message"] == "Container exited with status 4"
     bed.wait_gone(task_id)
 

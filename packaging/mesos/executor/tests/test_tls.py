@@ -1,0 +1,150 @@
+"""TLS, the agent's unix socket, and what an executor refuses to talk to."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mesos_testbed import Agent, Framework, Master, PrivateDocker, docker_task, eventually
+
+pytestmark = pytest.mark.integration
+
+
+def openssl(folder: Path, words: str) -> None:
+    subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ca.pem, key.pem and cert.pem (for 127.0.0.1 and localhost)."""
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    openssl(
+        folder, "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"
+    )
+    openssl(folder, "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem")
+    openssl(folder, "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -extfile names -out cert.pem")
+    return folder
+
+
+class Secured:
+    """What a daemon needs whose testbed asks its questions over TLS."""
+
+    scheme = "https"
+    context: ssl.SSLContext
+
+    def get(self, path: str) -> Any:
+        url = f"https://{self.address}{path}"  # type: ignore[attr-defined]
+        with urllib.request.urlopen(url, timeout=10, context=self.context) as answer:
+            return json.load(answer)
+
+
+class SecuredMaster(Secured, Master):
+    pass
+
+
+class SecuredAgent(Secured, Agent):
+    pass
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"VERIFY_IPADD": "true"}, {"HOSTNAME_VALIDATION_SCHEME": "openssl"}],
+    ids=["by name", "by address or name", "by address"],
+)
+def test_a_task_over_tls(
+    tmp_path: Path, executor: Path, certificates: Path, settings: dict[str, str]
+) -> None:
+    variables = {
+        "ENABLED": "true",
+        "KEY_FILE": str(certificates / "key.pem"),
+        "CERT_FILE": str(certificates / "cert.pem"),
+        "CA_FILE": str(certificates / "ca.pem"),
+        "VERIFY_SERVER_CERT": "true",
+        "REQUIRE_CLIENT_CERT": "true",
+        "ENABLE_TLS_V1_2": "false",
+        "ENABLE_TLS_V1_3": "true",
+        **settings,
+    }
+    environment = {f"LIBPROCESS_SSL_{name}": value for name, value in variables.items()}
+    Secured.context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    Secured.context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+    # An agent does not hand its own environment on to executors.
+    flags = {"launcher_dir": str(executor.parent), "executor_environment_variables": json.dumps(environment)}
+    with (
+        PrivateDocker(tmp_path / "engine") as docker,
+        SecuredMaster(tmp_path / "master", environment=environment) as master,
+        SecuredAgent(tmp_path / "agent", master.address, docker, flags, environment=environment) as agent,
+        Framework(master.address, tls=Secured.context) as framework,
+    ):
+        task = docker_task()
+        task_id = str(task["task_id"]["value"])
+        framework.launch([task])
+        framework.wait_state(task_id, "TASK_RUNNING")
+        before = docker.containers()[0]["Id"]
+        agent.kill9()
+        agent.start()
+        agent.wait_registered(master)
+        assert [container["Id"] for container in docker.containers()] == [before]
+        framework.kill(task_id)
+        framework.wait_state(task_id, "TASK_KILLED")
+        end_tasks(agent, docker)
+
+
+def test_the_agents_socket(tmp_path: Path, executor: Path) -> None:
+    flags: dict[str, str | bool] = {
+        "launcher_dir": str(executor.parent),
+        "http_executor_domain_sockets": True,
+        "domain_socket_location": f"/run/{tmp_path.name}.sock",
+    }
+    run_one_task(tmp_path, flags)
+
+
+def test_executors_that_must_authenticate(tmp_path: Path, executor: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret that signs the executors' tokens")
+    secret.chmod(0o600)
+    flags: dict[str, str | bool] = {
+        "launcher_dir": str(executor.parent),
+        "authenticate_http_executors": True,
+        "http_authenticators": "jwt",
+        "jwt_secret_key": str(secret),
+    }
+    stderr = run_one_task(tmp_path, flags)
+    assert "Authorization" not in stderr
+
+
+def run_one_task(folder: Path, flags: Mapping[str, str | bool]) -> str:
+    """Run a task from start to kill; returns the executor's log."""
+    with (
+        PrivateDocker(folder / "engine") as docker,
+        Master(folder / "master") as master,
+        Agent(folder / "agent", master.address, docker, flags) as agent,
+        Framework(master.address) as framework,
+    ):
+        agent.wait_registered(master)
+        task = docker_task()
+        task_id = str(task["task_id"]["value"])
+        framework.launch([task])
+        framework.wait_state(task_id, "TASK_RUNNING")
+        pid = next(
+            pid
+            for pid in agent.executors()
+            if b"mesos-docker-executor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        assert b"TOKEN=ey" not in Path(f"/proc/{pid}/environ").read_bytes(), "the token is for nobody else"
+        framework.kill(task_id)
+        framework.wait_state(task_id, "TASK_KILLED")
+        end_tasks(agent, docker)
+        work = Path(str(agent.flags["work_dir"]))
+        return next(work.glob(f"slaves/*/frameworks/*/executors/{task_id}/runs/*-*/stderr")).read_text()
+
+
+def end_tasks(agent: Agent, docker: PrivateDocker) -> None:
+    eventually(lambda: not agent.executors() and not docker.containers(all_states=True), "the task's end")
