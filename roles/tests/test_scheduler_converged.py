@@ -15,9 +15,19 @@ def module(load: Load) -> ModuleType:
 
 
 def status(**changes: Any) -> dict[str, Any]:
-    service = {"name": "web", "wanted": 2, "running": 2, "waiting": [], "converged": True}
+    service = {
+        "name": "web",
+        "wanted": 2,
+        "running": 2,
+        "staging": 0,
+        "waiting": [],
+        "converged": True,
+        "instances": [],
+    }
     config = {"sha256": "new", "error": None}
     return {
+        "at": 1000.0,
+        "events": [],
         "framework_id": "f-1",
         "connected": True,
         "config": config | changes.pop("config", {}),
@@ -59,3 +69,45 @@ def test_an_answer_that_is_no_status_is_no_crash(module: ModuleType) -> None:
     nothing, problem = module.fetch("http://127.0.0.1:1/v1/status")
     assert nothing is None
     assert "refused" in problem
+
+
+def instance(task_id: str, state: str = "TASK_RUNNING") -> dict[str, Any]:
+    return {"task_id": task_id, "state": state, "healthy": None}
+
+
+def test_waits_while_nothing_has_moved_for_less_than_the_limit(module: ModuleType) -> None:
+    patience = module.Patience(30, now=0)
+    assert patience.lost(status(), now=0) is None
+    assert patience.lost(status(), now=29.9) is None
+    assert patience.lost(status(), now=30) == "Nothing has moved for 30 seconds."
+
+
+def test_a_change_of_the_instances_starts_the_wait_again(module: ModuleType) -> None:
+    patience = module.Patience(30, now=0)
+    patience.lost(status(), now=0)
+    assert patience.lost(status(service={"instances": [instance("a")]}), now=29) is None
+    assert patience.lost(status(service={"instances": [instance("a")]}), now=58) is None
+    assert patience.lost(status(service={"instances": [instance("b")]}), now=60) is None
+
+
+def test_waits_for_an_instance_that_is_starting(module: ModuleType) -> None:
+    patience = module.Patience(30, now=0)
+    starting = status(service={"instances": [instance("a", "TASK_STAGING")], "staging": 1})
+    assert patience.lost(starting, now=0) is None
+    assert patience.lost(starting, now=100) is None
+
+
+def test_gives_up_early_when_instances_keep_failing(module: ModuleType) -> None:
+    patience = module.Patience(30, now=0)
+    ended = [{"kind": "ended", "at": at} for at in (900.0, 1001.0, 1002.0)]
+    assert patience.lost(status(events=ended), now=1) is None
+    assert (
+        patience.lost(status(events=[*ended, {"kind": "ended", "at": 1004.0}]), now=5)
+        == "3 instances have failed."
+    )
+
+
+def test_does_not_wait_for_ever_for_a_scheduler_that_does_not_answer(module: ModuleType) -> None:
+    patience = module.Patience(30, now=0)
+    assert patience.lost(None, now=29) is None
+    assert patience.lost(None, now=30) == "Nothing has moved for 30 seconds."

@@ -16,7 +16,7 @@ module: scheduler_converged
 short_description: Wait until the scheduler runs what its configuration asks for
 description:
   - Polls the scheduler's status until the given configuration is in use and every service has its instances.
-  - Fails when that takes too long, with the reasons that the scheduler gives.
+  - Fails, with the scheduler's reasons, when nothing moves any more or when instances keep failing.
 options:
   url:
     description: URL of the scheduler's C(/v1/status).
@@ -27,7 +27,7 @@ options:
     type: str
     required: true
   wait_seconds:
-    description: How long to wait, in seconds.
+    description: How long to wait, in seconds, while no instance starts, becomes well or ends.
     type: int
     required: true
 author: The project's maintainers
@@ -38,14 +38,10 @@ EXAMPLES = r"""
   scheduler_converged:
     url: http://127.0.0.1:8090/v1/status
     sha256: "{{ content | hash('sha256') }}"
-    wait_seconds: 60
+    wait_seconds: 30
 """
 
 RETURN = r"""
-framework_id:
-  description: The id that Mesos has given the framework.
-  type: str
-  returned: success
 services:
   description: The services with what they want and what runs, as the scheduler's status gives them.
   type: list
@@ -54,7 +50,8 @@ services:
 """
 
 POLL_SECONDS = 0.25
-CLOSING = "The scheduler goes on trying. Correct the value and run the playbook again."
+# So many failures can't be bad luck. The scheduler goes on trying, but the operator should know now.
+FAILURES = 3
 
 
 def fetch(url: str) -> tuple[dict[str, Any] | None, str]:
@@ -77,16 +74,48 @@ def missing(status: dict[str, Any], sha256: str) -> list[str]:
     for service in status["services"]:
         if not service["converged"]:
             lines.append(f"{service['name']}: {service['running']} of {service['wanted']} run. Waiting for:")
-            lines.extend(
-                f"  - {reason}" for reason in service["waiting"] or ["tasks that are starting or ending"]
-            )
+            lines.extend(f"  - {' '.join(reason.split())}" for reason in service["waiting"])
     if not lines and not status["connected"]:  # else the services' reasons say so
         lines.append("The scheduler is not connected to a Mesos master.")
     return lines
 
 
+class Patience:
+    """Decides how long waiting makes sense: while something moves, and while instances don't keep failing."""
+
+    def __init__(self, wait_seconds: int, now: float) -> None:
+        self._wait_seconds = wait_seconds
+        self._moved_at = now
+        self._seen: object = None
+        self._began_at: float | None = None
+
+    def lost(self, status: dict[str, Any] | None, now: float) -> str | None:
+        """Say why there is nothing more to wait for, or return None."""
+        if status is not None:
+            if self._began_at is None:
+                self._began_at = status["at"]
+            ended = [
+                event
+                for event in status["events"]
+                if event["kind"] == "ended" and event["at"] >= self._began_at
+            ]
+            if len(ended) >= FAILURES:
+                return f"{len(ended)} instances have failed."
+            services = status["services"]
+            seen = [
+                [(one["task_id"], one["state"], one["healthy"]) for one in service["instances"]]
+                for service in services
+            ]
+            if seen != self._seen or any(service["staging"] for service in services):
+                self._seen = seen
+                self._moved_at = now
+        if now - self._moved_at >= self._wait_seconds:
+            return f"Nothing has moved for {self._wait_seconds} seconds."
+        return None
+
+
 def main() -> None:
-    """Poll until the configuration is satisfied or the time is over."""
+    """Poll until the configuration is met or there is nothing more to wait for."""
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
@@ -96,7 +125,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     url, sha256, wait_seconds = (module.params[name] for name in ("url", "sha256", "wait_seconds"))
-    deadline = time.monotonic() + wait_seconds
+    patience = Patience(wait_seconds, time.monotonic())
     while True:
         status, problem = fetch(url)
         lines = (
@@ -105,9 +134,11 @@ def main() -> None:
             else missing(status, sha256)
         )
         if status is not None and not lines:
-            module.exit_json(changed=False, framework_id=status["framework_id"], services=status["services"])
-        if time.monotonic() >= deadline:
-            module.fail_json(msg="\n".join([f"Not there after {wait_seconds} seconds.", *lines, CLOSING]))
+            module.exit_json(changed=False, services=status["services"])
+        lost = patience.lost(status, time.monotonic())
+        if lost:
+            closing = "The scheduler goes on trying. Correct the value and run the playbook again."
+            module.fail_json(msg="\n".join([lost, *lines, closing]))
         time.sleep(POLL_SECONDS)
 
 
