@@ -9,7 +9,6 @@ BIN := $(CURDIR)/$(VENV)/bin
 # Ansible, molecule and the tests find their programs here first.
 export PATH := $(BIN):$(PATH)
 LAB := inventory/lab
-UNIT_TESTS := scheduler/tests/unit scheduler/tests/simulation roles/tests
 
 .PHONY: help
 help: ## List the targets
@@ -46,6 +45,10 @@ lab: prepare ## Bring up the lab and deploy to it; run it again at any time
 lab-down: $(VENV)/.stamp ## Remove the lab's hosts, network and volumes
 	@ansible-playbook -i $(LAB) playbooks/lab_down.yml
 
+.PHONY: lab-test
+lab-test: lab ## Try on the lab what an operator may do and what may fail
+	pytest molecule/lab_acceptance
+
 # --- checks -----------------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -61,12 +64,14 @@ lint: prepare ## Check style, types and generated documentation
 	ansible-lint --offline --profile production
 
 .PHONY: test-unit
-test-unit: $(VENV)/.stamp ## Unit, property and simulation tests
-	pytest -q -m 'not integration' $(UNIT_TESTS)
+test-unit: prepare ## Unit, property and simulation tests
+	pytest -q -m 'not integration' scheduler roles
+	pytest -q -m 'not integration' packaging/mesos
 
 .PHONY: test-integration
 test-integration: prepare package ## Tests on real Mesos and Docker
-	pytest -m integration packaging/mesos scheduler/tests
+	pytest -m integration scheduler
+	pytest -m integration packaging/mesos
 
 .PHONY: test-molecule
 test-molecule: prepare package ## Deploy to a fresh host with molecule and look at it with testinfra
