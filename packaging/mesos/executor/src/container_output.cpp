@@ -9,10 +9,10 @@ namespace executor {
 
 ContainerOutput::~ContainerOutput() { stopWaiting(); }
 
-void ContainerOutput::attach(const std::string& container, bool terminal,
+void ContainerOutput::attach(const std::string& container,
                              std::function<void(const std::string& error)> onAttached) {
   stopWaiting();
-  stream_ = std::make_unique<OutputStream>(STDOUT_FILENO, STDERR_FILENO, !terminal);
+  stream_.reset();
   onAttached_ = std::move(onAttached);
   HttpHandlers handlers;
   handlers.onHeaders = [this](const HttpResponse& response) {
@@ -28,6 +28,7 @@ void ContainerOutput::attach(const std::string& container, bool terminal,
 
 size_t ContainerOutput::receive(std::string_view bytes) {
   if (onAttached_) return bytes.size();  // the text of an error, not output
+  if (!stream_) stream_ = std::make_unique<OutputStream>(STDOUT_FILENO, STDERR_FILENO, !terminal_);
   const size_t taken = stream_->write(bytes);
   if (taken < bytes.size() && waitingFor_ < 0) {
     waitingFor_ = stream_->blockedFd();

@@ -16,9 +16,12 @@ class ContainerOutput {
   ContainerOutput(EventLoop& loop, Engine& engine) : loop_(loop), engine_(engine) {}
   ~ContainerOutput();
 
-  // Attaches to the container. `terminal`: it has one, see OutputStream. `onAttached` is called once: with "" when
-  // nothing can be missed any more, else with what went wrong.
-  void attach(const std::string& container, bool terminal, std::function<void(const std::string& error)> onAttached);
+  // Whether the container has a terminal (see OutputStream); must be known before it writes.
+  void setTerminal(bool terminal) { terminal_ = terminal; }
+
+  // Attaches to the container. `onAttached` is called once: with "" when nothing can be missed any more, else with
+  // what went wrong.
+  void attach(const std::string& container, std::function<void(const std::string& error)> onAttached);
 
   // All that the container wrote is in the sandbox (or it was never attached).
   bool complete() const { return !transfer_; }
@@ -32,6 +35,7 @@ class ContainerOutput {
   std::unique_ptr<HttpTransfer> transfer_;
   std::unique_ptr<OutputStream> stream_;
   std::function<void(const std::string&)> onAttached_;
+  bool terminal_ = false;
   int waitingFor_ = -1;
 };
 

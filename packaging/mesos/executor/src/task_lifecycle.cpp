@@ -205,16 +205,15 @@ void TaskLifecycle::created(const ChildResult& result) {
 // Everything that must be in place before the container may run: who follows its output and who notices its end.
 void TaskLifecycle::arm() {
   phase_ = Phase::Arming;
-  unarmed_ = 2;
+  unarmed_ = 3;
   engine_.inspect(container_, [this](const HttpResponse& response) {
-    if (phase_ != Phase::Arming) return;
-    if (!response.ok()) {
-      armed("inspecting it", enginesMessage(response));
-      return;
+    if (response.ok()) {
+      const Json inspected = parseJson(response.body, "inspect");
+      output_.setTerminal(boolOr(member(inspected, "Config"), "Tty", false, "Config"));
     }
-    terminal_ = boolOr(member(parseJson(response.body, "inspect"), "Config"), "Tty", false, "Config");
-    output_.attach(container_, terminal_, [this](const std::string& error) { armed("attaching to it", error); });
+    armed("inspecting it", response.ok() ? "" : enginesMessage(response));
   });
+  output_.attach(container_, [this](const std::string& error) { armed("attaching to it", error); });
   watchForEnd("next-exit");
 }
 
@@ -339,7 +338,7 @@ void TaskLifecycle::foundAgain(const HttpResponse& response) {
     const Json& state = member(inspected, "State");
     if (!hasStarted(inspected) || boolOr(state, "Running", false, "State")) {
       if (output_.complete()) {
-        output_.attach(container_, terminal_, [](const std::string& error) {
+        output_.attach(container_, [](const std::string& error) {
           if (!error.empty()) logWarning("The container's output is lost from here on: " + error);
         });
       }

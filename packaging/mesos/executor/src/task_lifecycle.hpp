@@ -96,7 +96,6 @@ class TaskLifecycle {
   std::string container_;         // the engine's id, the name until it is known
   bool containerMayExist_ = false;
   bool creationAborted_ = false;  // the engine may still be at it
-  bool terminal_ = false;         // the container has a terminal (tty)
   int unarmed_ = 0;
   std::optional<Json> networkInfo_;
   bool ended_ = false;

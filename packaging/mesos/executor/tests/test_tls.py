@@ -55,7 +55,11 @@ class SecuredAgent(Secured, Agent):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"VERIFY_IPADD": "true"}, {"HOSTNAME_VALIDATION_SCHEME": "openssl"}],
+    [
+        {},
+        {"VERIFY_IPADD": "true"},
+        {"VERIFY_IPADD": "true", "HOSTNAME_VALIDATION_SCHEME": "openssl"},
+    ],
     ids=["by name", "by address or name", "by address"],
 )
 def test_a_task_over_tls(
