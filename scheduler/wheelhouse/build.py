@@ -167,10 +167,13 @@ def download_wheels(python_version: str, directory: Path) -> None:
 
 
 def build_pymesos(directory: Path) -> None:
-    """Build the wheel of the locked source distribution."""
+    """Build the wheel of the locked source distribution.
+
+    --use-pep517: pip before 23.1 would otherwise want `wheel` to be installed here.
+    """
     with _requirements_file([locked_requirements()[SOURCE_ONLY]]) as requirements:
         pip(
-            "wheel", "--quiet", "--no-deps", "--require-hashes", f"--no-binary={SOURCE_ONLY}",
+            "wheel", "--quiet", "--no-deps", "--require-hashes", f"--no-binary={SOURCE_ONLY}", "--use-pep517",
             "--wheel-dir", directory, "--requirement", requirements,
         )  # fmt: skip
 

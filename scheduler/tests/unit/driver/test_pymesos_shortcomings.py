@@ -76,9 +76,7 @@ def test_an_exception_in_a_callback_ends_nothing(kind: str) -> None:
 
 
 @both_drivers
-@pytest.mark.parametrize(
-    "refusal", [Answer(400, body="bad"), Answer(500), Answer(hang_up=True)], ids=["400", "500", "closed"]
-)
+@pytest.mark.parametrize("refusal", [Answer(400, body="bad"), Answer(500)], ids=["400", "500"])
 def test_a_failed_call_in_a_callback_ends_nothing(kind: str, refusal: Answer) -> None:
     with (
         ScriptedMaster(refuse("DECLINE", refusal)) as master,
@@ -128,8 +126,9 @@ def test_a_silent_network_loss_is_noticed(kind: str) -> None:
 @both_drivers
 def test_an_unknown_name_is_tried_again(kind: str) -> None:
     with start(kind, "no-such-host.invalid:5050") as driver:
-        time.sleep(1.5)
-        assert driver.do("aborted") is False
+        for _ in range(50):
+            assert driver.do("aborted") is False
+            time.sleep(0.1)
 
 
 @both_drivers
