@@ -5,6 +5,7 @@
 #include "abi/containerizers.hpp"
 #include "cgroup_hierarchies.hpp"
 #include "diagnostics.hpp"
+#include "docker_statistics.hpp"
 #include "text.hpp"
 
 using namespace mesos::internal::slave;
@@ -32,7 +33,7 @@ Containerizer* createDockerContainerizer(
   Try<Nothing> validated = docker->get().get()->validateVersion(Version{1, 8, 0, {}, {}});
   if (validated.isError()) fail("Failed to create docker: " + validated.error());
 
-  return new DockerContainerizer(
+  return new DockerContainerizerOnVersion2(
       mesosFlags, parts.fetcher, Owned<ContainerLogger>(logger.get()), Shared<Docker>(docker->get().get()), NO_GPUS);
 }
 

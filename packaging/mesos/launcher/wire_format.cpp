@@ -1,12 +1,12 @@
 #include "wire_format.hpp"
 
-#include <cstdint>
+#include <cstring>
 
 #include "diagnostics.hpp"
 
 namespace {
 
-constexpr unsigned LENGTH_DELIMITED = 2;
+constexpr unsigned VARINT = 0, FIXED64 = 1, LENGTH_DELIMITED = 2;  // wire types
 
 uint64_t readVarint(const std::string& message, size_t& position)
 {
@@ -17,6 +17,18 @@ uint64_t readVarint(const std::string& message, size_t& position)
     if (byte < 0x80) break;
   }
   return value;
+}
+
+std::string varint(uint64_t value)
+{
+  std::string bytes;
+  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);
+  return bytes + static_cast<char>(value);
+}
+
+std::string tag(unsigned number, unsigned type)
+{
+  return varint(number << 3 | type);
 }
 
 }
@@ -32,4 +44,16 @@ std::vector<std::string> fieldsOf(const std::string& message, unsigned number)
     position += length;
   }
   return fields;
+}
+
+std::string doubleField(unsigned number, double value)
+{
+  char bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  return tag(number, FIXED64) + std::string(bytes, sizeof bytes);
+}
+
+std::string integerField(unsigned number, uint64_t value)
+{
+  return tag(number, VARINT) + varint(value);
 }

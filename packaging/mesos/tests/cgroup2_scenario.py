@@ -54,19 +54,33 @@ def limits_of(container: Mapping[str, Any]) -> dict[str, str]:
     return {name: (cgroup / name).read_text().strip() for name in ("memory.max", "cpu.weight")}
 
 
+def statistics_of(agent: Agent, task: Mapping[str, Any]) -> dict[str, float]:
+    """What `/monitor/statistics` says that a task's container uses; empty where it does not know."""
+    shown = agent.get("/monitor/statistics")
+    return next((entry["statistics"] for entry in shown if entry["executor_id"] == name_of(task)), {})
+
+
 def survive_the_agents_death(
-    agent: Agent, master: Master, engine: PrivateDocker, framework: Framework, task: Mapping[str, Any]
+    agent: Agent,
+    master: Master,
+    engine: PrivateDocker,
+    framework: Framework,
+    task: Mapping[str, Any],
+    patience: float = 60,
 ) -> None:
-    """Kill the agent with -9 and start it again: `task` has the same container, and still obeys."""
+    """Kill the agent with -9 and start it again: `task` has the same container, and still obeys.
+
+    Nothing may take longer than `patience` seconds.
+    """
     before = container_of(engine, task)["Id"]
     agent.kill9()
-    agent.start(wait_seconds=240)
-    agent.wait_registered(master)
-    eventually(lambda: recovered(agent, task), "the task is recovered", 60)
+    agent.start(patience)
+    eventually(master.agents, "the agent is registered again", patience)
+    eventually(lambda: recovered(agent, task), "the task is recovered", patience)
     after = container_of(engine, task)["Id"]
     assert before == after, "the container was replaced"
     framework.kill(name_of(task))
-    framework.wait_state(name_of(task), "TASK_KILLED", 60)
+    framework.wait_state(name_of(task), "TASK_KILLED", patience)
 
 
 def recovered(agent: Agent, task: Mapping[str, Any]) -> bool:

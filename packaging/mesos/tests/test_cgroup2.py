@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cgroup2_scenario import AGENT_FLAGS, container_of, name_of, survive_the_agents_death, tasks
+from cgroup2_scenario import (
+    AGENT_FLAGS,
+    container_of,
+    name_of,
+    statistics_of,
+    survive_the_agents_death,
+    tasks,
+)
 from mesos_programs import PACKAGE, program
 from mesos_testbed import STAGED_TREE, Agent, Framework, Master, PrivateDocker
 
@@ -68,6 +75,9 @@ def test_tasks_run_and_outlive_the_agent(folder: Path, engine2: PrivateDocker) -
             for task in (first, second):
                 framework.wait_state(name_of(task), "TASK_RUNNING")
                 assert container_of(engine2, task)["Name"].startswith("/mesos-")
+                used = statistics_of(agent, task)
+                assert 0 < used["cpus_user_time_secs"] + used["cpus_system_time_secs"] < 5
+                assert used["processes"] >= 2
             framework.kill(name_of(first))
             framework.wait_state(name_of(first), "TASK_KILLED")
             survive_the_agents_death(agent, master, engine2, framework, second)

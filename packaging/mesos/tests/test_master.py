@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from mesos_programs import PACKAGE, refusal
-from mesos_testbed import Agent, Framework, Master, PrivateDocker, eventually, free_port
+from mesos_testbed import STAGED_TREE, Agent, Framework, Master, PrivateDocker, eventually, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -191,6 +192,14 @@ AnonymousModule test_Module = {{"2", "1.11.0", "Anonymous", "A", "a@b.c", "A tes
 """
 
 
+# As a module is linked: it must find the library that is loaded already.
+LIBMESOS = [
+    f"-L{STAGED_TREE}/usr/lib/mesos",
+    "-l:libmesos-1.11.0.so",
+    "-Wl,--allow-shlib-undefined",
+]
+
+
 def test_modules_are_loaded(folder: Path) -> None:
     library = folder / "libtest.so"
     (folder / "test.cpp").write_text(MODULE)
@@ -208,14 +217,17 @@ def test_modules_are_loaded(folder: Path) -> None:
         check=True,
     )
     modules = {"libraries": [{"file": str(library), "modules": [{"name": "test_Module"}]}]}
-    with Master(folder, {"modules": json.dumps(modules)}):
-        assert (folder / "created").read_text() == "yes"
+    with Master(folder, {"modules": json.dumps(modules)}) as master:
+        eventually((folder / "created").exists, "the module is created")
+        maps = Path(f"/proc/{master.pid}/maps").read_text()
+        assert str(library) in maps
+        assert len(set(re.findall(r"\S*/libmesos\S*\.so$", maps, re.MULTILINE))) == 1
 
     (folder / "modules").mkdir()
     written(folder / "modules/test.json", modules)
     (folder / "created").unlink()
     with Master(folder, {"modules_dir": f"{folder}/modules"}):
-        assert (folder / "created").read_text() == "yes"
+        eventually((folder / "created").exists, "the module is created")
 
     message = refusal("mesos-master", f"--modules={json.dumps(modules)}", "--hooks=test_Module", "--port=0")
     assert "Error installing hooks: No hook module named 'test_Module' available" in message

@@ -71,6 +71,21 @@ public:
   DockerContainerizer(
       const Flags& flags, Fetcher* fetcher, const process::Owned<::mesos::slave::ContainerLogger>& logger,
       process::Shared<Docker> docker, const Option<NvidiaComponents>& nvidia);
+  ~DockerContainerizer() override;
+
+  process::Future<Nothing> recover(const Option<state::SlaveState>& state) override;
+  process::Future<LaunchResult> launch(
+      const ContainerID& container, const ::mesos::slave::ContainerConfig& config,
+      const std::map<std::string, std::string>& environment, const Option<std::string>& pidCheckpointPath) override;
+  process::Future<Nothing> update(
+      const ContainerID& container, const Resources& requests,
+      const google::protobuf::Map<std::string, Value_Scalar>& limits) override;
+  process::Future<ResourceStatistics> usage(const ContainerID& container) override;
+  process::Future<ContainerStatus> status(const ContainerID& container) override;
+  process::Future<Option<::mesos::slave::ContainerTermination>> wait(const ContainerID& container) override;
+  process::Future<Option<::mesos::slave::ContainerTermination>> destroy(const ContainerID& container) override;
+  process::Future<hashset<ContainerID>> containers() override;
+  process::Future<Nothing> pruneImages(const std::vector<Image>& excluded) override;
 
 private:
   char members[1024];

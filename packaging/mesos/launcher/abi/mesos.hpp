@@ -32,11 +32,18 @@ struct URL {
 
 }
 
+template <typename T>
+class hashset;
+
 namespace google::protobuf {
+
+template <typename Key, typename Value>
+class Map;
 
 class MessageLite {
 public:
   std::string SerializeAsString() const;
+  bool ParseFromString(const std::string& bytes);
 };
 
 }
@@ -45,7 +52,7 @@ namespace mesos {
 
 // Messages of Mesos' protocol buffers are handed on by reference and, to be an option, copied by libmesos.
 class Message : public google::protobuf::MessageLite {
-  void* members[16];
+  void* members[128];
 };
 
 class ACLs : public Message {
@@ -59,6 +66,24 @@ public:
   MasterInfo(const MasterInfo&);
   ~MasterInfo();
 };
+
+class ContainerID : public Message {
+public:
+  ContainerID(const ContainerID&);
+  ~ContainerID();
+};
+
+class ResourceStatistics : public Message {
+public:
+  ResourceStatistics();
+  ResourceStatistics(const ResourceStatistics&);
+  ~ResourceStatistics();
+};
+
+class ContainerStatus;
+class Image;
+class Resources;
+class Value_Scalar;
 
 class Modules : public Message {
 public:
@@ -199,7 +224,9 @@ private:
 
 namespace slave {
 
+class ContainerConfig;
 class ContainerLogger;
+class ContainerTermination;
 
 class ResourceEstimator {
 public:
@@ -320,6 +347,10 @@ private:
 
 namespace slave {
 
+namespace state {
+struct SlaveState;
+}
+
 class CSIServer;
 
 class Flags : public virtual logging::Flags {
@@ -360,8 +391,29 @@ private:
   char members[1024];
 };
 
+// The order of the virtual functions is that of Mesos', so that containerizers can also be derived here.
 class Containerizer {
 public:
+  enum class LaunchResult;
+
+  virtual ~Containerizer() {}
+  virtual process::Future<Nothing> recover(const Option<state::SlaveState>& state) = 0;
+  virtual process::Future<LaunchResult> launch(
+      const ContainerID& container, const ::mesos::slave::ContainerConfig& config,
+      const std::map<std::string, std::string>& environment, const Option<std::string>& pidCheckpointPath) = 0;
+  virtual process::Future<process::http::Connection> attach(const ContainerID& container);
+  virtual process::Future<Nothing> update(
+      const ContainerID& container, const Resources& requests,
+      const google::protobuf::Map<std::string, Value_Scalar>& limits) = 0;
+  virtual process::Future<ResourceStatistics> usage(const ContainerID& container) = 0;
+  virtual process::Future<ContainerStatus> status(const ContainerID& container);
+  virtual process::Future<Option<::mesos::slave::ContainerTermination>> wait(const ContainerID& container) = 0;
+  virtual process::Future<Option<::mesos::slave::ContainerTermination>> destroy(const ContainerID& container) = 0;
+  virtual process::Future<bool> kill(const ContainerID& container, int signal);
+  virtual process::Future<hashset<ContainerID>> containers() = 0;
+  virtual process::Future<Nothing> remove(const ContainerID& container);
+  virtual process::Future<Nothing> pruneImages(const std::vector<Image>& excluded) = 0;
+
   static Try<Containerizer*> create(
       const Flags& flags, bool local, Fetcher* fetcher, GarbageCollector* gc, SecretResolver* secretResolver,
       VolumeGidManager* volumeGidManager, PendingFutureTracker* futureTracker, CSIServer* csiServer);

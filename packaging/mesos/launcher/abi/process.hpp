@@ -63,8 +63,16 @@ std::string generate(const std::string& prefix);
 
 template <typename T>
 class Future {
+public:
+  Future(const T& value);
+
+private:
   std::shared_ptr<void> data;
 };
+
+namespace http {
+class Connection;
+}
 
 // A pointer with one owner (by convention; it can be copied).
 template <typename T>

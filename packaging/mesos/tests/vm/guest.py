@@ -13,10 +13,11 @@ from cgroup2_scenario import (
     container_of,
     limits_of,
     name_of,
+    statistics_of,
     survive_the_agents_death,
     tasks,
 )
-from mesos_testbed import Agent, Framework, Master, PrivateDocker
+from mesos_testbed import Agent, Framework, Master, PrivateDocker, eventually
 
 FOLDER = Path("/var/lib/mesos-test")
 STARTED = time.monotonic()
@@ -44,7 +45,7 @@ def play() -> None:
         )
         agent = Agent(FOLDER / "agent", master.address, engine, AGENT_FLAGS)
         with agent.start(PATIENCE), Framework(master.address) as framework:
-            agent.wait_registered(master)
+            eventually(master.agents, "the agent is registered", PATIENCE)
             report("the agent registered")
             first, second = tasks()
             framework.launch([first, second], PATIENCE)
@@ -52,11 +53,14 @@ def play() -> None:
                 framework.wait_state(name_of(task), "TASK_RUNNING", PATIENCE)
                 found = limits_of(container_of(engine, task))
                 assert found == limits, f"{found} instead of {limits}"
-                report(f"a task runs with {found}")
+                used = statistics_of(agent, task)
+                assert used["mem_limit_bytes"] == int(limits["memory.max"]), used
+                assert 0 < used["mem_rss_bytes"] < used["mem_limit_bytes"], used
+                report(f"a task runs with {found} and uses {used['mem_rss_bytes']:.0f} bytes")
             framework.kill(name_of(first))
             framework.wait_state(name_of(first), "TASK_KILLED", PATIENCE)
             report("a task was killed")
-            survive_the_agents_death(agent, master, engine, framework, second)
+            survive_the_agents_death(agent, master, engine, framework, second, PATIENCE)
             report("the agent was killed with -9 and started again: same container")
 
 
@@ -66,6 +70,8 @@ def main() -> int:
         play()
     except BaseException:  # whatever it is, the host must see it and the machine must end
         traceback.print_exc(file=sys.stdout)
+        for log in FOLDER.glob("**/mesos-*.log"):
+            print(f"--- end of {log}\n{log.read_text()[-4000:]}")
         print("VERDICT: FAILED", flush=True)
         return 1
     print("VERDICT: PASSED", flush=True)
