@@ -156,8 +156,9 @@ class Subscription:
 
     @property
     def master(self) -> Endpoint | None:
-        """The master we are subscribed with."""
-        return self._attempt.master if self._attempt and self.phase is Phase.SUBSCRIBED else None
+        """The master we are subscribed with. May be asked from any thread."""
+        attempt = self._attempt
+        return attempt.master if attempt is not None and self.phase is Phase.SUBSCRIBED else None
 
     @property
     def is_over(self) -> bool:

@@ -172,6 +172,19 @@ def test_answers_find_their_calls_however_they_are_cut(statuses: list[int], size
     assert pipeline.idle
 
 
+@given(st.lists(st.binary(min_size=1)))
+def test_any_bytes_give_outcomes_or_a_response_error(pieces: list[bytes]) -> None:
+    for head in (b"", ACCEPTED, b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n"):
+        pipeline = new(*[ACKNOWLEDGE] * 3)
+        pipeline.take_requests(0.0, 10**6)
+        try:
+            for piece in [head, *pieces]:
+                pipeline.receive(piece)
+        except ResponseError:
+            pass
+        assert len(pipeline.abandon("over")) <= 3
+
+
 @pytest.mark.parametrize("bad", [object(), float("nan")])
 def test_what_is_not_json_is_refused_where_it_comes_from(bad: object) -> None:
     with pytest.raises((TypeError, ValueError)):

@@ -482,7 +482,7 @@ def test_calls_do_not_wait_for_each_others_answers(kind: str) -> None:
         driver.wait_for("registered")
         for _ in range(wanted):
             driver.do("acknowledgeStatusUpdate", STATUS, in_background=True)
-        master.wait_for(lambda: len(got) == wanted, f"{wanted} calls, none of them answered", seconds=5)
+        master.wait_for(lambda: len(got) == wanted, f"{wanted} calls, none of them answered", seconds=3)
         assert {request.headers["mesos-stream-id"] for request in got} == {STREAM_ID.format(1)}
         assert len({request.connection for request in got}) == 1
 
