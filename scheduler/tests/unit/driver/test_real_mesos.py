@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mesos_testbed import Master, ZooKeeper, eventually
 from mesos_testbed.mesos import Flags
-from test_driver import FRAMEWORK, running
+from recorder import FRAMEWORK, running
 
 pytestmark = pytest.mark.integration
 

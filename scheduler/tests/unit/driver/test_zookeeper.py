@@ -12,8 +12,8 @@ from driver_process import both_drivers, start
 from kazoo.client import KazooClient
 from kazoo.security import make_digest_acl
 from mesos_testbed import ZooKeeper, eventually
+from recorder import running
 from scripted_master import ScriptedMaster
-from test_driver import running
 
 pytestmark = pytest.mark.integration
 
