@@ -11,6 +11,7 @@ class TlsSettings:
     """How to speak TLS. Paths of PEM files; without `ca_file` the system's authorities are trusted.
 
     `cert_file` (and `key_file`, when the key is not in it) is our own, for masters that ask for one.
+    Those check it against this host's name, unless LIBPROCESS_SSL_HOSTNAME_VALIDATION_SCHEME is `openssl`.
     `verify` False accepts any certificate.
     """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import tls_settings
 from mesos_docker_scheduler.driver import CallFailed, SchedulerDriver, TlsSettings
 from recorder import FRAMEWORK, Recorder, running
 from scripted_master import ACCEPTED, FRAMEWORK_ID, STREAM_ID, TAKE_IN, Answer, Request, ScriptedMaster
@@ -329,34 +329,6 @@ def test_two_principals_are_refused() -> None:
         SchedulerDriver(Recorder(), {**FRAMEWORK, "principal": "a"}, "m1", principal="b")
 
 
-def openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an authority with a certificate for 127.0.0.1 and one for a client."""
-    folder = tmp_path_factory.mktemp("certificates")
-    openssl(
-        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-        "-subj", "/CN=authority", "-keyout", folder / "ca.key", "-out", folder / "ca.pem",
-    )  # fmt: skip
-    for name, extension in (
-        ("master", "subjectAltName=IP:127.0.0.1"),
-        ("client", "subjectAltName=DNS:client"),
-    ):
-        (folder / "extensions").write_text(extension)
-        openssl(
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-            "-keyout", folder / f"{name}.key", "-out", folder / "request",
-        )  # fmt: skip
-        openssl(
-            "x509", "-req", "-in", folder / "request", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
-            "-days", "2", "-extfile", folder / "extensions", "-out", folder / f"{name}.pem",
-        )  # fmt: skip
-    return folder
-
-
 def tls_master(certificates: Path) -> ScriptedMaster:
     """Return a master that speaks TLS 1.3 and asks for a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -365,15 +337,6 @@ def tls_master(certificates: Path) -> ScriptedMaster:
     context.load_verify_locations(certificates / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
     return ScriptedMaster(tls=context)
-
-
-def tls_settings(certificates: Path, **changes: Any) -> TlsSettings:
-    settings = {
-        "ca_file": str(certificates / "ca.pem"),
-        "cert_file": str(certificates / "client.pem"),
-        "key_file": str(certificates / "client.key"),
-    }
-    return TlsSettings(**{**settings, **changes})
 
 
 @pytest.mark.parametrize("scheme", ["", "https://"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import tls_settings
 from mesos_testbed import Master, ZooKeeper, eventually
 from mesos_testbed.mesos import Flags
 from recorder import FRAMEWORK, running
@@ -137,6 +139,50 @@ def test_basic_authentication(tmp_path: Path) -> None:
             driver.reconcileTasks([("t", "a")])
             recorder.wait_for("statusUpdate")
             assert not recorder.all("callFailed")
+
+
+class TlsMaster(Master):
+    """A master that speaks TLS 1.3 alone and asks for a certificate."""
+
+    def __init__(self, folder: Path, certificates: Path) -> None:
+        environment = {
+            "ENABLED": "true",
+            "KEY_FILE": str(certificates / "master.key"),
+            "CERT_FILE": str(certificates / "master.pem"),
+            "CA_FILE": str(certificates / "ca.pem"),
+            "VERIFY_SERVER_CERT": "true",
+            "REQUIRE_CLIENT_CERT": "true",
+            "ENABLE_TLS_V1_2": "false",
+            "ENABLE_TLS_V1_3": "true",
+        }
+        super().__init__(
+            folder, environment={f"LIBPROCESS_SSL_{name}": value for name, value in environment.items()}
+        )
+
+    def answers(self) -> bool:
+        """Say whether the port is open: testbed's own client has no certificate."""
+        socket.create_connection(("127.0.0.1", int(self.flags["port"])), 2).close()
+        return True
+
+
+def test_tls_with_certificates_on_both_sides(tmp_path: Path, certificates: Path) -> None:
+    with (
+        TlsMaster(tmp_path, certificates) as master,
+        running(master.address, framework=DURABLE, tls=tls_settings(certificates)) as (driver, recorder),
+    ):
+        recorder.wait_for("registered")
+        for _ in range(2000):
+            driver.suppressOffers()
+        driver.reconcileTasks([("t", "a")])
+        recorder.wait_for("statusUpdate")
+        assert not recorder.all("callFailed")
+
+
+def test_a_master_that_gets_no_certificate_is_told(tmp_path: Path, certificates: Path) -> None:
+    settings = tls_settings(certificates, cert_file=None, key_file=None)
+    with TlsMaster(tmp_path, certificates) as master, running(master.address, tls=settings) as (driver, _):
+        eventually(lambda: str(master.flags["port"]) in str(driver.problem), "a problem")
+        assert not driver.connected
 
 
 def test_the_leader_is_followed_by_zookeeper_and_by_redirects(tmp_path: Path) -> None:
