@@ -17,6 +17,19 @@ namespace {
 
 const Option<NvidiaComponents> NO_GPUS;
 
+// Mesos gives the client five seconds, which is too short on a host that is still booting.
+void validateDockerVersion(const Docker& docker)
+{
+  constexpr int ATTEMPTS = 12;
+  for (int attempt = 1;; attempt++) {
+    Try<Nothing> validated = docker.validateVersion(Version{1, 8, 0, {}, {}});
+    if (validated.isSome()) return;
+    if (validated.error() != "Timed out getting docker version" || attempt == ATTEMPTS)
+      fail("Failed to create docker: " + validated.error());
+    logWarning(validated.error() + "; trying again");
+  }
+}
+
 // Mesos' DockerContainerizer::create, but for Docker::create's validation: that insists on a mounted version 1 cpu
 // hierarchy, although Docker Engine is what sets the limits. The other thing that it validates is checked here.
 Containerizer* createDockerContainerizer(
@@ -30,9 +43,7 @@ Containerizer* createDockerContainerizer(
       flags.text("docker"), flags.text("docker_socket"), false, flags.at<Option<JSON::Object>>("docker_config")));
   if (docker->isError()) fail("Failed to create docker: " + docker->error());
 
-  Try<Nothing> validated = docker->get().get()->validateVersion(Version{1, 8, 0, {}, {}});
-  if (validated.isError()) fail("Failed to create docker: " + validated.error());
-
+  validateDockerVersion(*docker->get().get());
   return new DockerContainerizerOnVersion2(
       mesosFlags, parts.fetcher, Owned<ContainerLogger>(logger.get()), Shared<Docker>(docker->get().get()), NO_GPUS);
 }

@@ -75,12 +75,22 @@ def survive_the_agents_death(
     before = container_of(engine, task)["Id"]
     agent.kill9()
     agent.start(patience)
-    eventually(master.agents, "the agent is registered again", patience)
-    eventually(lambda: recovered(agent, task), "the task is recovered", patience)
+    wait_registered(agent, master, patience)
+    eventually(lambda: recovered(agent, task), "the task is recovered", patience, 0.5)
     after = container_of(engine, task)["Id"]
     assert before == after, "the container was replaced"
     framework.kill(name_of(task))
     framework.wait_state(name_of(task), "TASK_KILLED", patience)
+
+
+def wait_registered(agent: Agent, master: Master, patience: float) -> None:
+    """Wait until the agent is known to its master, asking sparingly, for an emulated machine is slow."""
+
+    def registered() -> bool:
+        assert agent.running, "the agent ended"
+        return bool(master.agents())
+
+    eventually(registered, "the agent is registered", patience, 0.5)
 
 
 def recovered(agent: Agent, task: Mapping[str, Any]) -> bool:

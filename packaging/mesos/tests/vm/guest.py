@@ -16,8 +16,9 @@ from cgroup2_scenario import (
     statistics_of,
     survive_the_agents_death,
     tasks,
+    wait_registered,
 )
-from mesos_testbed import Agent, Framework, Master, PrivateDocker, eventually
+from mesos_testbed import Agent, Framework, Master, PrivateDocker
 
 FOLDER = Path("/var/lib/mesos-test")
 STARTED = time.monotonic()
@@ -45,7 +46,7 @@ def play() -> None:
         )
         agent = Agent(FOLDER / "agent", master.address, engine, AGENT_FLAGS)
         with agent.start(PATIENCE), Framework(master.address) as framework:
-            eventually(master.agents, "the agent is registered", PATIENCE)
+            wait_registered(agent, master, PATIENCE)
             report("the agent registered")
             first, second = tasks()
             framework.launch([first, second], PATIENCE)
