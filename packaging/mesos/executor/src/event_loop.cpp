@@ -51,7 +51,7 @@ void EventLoop::cancel(TimerId& id) {
 }
 
 void EventLoop::watch(int fd, short events, std::function<void()> action) {
-  watches_[fd] = Watch{events, std::move(action)};
+  watches_[fd] = Watch{++lastWatch_, events, std::move(action)};
 }
 
 void EventLoop::unwatch(int fd) { watches_.erase(fd); }
@@ -79,19 +79,25 @@ void EventLoop::run() {
     if (onTransferProgress_) onTransferProgress_();
 
     // curl_multi_poll does not pass on POLLHUP or POLLERR, so ask again, without waiting.
-    std::vector<pollfd> polls;
-    polls.reserve(watches_.size());
-    for (const auto& [fd, entry] : watches_) polls.push_back(pollfd{fd, entry.events, 0});
-    if (::poll(polls.data(), polls.size(), 0) > 0) {
-      for (const pollfd& ready : polls) {
-        if (ready.revents == 0) continue;
-        const auto found = watches_.find(ready.fd);
-        if (found == watches_.end()) continue;
-        const auto action = found->second.action;  // may unwatch itself
-        action();
-      }
-    }
+    serveDescriptors();
     runDueTimers();
+  }
+}
+
+void EventLoop::serveDescriptors() {
+  std::vector<pollfd> polls;
+  std::vector<uint64_t> ids;
+  for (const auto& [fd, entry] : watches_) {
+    polls.push_back(pollfd{fd, entry.events, 0});
+    ids.push_back(entry.id);
+  }
+  if (::poll(polls.data(), polls.size(), 0) <= 0) return;
+  for (size_t i = 0; i < polls.size(); ++i) {
+    if (polls[i].revents == 0) continue;
+    const auto found = watches_.find(polls[i].fd);
+    if (found == watches_.end() || found->second.id != ids[i]) continue;  // an earlier action ended it
+    const auto action = found->second.action;  // may unwatch itself
+    action();
   }
 }
 

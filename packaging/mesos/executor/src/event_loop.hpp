@@ -47,6 +47,7 @@ class EventLoop {
 
  private:
   struct Watch {
+    uint64_t id;  // descriptors are reused, this is not
     short events;
     std::function<void()> action;
   };
@@ -55,6 +56,7 @@ class EventLoop {
     std::function<void()> action;
   };
 
+  void serveDescriptors();
   void readSignals();
   void reapChildren();
   void runDueTimers();
@@ -64,6 +66,7 @@ class EventLoop {
   FileDescriptor signals_;
   bool running_ = false;
   TimerId lastTimer_ = 0;
+  uint64_t lastWatch_ = 0;
   std::map<TimerId, Timer> timers_;
   std::map<int, Watch> watches_;
   std::map<pid_t, std::function<void(int)>> children_;

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base64.hpp"
+#include "kernel_log.hpp"
 #include "log.hpp"
 #include "network_info.hpp"
 
@@ -393,6 +394,7 @@ void TaskLifecycle::end() {
       outOfMemory_ = outOfMemory_ || boolOr(state, "OOMKilled", false, "State");
       error = textOr(state, "Error", "", "State");
     }
+    if (exitStatus_ != 0 && !outOfMemory_) outOfMemory_ = kernelLogTellsOutOfMemory(container_);
     reportEnd(error);
   });
 }

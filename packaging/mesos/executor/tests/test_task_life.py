@@ -99,9 +99,9 @@ def test_a_container_removed_by_force_is_reported(bed: Any, framework: Framework
     bed.wait_gone(task_id)
 
 
-def test_out_of_memory_has_its_own_reason(bed: Any, framework: Framework) -> None:
-    # The shell's child dies; on its way out the shell passes that on.
-    task_id = launch(framework, command="tail /dev/zero", mem=32)
+@pytest.mark.parametrize("command", ["tail /dev/zero", "exec tail /dev/zero"], ids=["child", "first process"])
+def test_out_of_memory_has_its_own_reason(bed: Any, framework: Framework, command: str) -> None:
+    task_id = launch(framework, command=command, mem=32)
     end = framework.wait_state(task_id, "TASK_FAILED", 60)
     assert end["reason"] == "REASON_CONTAINER_LIMITATION_MEMORY"
     assert "out of memory" in end["message"]
