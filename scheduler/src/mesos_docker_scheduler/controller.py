@@ -605,7 +605,7 @@ class Controller:
             elif not reasons:
                 self._told.pop(name)
                 self._untold.pop(name, None)
-            elif now - self._untold.setdefault(name, now) >= _WAITING_SECONDS:
+            elif now >= self._untold.setdefault(name, now) + _WAITING_SECONDS:
                 self._told[name] = reasons
                 del self._untold[name]
                 self._note(now, "waiting", "; ".join(reasons), name)
@@ -615,7 +615,7 @@ class Controller:
 
     def _publish(self, now: float) -> None:
         problem_shown = self.snapshot.problem == self._store_problem
-        if problem_shown and not (self._stale and now - self._published_at >= _PUBLISH_SECONDS):
+        if problem_shown and not (self._stale and now >= self._published_at + _PUBLISH_SECONDS):
             return
         self._published_at = now
         self._stale = False

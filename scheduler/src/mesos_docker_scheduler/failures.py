@@ -63,13 +63,16 @@ class Failures:
     def forgive(
         self, tasks: Iterable[Task], services: Sequence[Service], agents: Collection[str], now: float
     ) -> None:
-        """Forget what instances have lived down, and what nobody asks for any more."""
-        if not self._backoff.waits():
+        """Forget what has been lived down, and what nobody asks for any more.
+
+        A version has lived them down when it runs and nothing of it failed for a minute since it might start.
+        """
+        waits = self._backoff.waits()
+        if not waits:
             return
-        for task in tasks:
-            if task.state is TaskState.RUNNING and _ran_well(task, now):
-                self._backoff.succeeded(wait_key(task.service, task.version), task.launched_at)
+        runs = {wait_key(task.service, task.version) for task in tasks if task.well}
         wanted = {wait_key(service.name, service.version) for service in services}
+        wanted -= {key for key in runs & waits.keys() if now >= waits[key].until + STABLE_SECONDS}
         self._backoff.forget_except(wanted | {_agent_key(agent_id) for agent_id in agents})
 
     def waits(self) -> Mapping[str, Wait]:
@@ -86,7 +89,7 @@ class Failures:
 
 
 def _ran_well(task: Task, now: float) -> bool:
-    return task.running_since is not None and now - task.running_since >= STABLE_SECONDS
+    return task.running_since is not None and now >= task.running_since + STABLE_SECONDS
 
 
 def _agent_key(agent_id: str) -> str:
