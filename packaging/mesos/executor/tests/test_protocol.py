@@ -1,0 +1,199 @@
+"""The executor against an agent and an engine that misbehave."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from executor_fakes import FakeAgent, FakeEngine, Run, wait_for
+
+Message = dict[str, Any]
+# Refused before anything is created: the shortest life of a task.
+IMPOSSIBLE: Message = {"task_id": {"value": "t"}, "container": {"type": "MESOS"}}
+POSSIBLE: Message = {
+    "task_id": {"value": "t"},
+    "container": {"type": "DOCKER", "docker": {"image": "web:1"}},
+    "command": {"shell": False},
+}
+Start = Callable[..., Run]
+
+
+def launch(task: Message) -> Message:
+    return {"type": "LAUNCH", "launch": {"task": task}}
+
+
+@pytest.fixture
+def agent() -> Iterator[FakeAgent]:
+    fake = FakeAgent()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def start(executor: Path, tmp_path: Path, agent: FakeAgent) -> Iterator[Start]:
+    runs: list[Run] = []
+
+    def run(**environment: str) -> Run:
+        runs.append(Run(executor, tmp_path, agent, **environment))
+        return runs[-1]
+
+    yield run
+    for each in runs:
+        each.close()
+
+
+def states(agent: FakeAgent) -> list[str]:
+    return [update["state"] for update in agent.updates()]
+
+
+def subscriptions(agent: FakeAgent) -> list[Message]:
+    return [call["subscribe"] for call in agent.calls if call["type"] == "SUBSCRIBE"]
+
+
+def test_the_whole_exchange(agent: FakeAgent, start: Start) -> None:
+    run = start(MESOS_EXECUTOR_AUTHENTICATION_TOKEN="a.b.c")
+    stream = agent.subscribed()
+    call = agent.calls[0]
+    assert call["path"] == "/slave(1)/api/v1/executor"
+    assert call["headers"]["Authorization"] == "Bearer a.b.c"
+    assert (call["framework_id"], call["executor_id"]) == ({"value": "F"}, {"value": "E"})
+    assert b"a.b.c" not in Path(f"/proc/{run.process.pid}/environ").read_bytes()
+    stream.send(launch(IMPOSSIBLE))
+    assert run.process.wait(10) == 0
+    assert states(agent) == ["TASK_STARTING", "TASK_FAILED"]
+    assert agent.updates()[1]["reason"] == "REASON_TASK_INVALID"
+
+
+def test_the_pid_is_published_before_the_subscription(agent: FakeAgent, start: Start) -> None:
+    run = start()
+    agent.subscriptions.get(timeout=10)
+    name, address = run.pid_file.read_text().split("@")
+    assert name == "executor(1)"
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port)), 2):
+        pass
+    assert [path.name for path in run.pid_file.parent.iterdir()] == ["libprocess.pid"]
+
+
+def test_without_checkpointing_nothing_is_published(agent: FakeAgent, start: Start) -> None:
+    run = start(MESOS_CHECKPOINT="0")
+    agent.subscribed()
+    assert not run.pid_file.exists()
+
+
+def test_a_second_task_and_a_group_are_refused(agent: FakeAgent, start: Start, tmp_path: Path) -> None:
+    engine = FakeEngine(tmp_path / "docker.sock", ("1.41", "1.41"), output=b"")
+    engine.started.wait = lambda timeout=None: False  # type: ignore[method-assign]
+    start()
+    stream = agent.subscribed()
+    group = {"tasks": [{"task_id": {"value": "grouped"}}]}
+    stream.send(
+        launch(POSSIBLE),
+        launch({**POSSIBLE, "task_id": {"value": "second"}}),
+        {"type": "LAUNCH_GROUP", "launch_group": {"task_group": group}},
+    )
+
+    def refused() -> set[str]:
+        return {u["task_id"]["value"] for u in agent.updates() if u["state"] == "TASK_FAILED"}
+
+    wait_for(lambda: refused() == {"second", "grouped"}, f"refusals in {agent.updates()}")
+    engine.close()
+
+
+@pytest.mark.parametrize("garbage", [b"what?\n", b"3\n{]}", b"99999999999999\nx", b'4\n"ab"', b"2\n[]"])
+def test_a_broken_stream_costs_nothing_but_a_new_subscription(
+    agent: FakeAgent, start: Start, garbage: bytes
+) -> None:
+    agent.acknowledge = False
+    start()
+    stream = agent.subscribed()
+    stream.send(launch(IMPOSSIBLE))
+    wait_for(lambda: states(agent) == ["TASK_STARTING", "TASK_FAILED"], "both updates")
+    stream.write(garbage)
+    agent.subscriptions.get(timeout=5)
+    again = subscriptions(agent)[1]
+    assert [u["status"]["state"] for u in again["unacknowledged_updates"]] == ["TASK_STARTING", "TASK_FAILED"]
+    assert again["unacknowledged_tasks"] == [IMPOSSIBLE]
+
+
+def test_updates_wait_for_an_agent_that_recovers(agent: FakeAgent, start: Start) -> None:
+    agent.update_status = 503
+    run = start()
+    agent.subscribed().send(launch(IMPOSSIBLE))
+    wait_for(lambda: len(agent.updates()) >= 3, "attempts")
+    assert set(states(agent)) == {"TASK_STARTING"}, "a later update must not overtake"
+    agent.update_status = 202
+    assert run.process.wait(10) == 0
+    assert states(agent)[-1] == "TASK_FAILED"
+
+
+def test_a_contact_hurries_the_next_subscription(agent: FakeAgent, start: Start) -> None:
+    run = start()
+    stream = agent.subscribed()
+    agent.subscribe_status = 503
+    stream.close()
+    time.sleep(1.5)  # the back-off is at its longest now, 250 ms
+    agent.subscribe_status = 200
+    host, port = run.pid_file.read_text().split("@")[1].split(":")
+    before = time.monotonic()
+    with socket.create_connection((host, int(port)), 2) as contact:
+        contact.sendall(b"POST /executor(1)/mesos.internal.ReconnectExecutorMessage HTTP/1.1\r\n\r\n")
+        agent.subscriptions.get(timeout=5)
+    assert time.monotonic() - before < 0.2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 503])
+def test_no_refusal_is_final(agent: FakeAgent, start: Start, status: int) -> None:
+    agent.subscribe_status = status
+    run = start()
+    wait_for(lambda: len(subscriptions(agent)) > 4, "attempts")
+    agent.subscribe_status = 200
+    agent.subscribed()
+    assert run.process.poll() is None
+
+
+def test_shutdown_before_any_task(agent: FakeAgent, start: Start) -> None:
+    run = start()
+    agent.subscribed().send({"type": "SHUTDOWN"})
+    assert run.process.wait(5) == 0
+
+
+def test_the_recovery_timeout_ends_the_wait(agent: FakeAgent, start: Start) -> None:
+    agent.subscribe_status = 503
+    run = start(MESOS_RECOVERY_TIMEOUT="1secs")
+    before = time.monotonic()
+    assert run.process.wait(10) == 0
+    assert time.monotonic() - before > 0.8
+    assert "recovery timeout" in run.log()
+
+
+FRAMES = b"\1\0\0\0\0\0\0\5hello" + b"\2\0\0\0\0\0\0\4oops" + b"\1\0\0\0\0\0\0\0" + b"\1\0\0\0\0\0\0\1\n"
+
+
+@pytest.mark.parametrize(
+    ("api", "path"),
+    [(("1.12", "1.41"), "/v1.41/"), (("1.24", "1.50"), "/v1.41/"), (("1.44", "1.52"), "/v1.44/")],
+    ids=["Docker 20.10", "Docker 28", "Docker 29"],
+)
+def test_engines_of_all_ages(
+    agent: FakeAgent, start: Start, tmp_path: Path, api: tuple[str, str], path: str
+) -> None:
+    engine = FakeEngine(tmp_path / "docker.sock", api, output=FRAMES, status=7)
+    run = start()
+    agent.subscribed().send(launch(POSSIBLE))
+    assert run.process.wait(20) == 0
+    engine.close()
+    assert states(agent) == ["TASK_STARTING", "TASK_RUNNING", "TASK_FAILED"]
+    assert agent.updates()[2]["message"] == "Container exited with status 7"
+    requests = [line for line in engine.requests if not line.endswith(" /version")]
+    assert all(line.split()[1].startswith(path) for line in requests), requests
+    order = [line.split("?")[0].rsplit("/", 1)[1] for line in requests]
+    assert order.index("attach") < order.index("start")
+    assert order.index("wait") < order.index("start")
+    assert requests[-1] == f"DELETE {path}containers/c0ffee?force=1&v=1"
+    assert (run.sandbox / "stdout").read_bytes() == b"hello\n"
+    assert "oops" in run.log()
