@@ -1,6 +1,4 @@
 // mesos-slave, alias mesos-agent: what Mesos' own main program does, in its order, on top of the official libmesos.
-#include <unistd.h>
-
 #include "abi/mesos.hpp"
 #include "abi/virtual_base.hpp"
 #include "agent_cgroup.hpp"
@@ -8,6 +6,7 @@
 #include "cgroup_hierarchies.hpp"
 #include "containerizers.hpp"
 #include "diagnostics.hpp"
+#include "docker_client.hpp"
 #include "executor_access.hpp"
 #include "flag_policy.hpp"
 #include "flag_values.hpp"
@@ -45,14 +44,6 @@ VolumeGidManager* createVolumeGidManager(const internal::slave::Flags& mesosFlag
   return orFail(VolumeGidManager::create(mesosFlags), "initialize volume gid manager");
 }
 
-// Our client speaks to today's engines for Mesos. An operator's own --docker stays, and so does the default where an
-// operator's own --launcher_dir has no such client.
-void useOwnDockerClient(const FlagValues& flags)
-{
-  const std::string client = flags.text("launcher_dir") + "/mesos-docker-client";
-  if (!flags.isSet("docker") && ::access(client.c_str(), X_OK) == 0) flags.at<std::string>("docker") = client;
-}
-
 }
 
 int main(int argc, char** argv)
@@ -62,7 +53,7 @@ int main(int argc, char** argv)
   const flags::Warnings warnings = flags.load(argc, argv);
   refuseAgentFlags(flags);
   if (!hasVersion1Cpu()) adaptToCgroupVersion2(flags);
-  useOwnDockerClient(flags);
+  preferOwnDockerClient(flags);
   initializeLogging(argc, argv, warnings);
 
   checkMasterFlags(flags);

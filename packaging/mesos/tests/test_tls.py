@@ -23,12 +23,16 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        self._openssl(
-            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"
+        # Key usages and key identifiers, because Python 3.13 insists on them.
+        new_key = "-newkey rsa:2048 -nodes"
+        usage = "-addext keyUsage=critical,keyCertSign,cRLSign"
+        self._openssl(f"req -x509 {new_key} {usage} -subj /CN=authority -keyout ca.key -out ca.pem")
+        self._openssl(f"req {new_key} -subj /CN=localhost -keyout key.pem -out request.pem")
+        (folder / "extensions").write_text(
+            "subjectAltName=DNS:localhost,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
         )
-        self._openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem")
-        (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        self._openssl("x509 -req -in request.pem -CA ca.pem -CAkey ca.key -extfile names -out cert.pem")
+        self._openssl("x509 -req -in request.pem -CA ca.pem -CAkey ca.key -extfile extensions -out cert.pem")
+        self._openssl("verify -x509_strict -CAfile ca.pem cert.pem")
 
     def _openssl(self, arguments: str) -> None:
         subprocess.run(["openssl", *arguments.split()], cwd=self.folder, check=True, capture_output=True)

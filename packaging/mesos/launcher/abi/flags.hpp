@@ -42,7 +42,8 @@ public:
   virtual ~FlagsBase();
 
   // From the command line and from environment variables that begin with `prefix`.
-  Try<Warnings> load(const Option<std::string>& prefix, int argc, const char* const* argv, bool unknowns, bool duplicates);
+  Try<Warnings> load(
+      const Option<std::string>& prefix, int argc, const char* const* argv, bool unknowns, bool duplicates);
 
   Try<Warnings> load(
       const std::map<std::string, std::string>& values, bool unknowns, const Option<std::string>& prefix);
