@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from mesos_testbed import Agent, Framework, Master, PrivateDocker, cluster, eventually
 
-BUILD = Path(__file__).resolve().parents[1] / "build"
+BUILD = Path(os.environ.get("EXECUTOR_BUILD", Path(__file__).resolve().parents[1] / "build"))
 Pure = Callable[..., Any]
 
 
