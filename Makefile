@@ -22,7 +22,7 @@ $(VENV)/.stamp: requirements.txt scheduler/pyproject.toml scheduler/http-parser/
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; }
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --requirement requirements.txt
-	$(BIN)/pip install --quiet --constraint scheduler/constraints.txt ./scheduler/http-parser --editable './scheduler[test]'
+	$(BIN)/pip install --quiet --use-pep517 --constraint scheduler/constraints.txt ./scheduler/http-parser --editable './scheduler[test]'
 	touch $@
 
 .PHONY: prepare
