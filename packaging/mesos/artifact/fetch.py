@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from pip._internal.commands import create_command
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from optparse import Values
@@ -74,6 +72,13 @@ def check(path: Path) -> None:
 
 def _from_indexes(target: Path) -> None:
     """Write the artifact to `target`, from the first of pip's configured sources that has it."""
+    try:
+        from pip._internal.commands import create_command  # noqa: PLC0415 # needed for nothing but this
+    except ImportError as error:
+        raise FetchError(
+            f"{sys.executable} has no pip to find the Mesos artifact with: install pip, or set "
+            f"MESOS_ARTIFACT to a copy of {FILE_NAME}"
+        ) from error
     command = cast("RequirementCommand", create_command("download"))
     options, _ = command.parse_args([PROJECT])
     tried: list[str] = []
