@@ -80,3 +80,11 @@ test-molecule: prepare package ## Deploy to a fresh host with molecule and look 
 .PHONY: test-vm
 test-vm: prepare package ## Boot a virtual machine with cgroup v2 only and run the agent in it (six minutes)
 	$(MAKE) -C packaging/mesos test-vm
+
+# --- figures ----------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: prepare package ## Print the figures: executor, replacement, deployment (makes the lab anew)
+	python packaging/mesos/executor/bench/executor_figures.py
+	python scheduler/bench/replacement.py
+	python molecule/lab_acceptance/site_figures.py
