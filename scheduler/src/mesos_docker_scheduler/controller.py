@@ -211,14 +211,15 @@ class Controller:
             times.append(now + _STORE_RETRY_SECONDS)
         elif self._change or self._outbox:
             times.append(now)
-        elif self._connected:
+        else:
+            times += [since + _WAITING_SECONDS for since in self._untold.values()]
+        if self._store_problem is None and self._connected:
             times += [
                 self._kills.next_at(),
                 self._reconciliation.next_at(),
                 self._offers.next_at(),
                 self._plan.wake_at,
             ]
-        times += [since + _WAITING_SECONDS for since in self._untold.values()]
         if self._stale:
             times.append(self._published_at + _PUBLISH_SECONDS)
         return max(now, min(time for time in times if time is not None))
@@ -596,6 +597,10 @@ class Controller:
 
     def _tell_waiting(self, decided: Plan, now: float) -> None:
         """Say why something is missing, once that has lasted for a moment."""
+        for name in self._untold.keys() - decided.waiting.keys():
+            del self._untold[name]
+        for name in self._told.keys() - decided.waiting.keys():
+            del self._told[name]
         for service in self._config.services:
             name, reasons = service.name, decided.waiting[service.name]
             if reasons != self._plan.waiting.get(name):

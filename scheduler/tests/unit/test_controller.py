@@ -518,6 +518,24 @@ def test_sleeps_when_all_is_well(bench: Bench) -> None:
     assert bench.controller.wake_at - bench.now == 5.0
 
 
+def test_sleeps_when_the_disk_is_full_and_something_waits(tmp_path: Path) -> None:
+    store = FailingStore(SqliteStore(tmp_path))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.subscribe()
+    store.works = False
+    bench.take(events.Disconnected(), after=0.5)
+    bench.take(after=5)
+    assert bench.controller.wake_at - bench.now == 2.0
+
+
+def test_sleeps_when_a_service_that_waits_is_no_longer_wanted(bench: Bench) -> None:
+    bench.take(after=0.5)
+    bench.take(events.ConfigRead(configuration(), "sha2"))
+    bench.take(after=5)
+    bench.take(after=5)
+    assert bench.controller.wake_at - bench.now == 5.0
+
+
 def test_asks_for_offers_ever_more_slowly_while_none_fit(bench: Bench) -> None:
     revived = []
     for _ in range(2000):
