@@ -72,7 +72,7 @@ def wrong_value(name: str, value: object, option: Mapping[str, Any]) -> str | No
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Check the variables of the hosts of each role; `roles` is a dictionary of lists of hosts by role."""
+    """Check the variables of the play's hosts; `roles` is a dictionary of lists of hosts by role."""
 
     BYPASS_HOST_LOOP = True
     _requires_connection = False
@@ -82,13 +82,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Return Ansible's result: failed, with all mistakes in one message, or not."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec({"roles": {"type": "dict", "required": True}})
-        hostvars = (task_vars or {})["hostvars"]
+        task_vars = task_vars or {}
         specifications = {role: load_specification(role) for role in arguments["roles"]}
         known = {name for options in specifications.values() for name in options}
 
         found: dict[str, list[str]] = {}
-        for host in dict.fromkeys(host for hosts in arguments["roles"].values() for host in hosts):
-            variables = hostvars[host]
+        for host in task_vars["ansible_play_hosts_all"]:
+            variables = task_vars["hostvars"][host]
             for name in variables:
                 if problem := unknown_variable(name, known):
                     found.setdefault(problem, []).append(host)
