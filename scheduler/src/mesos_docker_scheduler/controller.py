@@ -142,7 +142,7 @@ class Controller:
         self._outbox: list[Callable[[], object]] = []
         self._store_problem: str | None = None
         self._plan = Plan()
-        self._wake_at = now
+        self._round_at = self._wake_at = now
 
         self._recent = deque(remembered.events[-_EVENTS_SHOWN:], maxlen=_EVENTS_SHOWN)
         self._told: dict[str, tuple[str, ...]] = {}
@@ -179,6 +179,7 @@ class Controller:
 
     def process(self, batch: Iterable[events.AnyEvent], now: float) -> None:
         """One round: take the events, write, plan, write, act."""
+        self._round_at = now
         for event in batch:
             self._take(event, now)
         self._forget_absent(now)
@@ -573,14 +574,19 @@ class Controller:
 
     def _accept(self, offer_ids: Sequence[str], infos: list[Message], now: float) -> None:
         operation = {"type": "LAUNCH", "launch": {"task_infos": infos}}
-        if self._driver.acceptOffers(offer_ids, [operation], REFUSE_SECONDS):
+        if now < self._round_at:
+            # The store failed in the round that planned this: what it rests on may have changed.
+            self._driver.declineOffer(offer_ids, REFUSE_SECONDS)
+            why = "was not launched: it could not be written down in time"
+        elif self._driver.acceptOffers(offer_ids, [operation], REFUSE_SECONDS):
             return
+        else:
+            why = "was not launched: the connection was lost"
         for info in infos:
             task = self._tasks.get(info["task_id"]["value"])
             if task is not None:
-                self._put(replace(task, state=TaskState.DROPPED, message="not sent: disconnected"))
-                text = "was not launched: the connection was lost"
-                self._note(now, "ended", text, task.service, task.id)
+                self._put(replace(task, state=TaskState.DROPPED, message=why))
+                self._note(now, "ended", why, task.service, task.id)
 
     def _decline(self, offer_ids: Sequence[str]) -> None:
         self._offers.remove(offer_ids)
