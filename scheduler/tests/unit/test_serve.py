@@ -1,0 +1,212 @@
+"""The parts put together: a driver of the test's own says what Mesos says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mesos_docker_scheduler import serve as module
+from mesos_docker_scheduler.config import load
+from mesos_docker_scheduler.driver import TlsSettings
+from mesos_docker_scheduler.serve import SchedulerError, Source, serve
+from mesos_docker_scheduler.store import Event, SqliteStore
+from scheduler_fakes import MASTER, FakeDriver
+
+
+class Mesos(FakeDriver):
+    """A driver whose start runs `story` with the pymesos scheduler on a thread."""
+
+    story: Callable[[Any], None]
+    made: Mesos
+
+    def __init__(self, scheduler: Any, framework: dict[str, Any], master: str, **settings: Any) -> None:
+        super().__init__()
+        self.scheduler, self.framework, self.settings = scheduler, framework, settings
+        self.stopped = False
+        Mesos.made = self
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=Mesos.story, args=(self.scheduler,))
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def join(self) -> None:
+        self.thread.join()
+
+
+@pytest.fixture
+def wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(module, "SchedulerDriver", Mesos)
+    return {
+        "master": "m1:5050",
+        "http": None,
+        "state_dir": str(tmp_path / "state"),
+        "services": [{"name": "web", "image": "demo/web:1"}],
+    }
+
+
+def run(tmp_path: Path, wish: dict[str, Any], story: Callable[[Any], None]) -> list[Event]:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(wish))
+    Mesos.story = story
+    told: list[Event] = []
+    serve(Source(*load(path), path), told.append)
+    return told
+
+
+def stop_this_process(scheduler: Any) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "words"),
+    [
+        ("Framework has been removed", 76, "Mesos has removed framework framework and killed its tasks"),
+        ("Framework failed over", 77, "another scheduler has taken over framework framework"),
+        ("Role 'x' is not allowed", 70, "Mesos refuses framework framework: Role 'x' is not allowed"),
+    ],
+)
+def test_ends_with_its_own_status_when_mesos_refuses(
+    tmp_path: Path, wish: dict[str, Any], message: str, status: int, words: str
+) -> None:
+    def story(scheduler: Any) -> None:
+        scheduler.registered(None, "framework", MASTER)
+        scheduler.error(None, message)
+
+    with pytest.raises(SchedulerError, match=words) as end:
+        run(tmp_path, wish, story)
+    assert end.value.status == status
+    assert Mesos.made.stopped
+
+
+def test_a_signal_ends_it_in_order_and_the_id_is_kept(tmp_path: Path, wish: dict[str, Any]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def story(scheduler: Any) -> None:
+        scheduler.registered(None, "framework", MASTER)
+        stop_this_process(scheduler)
+
+    run(tmp_path, wish, story)
+    assert signal.getsignal(signal.SIGTERM) is before
+    store = SqliteStore(tmp_path / "state")
+    assert store.load().framework_id == "framework"
+    store.close()
+    run(tmp_path, wish, stop_this_process)
+    assert Mesos.made.framework["id"] == {"value": "framework"}
+
+
+def test_every_callback_reaches_the_controller(tmp_path: Path, wish: dict[str, Any]) -> None:
+    def story(scheduler: Any) -> None:
+        scheduler.registered(None, "framework", MASTER)
+        scheduler.resourceOffers(None, [])
+        scheduler.offerRescinded(None, "1")
+        scheduler.inverseOffers(None, [{"id": {"value": "i"}, "agent_id": {"value": "a"}}])
+        scheduler.statusUpdate(
+            None, {"task_id": {"value": "x"}, "agent_id": {"value": "a"}, "state": "TASK_FAILED", "uuid": "u"}
+        )
+        scheduler.slaveLost(None, "a")
+        scheduler.callFailed(None, {"type": "REVIVE"}, RuntimeError("lost"))
+        scheduler.disconnected(None)
+        scheduler.reregistered(None, MASTER)
+        stop_this_process(scheduler)
+
+    told = [event.kind for event in run(tmp_path, wish, story)]
+    assert [kind for kind in told if kind != "waiting"] == [
+        "connected",
+        "call failed",
+        "disconnected",
+        "connected",
+    ]
+    assert Mesos.made.take("acknowledge", "accept inverse") == [
+        ("accept inverse", ["i"]),
+        ("acknowledge", "u"),
+    ]
+
+
+def test_sighup_reads_the_file_again_and_sets_the_log_level(tmp_path: Path, wish: dict[str, Any]) -> None:
+    applied = threading.Event()
+
+    def story(scheduler: Any) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert applied.wait(10)
+        stop_this_process(scheduler)
+
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(wish))
+    Mesos.story = story
+    serve(Source(*load(path), path), lambda event: applied.set() if event.kind == "config" else None)
+    assert applied.is_set()
+
+
+def test_serves_its_status_while_it_runs(tmp_path: Path, wish: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    answers: list[dict[str, Any]] = []
+
+    def story(scheduler: Any) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/status", timeout=10) as answer:
+            answers.append(json.load(answer))
+        stop_this_process(scheduler)
+
+    run(tmp_path, {**wish, "http": {"bind": "127.0.0.1", "port": port}}, story)
+    assert answers[0]["services"][0]["wanted"] == 1
+
+
+def test_an_address_in_use_is_told_before_anything_starts(tmp_path: Path, wish: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SchedulerError, match=f"http: can't listen on 127.0.0.1:{port}") as end:
+            run(tmp_path, {**wish, "http": {"bind": "127.0.0.1", "port": port}}, stop_this_process)
+    assert end.value.status == 71
+
+
+def test_a_state_folder_in_use_is_told(tmp_path: Path, wish: dict[str, Any]) -> None:
+    other = SqliteStore(tmp_path / "state")
+    with pytest.raises(SchedulerError, match="another scheduler uses this state folder") as end:
+        run(tmp_path, wish, stop_this_process)
+    assert end.value.status == 74
+    other.close()
+
+
+def test_the_secret_comes_from_its_file(tmp_path: Path, wish: dict[str, Any]) -> None:
+    secret = tmp_path / "secret"
+    wish["framework"] = {"principal": "p", "secret_file": str(secret)}
+    with pytest.raises(SchedulerError, match=r"framework\.secret_file: .*can't be read") as end:
+        run(tmp_path, wish, stop_this_process)
+    assert end.value.status == 78
+    secret.write_text("s3cret\n")
+    run(tmp_path, wish, stop_this_process)
+    assert (Mesos.made.settings["principal"], Mesos.made.settings["secret"]) == ("p", "s3cret")
+
+
+def test_tls_is_for_those_who_ask_for_it(tmp_path: Path, wish: dict[str, Any]) -> None:
+    run(tmp_path, wish, stop_this_process)
+    assert Mesos.made.settings["tls"] is None
+    run(tmp_path, {**wish, "tls": {"ca_file": "/ca.pem"}}, stop_this_process)
+    assert Mesos.made.settings["tls"] == TlsSettings(ca_file="/ca.pem")
+
+
+def test_tells_systemd_that_it_is_ready_and_lives(
+    tmp_path: Path, wish: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+        run(tmp_path, wish, stop_this_process)
+        manager.settimeout(5)
+        told = [manager.recv(100), manager.recv(100)]
+        while told[-1] != b"STOPPING=1":
+            told.append(manager.recv(100))
+    assert told[0] == b"READY=1"
+    assert b"WATCHDOG=1" in told
