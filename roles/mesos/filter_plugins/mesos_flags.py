@@ -12,16 +12,18 @@ NAMED_VALUES = {"attributes", "resources"}
 
 
 def mesos_arguments(flags: Mapping[str, Any]) -> list[str]:
-    """Return `--name=value` arguments in alphabetical order, each quoted for a systemd unit.
+    """Return `--name=value` arguments in alphabetical order.
 
     True and False become true and false, lists become a,b, dictionaries JSON (`attributes` and `resources`:
     name:value;name:value). A flag whose value is None is left out, so that it can take a default away.
     """
-    return [
-        _systemd_quoted(f"--{name}={_value(name, flags[name])}")
-        for name in sorted(flags)
-        if flags[name] is not None
-    ]
+    return [f"--{name}={_value(name, flags[name])}" for name in sorted(flags) if flags[name] is not None]
+
+
+def systemd_quoted(argument: str) -> str:
+    """Quote an argument as systemd.service(5) and systemd.syntax(7) want it: no expansion, C escapes."""
+    escaped = argument.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return '"' + escaped.replace("%", "%%").replace("$", "$$") + '"'
 
 
 def closest(name: str, known: Sequence[str]) -> str:
@@ -50,15 +52,9 @@ def _named_value(value: object) -> str:
     return str(value)
 
 
-def _systemd_quoted(argument: str) -> str:
-    """Quote one argument as systemd.service(5) and systemd.syntax(7) want it: no expansion, C escapes."""
-    escaped = argument.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return '"' + escaped.replace("%", "%%").replace("$", "$$") + '"'
-
-
 class FilterModule:
     """What Ansible looks for in a filter plugin."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"mesos_arguments": mesos_arguments, "closest": closest}
+        return {"mesos_arguments": mesos_arguments, "systemd_quoted": systemd_quoted, "closest": closest}
