@@ -46,7 +46,7 @@ def test_containers_outlive_their_daemons(
     lab.host(host).run_test(command.format(unit=unit))
     eventually(f"{unit} runs again", lambda: main_pid(lab, host, unit) not in {pid, "0"}, seconds=30)
     _, seconds = eventually("everything is in order again", lambda: in_order(lab, frameworks), seconds=90)
-    measure(f"{command.format(unit=unit).replace('systemctl ', '')}, until all is in order", seconds)
+    measure(f"{'restart' if command == RESTART else 'kill -9'} of {unit}, until all is in order", seconds)
 
     time.sleep(SETTLING_SECONDS)
     assert lab.containers().keys() == containers.keys()
