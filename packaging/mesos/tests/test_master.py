@@ -183,7 +183,7 @@ using namespace mesos::modules;
 
 static Anonymous* create(const mesos::Parameters&)
 {
-  std::ofstream("created") << "yes";
+  std::ofstream(CREATED) << "yes";
   return new Anonymous;
 }
 
