@@ -351,6 +351,8 @@ class Controller:
         kind = event.call["type"]
         self._metrics.failed_calls.labels(kind).inc()
         self._note(now, "call failed", f"{kind}: {event.error}")
+        if kind in ("ACCEPT", "DECLINE"):
+            self._offers.strand([one["value"] for one in event.call[kind.lower()]["offer_ids"]], now)
         if kind == "ACCEPT":
             # It may have been carried out all the same: Mesos is asked.
             launched = [
@@ -510,8 +512,9 @@ class Controller:
             self._intend_kill(kill, now)
         for accept in decided.accepts:
             self._intend_launches(accept, now)
-        if decided.declines:
-            self._decline(decided.declines)
+        given_back = [*decided.declines, *self._offers.stranded(now)]
+        if given_back:
+            self._decline(given_back)
         if not gathering:
             self._tell_wish(self._offers.wish(decided.wanted, now))
 

@@ -14,6 +14,7 @@ _GATHER_AFTER_SUBSCRIBING = 1.0
 _GATHER_AFTER_REVIVING = 0.25
 _SHORTEST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_STRANDED_SECONDS = 5.0
 
 
 class Wish(Enum):
@@ -33,6 +34,7 @@ class OfferBook:
     def __init__(self) -> None:
         self._offers: dict[str, Offer] = {}
         self._agents: dict[str, Agent] = {}
+        self._stranded: list[tuple[float, tuple[str, ...]]] = []
         self._gather_seconds = 0.0
         self._gather_until: float | None = None
         self._suppressed = False
@@ -53,6 +55,7 @@ class OfferBook:
     def void(self) -> None:
         """Drop all offers: they die with the connection."""
         self._offers.clear()
+        self._stranded.clear()
         self._gather_until = None
 
     def add(self, messages: Iterable[Mapping[str, Any]], now: float) -> int:
@@ -78,6 +81,16 @@ class OfferBook:
         """Forget offers that were used, declined or rescinded."""
         for offer_id in offer_ids:
             self._offers.pop(offer_id, None)
+
+    def strand(self, offer_ids: Iterable[str], now: float) -> None:
+        """Note that the call that used or declined these was lost: Mesos may hold them for us for ever."""
+        self._stranded.append((now + _STRANDED_SECONDS, tuple(offer_ids)))
+
+    def stranded(self, now: float) -> list[str]:
+        """Offers to decline (again) now; Mesos ignores those that it knows to be used."""
+        due = [offer_ids for at, offer_ids in self._stranded if now >= at]
+        self._stranded = [(at, offer_ids) for at, offer_ids in self._stranded if now < at]
+        return [offer_id for offer_ids in due for offer_id in offer_ids]
 
     def launched(self, agent_id: str, left: Pool) -> None:
         """Remember what we left of an agent."""

@@ -214,12 +214,13 @@ class SimulatedMesos:
             agent.offer_id = None
 
     def _call(self, kind: str, body: Message) -> bool:
-        """Whether a call arrives. It may be the scheduler's last; and it is only lost with its connection."""
+        """Whether a call arrives: it may be lost, and then the driver tells; or be the scheduler's last."""
         if self.random.random() < self.trouble / 20:
             raise SchedulerKilledError
         if self.random.random() < self.trouble / 5:
             self.inbox.append(events.CallFailed({"type": kind, kind.lower(): body}, "lost"))
-            self.later(self.random.uniform(0, 5), self.lose_connection)
+            if self.random.random() < 0.5:
+                self.later(self.random.uniform(0, 5), self.lose_connection)
             return False
         return True
 
@@ -232,7 +233,7 @@ class SimulatedMesos:
             return False
         infos: list[Message] = operations[0]["launch"]["task_infos"]
         self._check_launch(infos)
-        if not self._call("ACCEPT", {"operations": operations}):
+        if not self._call("ACCEPT", {"offer_ids": _ids(offer_ids), "operations": operations}):
             return True
         agents = {self._offers.pop(offer_id, None) for offer_id in offer_ids}
         if None in agents:
@@ -263,7 +264,7 @@ class SimulatedMesos:
             self.later(self.random.uniform(0.2, 3), lambda: self._become(agent, task, "RUNNING"))
 
     def declineOffer(self, offer_ids: Sequence[str], refuse_seconds: float) -> bool:
-        if self.connected and self._call("DECLINE", {}):
+        if self.connected and self._call("DECLINE", {"offer_ids": _ids(offer_ids)}):
             for offer_id in offer_ids:
                 agent_id = self._offers.pop(offer_id, None)
                 if agent_id is not None:
@@ -515,3 +516,7 @@ class SimulatedMesos:
         ended = status["state"].removeprefix("TASK_") in _ENDED
         if ended and record is not None and not record.state.ended:
             self.violations.append(f"{record.id}: its end is acknowledged, but not written down")
+
+
+def _ids(values: Sequence[str]) -> list[Message]:
+    return [{"value": value} for value in values]

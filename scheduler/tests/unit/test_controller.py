@@ -322,7 +322,8 @@ def test_a_launch_of_which_nothing_is_heard_is_asked_about(bench: Bench) -> None
 def test_a_failed_accept_is_asked_about(bench: Bench) -> None:
     bench.offer("a")
     infos = bench.launched()
-    call = {"type": "ACCEPT", "accept": {"operations": [{"type": "LAUNCH", "launch": {"task_infos": infos}}]}}
+    launch = {"type": "LAUNCH", "launch": {"task_infos": infos}}
+    call = {"type": "ACCEPT", "accept": {"offer_ids": [{"value": "offer"}], "operations": [launch]}}
     bench.take(events.CallFailed(call, "timed out"))
     ((_, asked),) = bench.driver.take("reconcile")
     assert {task_id for task_id, _ in asked} == {info["task_id"]["value"] for info in infos}

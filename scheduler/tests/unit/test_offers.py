@@ -76,6 +76,16 @@ def test_remembers_what_agents_had_and_what_was_left(book: OfferBook) -> None:
     assert not book.agents
 
 
+def test_offers_whose_call_was_lost_are_declined_once_more_a_little_later(book: OfferBook) -> None:
+    book.strand(["1", "2"], NOW)
+    assert book.stranded(NOW + 4) == []
+    assert book.stranded(NOW + 5) == ["1", "2"]
+    assert book.stranded(NOW + 6) == []
+    book.strand(["3"], NOW)
+    book.void()
+    assert book.stranded(NOW + 5) == []
+
+
 def test_offers_die_with_the_connection(book: OfferBook) -> None:
     book.add([offer_message("a")], NOW)
     book.void()
