@@ -214,17 +214,19 @@ def _step(
             ready.discard(task.id)
     kept = len(current) - len(kills)
 
+    ceiling = service.count + (service.update.max_surge if outdated else 0)
     floor = service.count - service.update.max_unavailable
     spare = len(ready) - max(0, floor)
     paused = failing is not None and service.count > 0
+    if failing is not None and paused:
+        # No more goes than makes room for one new instance to prove itself.
+        kept_old = sum(task.id in ready or task.id in doubtful for task in outdated)
+        spare = min(spare, kept_old + 1 - ceiling if not current and failing.until <= now else 0)
     for task in _least_wanted([task for task in outdated if task.id not in doubtful], ready):
-        if task.id not in ready:
+        if task.id not in ready or spare > 0:
             kills.append(Kill(task.id, "replaced by a newer version"))
-        elif spare > 0 and not paused:
-            kills.append(Kill(task.id, "replaced by a newer version"))
-            spare -= 1
+            spare -= task.id in ready
 
-    ceiling = service.count + (service.update.max_surge if outdated else 0)
     launches = max(0, min(service.count - kept, ceiling - len(present)))
     if launches and failing is not None and failing.until > now:
         reasons.append(_backoff_reason(launches, failing))

@@ -172,6 +172,15 @@ IN_PLACE = {"update": {"max_surge": 0, "max_unavailable": 1}}
     Case("fewer wanted at the same time", has="a/old b/old a/old b/old", stops={3, 4}, fields=SURGE_1),
     Case("a failing new version stops no old one", has="a/old b/old a", wait=FAILED_BEFORE, fields=SURGE_1),
     Case(
+        "but as many go as keep a new one from trying again",
+        has="a/old b/old a/old b/old",
+        stops={3, 4},
+        wait=FAILED_BEFORE,
+        fields=SURGE_1,
+    ),
+    Case("in place as well", has="a/old", count=1, stops={1}, wait=FAILED_BEFORE, fields=IN_PLACE),
+    Case("though not before its time", has="a/old", count=1, wait=FAILING, fields=IN_PLACE),
+    Case(
         "none wanted: all old ones go", has="a/old b/old", count=0, wait=FAILING, stops={1, 2}, fields=SURGE_1
     ),
 )
