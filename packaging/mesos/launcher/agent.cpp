@@ -54,10 +54,11 @@ int main(int argc, char** argv)
   refuseAgentFlags(flags);
   if (!hasVersion1Cpu()) adaptToCgroupVersion2(flags);
   preferOwnDockerClient(flags);
-  initializeLogging(argc, argv, warnings);
-
   checkMasterFlags(flags);
   checkAttributes(flags);
+  flags.answerVersion();
+  initializeLogging(argc, argv, warnings);
+
   exportAddress(flags);
   exportAddress6(flags);
   settleDomainSocketLocation(flags);

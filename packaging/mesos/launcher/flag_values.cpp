@@ -48,14 +48,18 @@ flags::Warnings FlagValues::load(int argc, const char* const* argv)
     std::cout << base.usage(Option<std::string>()) << std::endl;
     std::exit(EXIT_SUCCESS);
   }
-  if (at<bool>("version")) {
-    std::cout << "mesos " << MESOS_VERSION << std::endl;
-    std::exit(EXIT_SUCCESS);
-  }
+  if (argc == 2) answerVersion();
   if (loaded.isError())
     fail(loaded.error() + "\n\nSee `" + programName(argv[0]) + " --help` for a list of supported flags.");
   refuseOtherWords(argc, argv);
   return loaded.get();
+}
+
+void FlagValues::answerVersion() const
+{
+  if (!at<bool>("version")) return;
+  std::cout << "mesos " << MESOS_VERSION << std::endl;
+  std::exit(EXIT_SUCCESS);
 }
 
 bool FlagValues::isSet(const std::string& name) const

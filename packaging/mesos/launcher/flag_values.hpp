@@ -12,9 +12,12 @@ public:
   // `object` is the Flags object that `base` is the base of.
   FlagValues(void* object, flags::FlagsBase& base) : object(object), base(base) {}
 
-  // Loads the command line and the MESOS_ variables, as Mesos does. Prints and exits for --help and --version,
+  // Loads the command line and the MESOS_ variables, as Mesos does. Prints and exits for --help and for --version alone,
   // prints and fails for what Mesos refuses, and for words that are no flags.
   flags::Warnings load(int argc, const char* const* argv);
+
+  // Prints and exits for --version among other flags, which is the way to have those checked and no more.
+  void answerVersion() const;
 
   // Whether the operator set this flag, on the command line or in the environment.
   bool isSet(const std::string& name) const;

@@ -37,10 +37,11 @@ int main(int argc, char** argv)
   FlagValues flags(mesosFlags, virtualBase<flags::FlagsBase>(*mesosFlags));
   const flags::Warnings warnings = flags.load(argc, argv);
   refuseMasterFlags(flags);
+  checkLeadershipFlags(flags);
+  flags.answerVersion();
   initializeLogging(argc, argv, warnings);
 
   exportAddress(flags);
-  checkLeadershipFlags(flags);
   startLibprocess(flags, "master", "mesos-master");
   installFirewall(flags);
   loadModules(flags);

@@ -7,8 +7,9 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from mesos_testbed import STAGED_TREE
+from mesos_testbed import STAGED_TREE, Master, eventually
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -38,6 +39,16 @@ def refusal(name: str, *words: str, environment: Mapping[str, str] | None = None
     assert done.returncode == 1, done
     assert "*** Aborted" not in done.stderr, done.stderr
     return done.stderr
+
+
+def leading(master: Master) -> dict[str, Any]:
+    """The state of a master, once it leads: its HTTP server answers a moment before it does."""
+
+    def state() -> dict[str, Any] | None:
+        answer: dict[str, Any] = master.get("/state")
+        return answer if answer.get("elected_time") else None
+
+    return eventually(state, "the master leads")
 
 
 def flags_of(name: str) -> set[str]:

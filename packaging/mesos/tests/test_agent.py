@@ -100,13 +100,15 @@ def test_the_master_can_be_named_in_a_file(folder: Path, engine: PrivateDocker) 
 
 def test_waiting_containers_are_listed(folder: Path, engine: PrivateDocker) -> None:
     with Master(folder) as master, Agent(folder, master.address, engine, IDLE) as agent:
+        agent.wait_registered(master)
         assert agent.get("/containerizer/debug") == {"pending": []}
 
 
 def test_executors_can_use_a_socket(folder: Path, engine: PrivateDocker) -> None:
     path = folder / "agent.sock"
     flags = {**IDLE, "http_executor_domain_sockets": True, "domain_socket_location": str(path)}
-    with Master(folder) as master, Agent(folder, master.address, engine, flags):
+    with Master(folder) as master, Agent(folder, master.address, engine, flags) as agent:
+        agent.wait_registered(master)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(path))
             connection.sendall(b"POST /slave(1)/api/v1/executor HTTP/1.1\r\nContent-Length: 0\r\n\r\n")

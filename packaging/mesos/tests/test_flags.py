@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mesos_programs import PACKAGE, flags_of, refusal
+from mesos_programs import PACKAGE, flags_of, leading, refusal
 from mesos_testbed import Master
 
 pytestmark = pytest.mark.integration
@@ -316,8 +316,8 @@ def test_the_master_runs_with_the_values_that_were_given(folder: Path) -> None:
         "zk_session_timeout": "11secs",
     }
     with Master(folder, values, environment={"MESOS_MAX_AGENT_PING_TIMEOUTS": "9"}) as master:
+        cluster = leading(master)["cluster"]
         shown = master.get("/flags")["flags"]
-        cluster = master.get("/state")["cluster"]
     expected = {
         name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
     }

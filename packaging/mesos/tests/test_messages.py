@@ -30,6 +30,17 @@ def test_version(program: str) -> None:
     assert (done.returncode, done.stdout) == (0, "mesos 1.11.0\n")
 
 
+def test_version_among_other_flags_checks_them() -> None:
+    good = ["--master=zk://h:2181/mesos", "--work_dir=/nonexistent", "--attributes=rack:1"]
+    assert run("mesos-slave", "--version", *good).stdout == "mesos 1.11.0\n"
+    assert not Path("/nonexistent").exists()
+    assert "'zk_session_timeout'" in refusal("mesos-slave", "--version", *good, "--zk_session_timeout=x")
+    assert "Invalid --attributes" in refusal("mesos-slave", "--version", *good[:2], "--attributes=rack")
+    assert "docker_mesos_image" in refusal("mesos-slave", "--version", *good, "--docker_mesos_image=x")
+    assert "Missing required option `--master`" in refusal("mesos-slave", "--version", *good[1:])
+    assert "--allocator=x cannot be honoured" in refusal("mesos-master", "--version", "--allocator=x")
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_unknown_flag_is_refused(program: str) -> None:
     assert refusal(program, "--no_such_flag=1").startswith(
