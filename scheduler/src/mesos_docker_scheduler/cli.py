@@ -68,10 +68,12 @@ def _run(path: Path) -> int:
     loaded, sha256 = _load(path)
     journal.set_up(loaded.log_level)
     try:
-        serve(Source(loaded, sha256, path), journal.log_event)
+        left = serve(Source(loaded, sha256, path), journal.log_event)
     except SchedulerError as failure:
         journal.logger.error("%s", journal.line("ended", status=str(failure.status), text=str(failure)))
         return failure.status
+    running = sum(service.running for service in left.services)
+    journal.logger.info("%s", journal.line("stopped", text=f"{running} instances are left running"))
     return 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mesos_docker_scheduler import cli
 from mesos_docker_scheduler import serve as module
 from mesos_docker_scheduler.config import load
 from mesos_docker_scheduler.driver import TlsSettings
@@ -210,3 +211,21 @@ def test_tells_systemd_that_it_is_ready_and_lives(
             told.append(manager.recv(100))
     assert told[0] == b"READY=1"
     assert b"WATCHDOG=1" in told
+
+
+def test_the_journal_hears_of_the_end(
+    tmp_path: Path, wish: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr("mesos_docker_scheduler.journal.set_up", lambda level: None)
+    monkeypatch.setattr("mesos_docker_scheduler.journal.logger.info", lambda form, line: heard.append(line))
+    monkeypatch.setattr("mesos_docker_scheduler.journal.logger.error", lambda form, line: heard.append(line))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(wish))
+    Mesos.story = stop_this_process
+    assert cli.main(["run", "--config", str(path)]) == 0
+    assert heard[-1] == 'stopped text="0 instances are left running"'
+
+    Mesos.story = lambda scheduler: scheduler.error(None, "Framework failed over")
+    assert cli.main(["run", "--config", str(path)]) == 77
+    assert heard[-1].startswith('ended status=77 text="another scheduler has taken over')
