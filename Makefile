@@ -64,7 +64,7 @@ lint: prepare ## Check style, types and generated documentation
 	ansible-lint --offline --profile production
 
 .PHONY: test-unit
-test-unit: prepare ## Unit, property and simulation tests
+test-unit: prepare package ## Unit, property and simulation tests
 	pytest -q -m 'not integration' scheduler roles
 	pytest -q -m 'not integration' packaging/mesos
 
