@@ -84,6 +84,9 @@ class Builder {
       throw InvalidField(
           "resource 'gpus' is not handed to Docker by itself: add a parameter such as gpus=2 or device=/dev/nvidia0");
     }
+    if (hasParameter({"name"})) {
+      throw InvalidField("container.docker.parameters: 'name' is not free: Mesos finds its containers by their names");
+    }
     const std::string user = textOr(command_, "user", "", "command");
     if (!user.empty() && !hasParameter({"user"})) {
       note("command.user is '" + user +

@@ -89,11 +89,21 @@ void Guard::attach(EventLoop& loop) {
     char byte;
     if (recv(lifeline_.get(), &byte, 1, MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR)) return;
     loop_->unwatch(lifeline_.get());
-    if (duty_ == Duty::Released) return;
-    logWarning("The container's guard has died: starting another one");
+    lifeline_.close();
+    if (duty_ != Duty::Released) replace();
+  });
+}
+
+void Guard::replace() {
+  try {
     spawn();
     attach(*loop_);
-  });
+    logWarning("The container's guard had died: there is another one now");
+  } catch (const std::runtime_error& error) {
+    // No reason to end the task: try again when the machine has room for another process.
+    logError(std::string("The container has no guard at the moment: ") + error.what());
+    loop_->after(seconds(1), [this] { replace(); });
+  }
 }
 
 void Guard::containerMayComeToBe() { tell(Duty::Creating); }
@@ -105,8 +115,8 @@ void Guard::release() { tell(Duty::Released); }
 void Guard::tell(Duty duty) {
   duty_ = duty;
   const char byte = static_cast<char>(duty);
-  // A failure means that the guard is dead, which the loop notices by itself.
-  if (send(lifeline_.get(), &byte, 1, MSG_NOSIGNAL) != 1 && loop_ == nullptr) spawn();
+  // A failure means that the guard is dead. The loop notices, and a new one is told what duty_ says.
+  if (lifeline_) send(lifeline_.get(), &byte, 1, MSG_NOSIGNAL);
 }
 
 void Guard::stand(int lifeline) {

@@ -32,6 +32,7 @@ class Guard {
   enum class Duty : char { Nothing = 'n', Creating = 'c', Existing = 'e', Released = 'r' };
 
   void spawn();
+  void replace();
   void tell(Duty duty);
   [[noreturn]] void stand(int lifeline);
   void removeContainer(Duty duty) const;

@@ -70,15 +70,14 @@ void HttpTransfer::applyTls(const TlsSettings& tls) {
 }
 
 void HttpTransfer::resume() {
-  if (!pending_.empty()) {
-    const size_t taken = handlers_.onData(pending_);
-    pending_.erase(0, taken);
-  }
-  if (pending_.empty() && paused_) {
+  while (!pending_.empty() || paused_) {
+    if (!pending_.empty()) pending_.erase(0, handlers_.onData(pending_));
+    if (!pending_.empty()) return;  // the reader is behind and will call again
+    if (!paused_) break;
     paused_ = false;
-    curl_easy_pause(easy_, CURLPAUSE_CONT);
+    curl_easy_pause(easy_, CURLPAUSE_CONT);  // hands over what it held back, right now, if there is any
   }
-  if (pending_.empty() && finished_) deliver();
+  if (finished_) deliver();
 }
 
 void HttpTransfer::deliver() {

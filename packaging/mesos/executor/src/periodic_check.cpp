@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <stdexcept>
+
 #include "probe.hpp"
 
 namespace executor {
@@ -80,14 +82,19 @@ void PeriodicCheck::commandEnded() {
 
 void PeriodicCheck::performProbe() {
   const auto work = [this](int fd) { probe(spec_, process_, fd); };
-  probe_ = Child::function(loop_, work, [this](const ChildResult& result) {
+  const auto ended = [this](const ChildResult& result) {
     probe_.reset();
     if (WIFEXITED(result.status) && WEXITSTATUS(result.status) == 0) {
       finish(readProbe(result.output));
     } else {
       finish({std::nullopt, "the probe's process was killed"});
     }
-  });
+  };
+  try {
+    probe_ = Child::function(loop_, work, ended);
+  } catch (const std::runtime_error& error) {
+    finish({std::nullopt, error.what()});  // no room for a process: not the task's fault, but no answer either
+  }
 }
 
 void PeriodicCheck::timedOut() {

@@ -197,7 +197,8 @@ void TaskLifecycle::created(const ChildResult& result) {
   } else if (!succeeded) {
     failLaunch("Failed to create the container: " + dockersMessage(result.errors), kLaunchFailed);
   } else {
-    container_ = trimmed(result.output);
+    const std::string output = trimmed(result.output);
+    container_ = output.substr(output.rfind('\n') + 1);
     guard_.containerExists();
     arm();
   }

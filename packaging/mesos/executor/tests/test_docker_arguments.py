@@ -319,6 +319,7 @@ def test_a_relative_host_path_names_a_volume_when_there_is_a_driver(pure: Pure) 
         ({"linux_info": {"effective_capabilities": {}}}, {}, {}, "cap-add and cap-drop"),
         ({"linux_info": {"share_cgroups": False}}, {}, {}, "share_cgroups"),
         ({"linux_info": {"seccomp": {"profile_name": "p"}}}, {}, {}, "security-opt"),
+        ({}, {"parameters": [{"key": "name", "value": "web"}]}, {}, "'name' is not free"),
         ({}, {"image": ""}, {}, "image is empty"),
         ({}, {"image": "--privileged"}, {}, "not the name of an image"),
         ({}, {}, {"command": {"shell": True}}, "command.value is missing"),

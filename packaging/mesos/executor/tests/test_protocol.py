@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from executor_fakes import FakeAgent, FakeEngine, Run, wait_for
+from executor_fakes import SUBSCRIBED, FakeAgent, FakeEngine, Run, record, wait_for
 
 Message = dict[str, Any]
 # Refused before anything is created: the shortest life of a task.
@@ -37,8 +38,8 @@ def agent() -> Iterator[FakeAgent]:
 def start(executor: Path, tmp_path: Path, agent: FakeAgent) -> Iterator[Start]:
     runs: list[Run] = []
 
-    def run(**environment: str) -> Run:
-        runs.append(Run(executor, tmp_path, agent, **environment))
+    def run(stdout: int | None = None, **environment: str) -> Run:
+        runs.append(Run(executor, tmp_path, agent, stdout, **environment))
         return runs[-1]
 
     yield run
@@ -68,6 +69,15 @@ def test_the_whole_exchange(agent: FakeAgent, start: Start) -> None:
     assert agent.updates()[1]["reason"] == "REASON_TASK_INVALID"
 
 
+def test_events_that_arrive_together_are_all_taken_at_once(agent: FakeAgent, start: Start) -> None:
+    """Each in a chunk of its own, all in one packet: none may wait for the next packet."""
+    run = start()
+    stream = agent.subscriptions.get(timeout=10)
+    stream.write(record(SUBSCRIBED), record({"type": "HEARTBEAT"}), record(launch(IMPOSSIBLE)))
+    assert run.process.wait(5) == 0
+    assert states(agent) == ["TASK_STARTING", "TASK_FAILED"]
+
+
 def test_the_pid_is_published_before_the_subscription(agent: FakeAgent, start: Start) -> None:
     run = start()
     agent.subscriptions.get(timeout=10)
@@ -86,8 +96,7 @@ def test_without_checkpointing_nothing_is_published(agent: FakeAgent, start: Sta
 
 
 def test_a_second_task_and_a_group_are_refused(agent: FakeAgent, start: Start, tmp_path: Path) -> None:
-    engine = FakeEngine(tmp_path / "docker.sock", ("1.41", "1.41"), output=b"")
-    engine.started.wait = lambda timeout=None: False  # type: ignore[method-assign]
+    engine = FakeEngine(tmp_path / "docker.sock", ("1.41", "1.41"), ends=False)
     start()
     stream = agent.subscribed()
     group = {"tasks": [{"task_id": {"value": "grouped"}}]}
@@ -197,3 +206,25 @@ def test_engines_of_all_ages(
     assert requests[-1] == f"DELETE {path}containers/c0ffee?force=1&v=1"
     assert (run.sandbox / "stdout").read_bytes() == b"hello\n"
     assert "oops" in run.log()
+
+
+def test_a_stuck_logger_stops_the_output_but_not_the_executor(
+    agent: FakeAgent, start: Start, tmp_path: Path
+) -> None:
+    """Container loggers may read through a pipe; the container waits for them, the agent does not have to."""
+    text = b"x" * 65535 + b"\n"
+    output = 12 * (b"\1\0\0\0" + len(text).to_bytes(4, "big") + text)
+    engine = FakeEngine(tmp_path / "docker.sock", ("1.24", "1.50"), output=output, piece=4096)
+    reading, writing = os.pipe()
+    run = start(stdout=writing)
+    os.close(writing)
+    stream = agent.subscribed()
+    stream.send(launch(POSSIBLE))
+    wait_for(lambda: "TASK_RUNNING" in states(agent), "TASK_RUNNING")
+    time.sleep(0.5)  # the pipe is full now
+    stream.send(launch({**POSSIBLE, "task_id": {"value": "second"}}))
+    wait_for(lambda: states(agent)[-1] == "TASK_FAILED", "the refusal")
+    with os.fdopen(reading, "rb") as logger:
+        assert logger.read() == 12 * text
+    assert run.process.wait(10) == 0
+    engine.close()

@@ -97,9 +97,10 @@ class Stream:
         self.closed = threading.Event()
         self.lock = threading.Lock()
 
-    def write(self, data: bytes) -> None:
+    def write(self, *chunks: bytes) -> None:
+        """Send each as an HTTP chunk of its own, all in one piece."""
         with self.lock:
-            self.handler.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self.handler.wfile.write(b"".join(b"%x\r\n%b\r\n" % (len(data), data) for data in chunks))
             self.handler.wfile.flush()
 
     def send(self, *events: Message) -> None:
@@ -116,10 +117,19 @@ class Stream:
 class FakeEngine:
     """Serves one container, `c0ffee`, that writes `output` (framed) at its start and ends with `status`."""
 
-    def __init__(self, socket: Path, api: tuple[str, str], output: bytes = b"", status: int = 0) -> None:
+    def __init__(
+        self,
+        socket: Path,
+        api: tuple[str, str],
+        output: bytes = b"",
+        status: int = 0,
+        piece: int = 1,
+        ends: bool = True,
+    ) -> None:
         self.requests: list[str] = []
         self.started = threading.Event()
         self.written = threading.Event()
+        self.closed = threading.Event()
         self.output = output
         engine = self
 
@@ -144,8 +154,8 @@ class FakeEngine:
                     self.send_response(200)
                     self.end_headers()
                     engine.started.wait(10)
-                    for at in range(len(engine.output)):  # byte by byte: framing must not care
-                        self.wfile.write(engine.output[at : at + 1])
+                    for at in range(0, len(engine.output), piece):  # framing must not care where it is cut
+                        self.wfile.write(engine.output[at : at + piece])
                         self.wfile.flush()
                     engine.written.set()
                 elif name == "wait":
@@ -154,6 +164,8 @@ class FakeEngine:
                     self.wfile.flush()
                     engine.started.wait(10)
                     engine.written.wait(10)
+                    if not ends:
+                        engine.closed.wait(30)
                     self.wfile.write(json.dumps({"StatusCode": status}).encode())
                 elif name == "start":
                     engine.started.set()
@@ -184,6 +196,7 @@ class FakeEngine:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
+        self.closed.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -191,7 +204,9 @@ class FakeEngine:
 class Run:
     """An executor process with its sandbox, against a fake agent."""
 
-    def __init__(self, program: Path, folder: Path, agent: FakeAgent, **environment: str) -> None:
+    def __init__(
+        self, program: Path, folder: Path, agent: FakeAgent, stdout: int | None = None, **environment: str
+    ) -> None:
         self.sandbox = folder / "slaves/S/frameworks/F/executors/E/runs/C"
         self.sandbox.mkdir(parents=True)
         self.pid_file = folder / "meta/slaves/S/frameworks/F/executors/E/runs/C/pids/libprocess.pid"
@@ -220,7 +235,7 @@ class Run:
                 "MESOS_RECOVERY_TIMEOUT": "15mins",
                 **environment,
             },
-            stdout=(self.sandbox / "stdout").open("ab"),
+            stdout=(self.sandbox / "stdout").open("ab") if stdout is None else stdout,
             stderr=(self.sandbox / "stderr").open("ab"),
         )
 
