@@ -64,8 +64,10 @@ lint: prepare ## Check style, types and generated documentation
 	ansible-lint --offline --profile production
 
 .PHONY: test-unit
-test-unit: prepare package ## Unit, property and simulation tests
+test-unit: prepare package ## Unit, property and simulation tests, and lintian on the package
 	pytest -q -m 'not integration' scheduler roles
+	$(MAKE) -C packaging/mesos lint-deb
+	$(MAKE) -C packaging/mesos/executor build/pure
 	pytest -q -m 'not integration' packaging/mesos
 
 .PHONY: test-integration
