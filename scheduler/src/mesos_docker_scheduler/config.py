@@ -50,7 +50,7 @@ def _master(value: str) -> str:
     return value
 
 
-Amount = Annotated[float, AfterValidator(_in_thousandths), Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(le=1e9, allow_inf_nan=False), AfterValidator(_in_thousandths)]
 Seconds = Annotated[float, Field(ge=0, le=365 * 86_400, allow_inf_nan=False)]
 PortNumber = Annotated[int, Field(ge=1, le=65_535)]
 Text = Annotated[str, Field(min_length=1)]
@@ -214,9 +214,9 @@ class Service(_Section):
     )
     image: str = Field(pattern=r"^\S+$", description='the name of a Docker image, such as "nginx:1.27"')
     count: int = Field(default=1, ge=0, le=100_000, description="a whole number from 0 to 100000")
-    cpus: Amount = Field(default=0.1, ge=0.01, description="a number of processors, 0.01 or more")
-    mem: Amount = Field(default=64, ge=4, description="a number of MiB, 4 or more")
-    disk: Amount = Field(default=0, ge=0, description="a number of MiB, 0 or more")
+    cpus: Amount = Field(default=0.1, ge=0.01, description="a number of processors from 0.01 to 1e9")
+    mem: Amount = Field(default=64, ge=4, description="a number of MiB from 4 to 1e9")
+    disk: Amount = Field(default=0, ge=0, description="a number of MiB from 0 to 1e9")
     command: Text | None = Field(default=None, description="a shell command, or null for the image's own")
     args: tuple[str, ...] = Field(default=(), description="a list of texts")
     env: dict[str, str] = Field(default_factory=dict, description="a dictionary of texts")

@@ -56,9 +56,14 @@ def test_the_shortest_configuration_is_enough() -> None:
         ),
         ("services.0.count", 1.5, "services[0].count: 1.5 is not allowed; it must be a whole number from 0"),
         (
+            "services.0.mem",
+            1e25,
+            "services[0].mem: 1e+25 is not allowed; it must be a number of MiB from 4 to 1e9",
+        ),
+        (
             "services.0.cpus",
             0,
-            "services[0].cpus: 0 is not allowed; it must be a number of processors, 0.01 or more",
+            "services[0].cpus: 0 is not allowed; it must be a number of processors from 0.01 to 1e9",
         ),
         (
             "services.0.mem",
