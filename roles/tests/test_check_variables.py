@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 Load = Callable[[str], ModuleType]
 KNOWN = {"scheduler_image", "scheduler_count", "mesos_slave_ip"}
@@ -88,3 +90,14 @@ def test_leaves_other_variables_alone(plugin: ModuleType, name: str) -> None:
 @pytest.mark.parametrize("role", ["docker", "zookeeper", "mesos", "mesos_master", "mesos_slave", "scheduler"])
 def test_finds_every_roles_specification(plugin: ModuleType, role: str) -> None:
     assert all(name.startswith(f"{role}_") for name in plugin.load_specification(role))
+
+
+@pytest.mark.parametrize("inventory", ["lab", "example"])
+def test_the_inventories_say_nothing_that_is_refused(plugin: ModuleType, inventory: str) -> None:
+    path = Path(__file__).resolve().parents[2] / "inventory" / inventory / "group_vars" / "all" / "main.yml"
+    roles = ("docker", "zookeeper", "mesos", "mesos_master", "mesos_slave", "scheduler")
+    options = {name: option for role in roles for name, option in plugin.load_specification(role).items()}
+    for name, value in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        assert plugin.unknown_variable(name, set(options)) is None
+        if name in options:
+            assert plugin.wrong_value(name, value, options[name]) is None
