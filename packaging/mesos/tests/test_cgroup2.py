@@ -42,7 +42,7 @@ def engine2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDocker]
 
 
 def refusal(folder: Path, *words: str) -> str:
-    command = [
+    command: list[str | Path] = [
         *VERSION_2_ONLY,
         program("mesos-slave"),
         "--master=127.0.0.1:1",
@@ -99,7 +99,7 @@ def test_mesos_own_way_fails_here(folder: Path, engine2: PrivateDocker) -> None:
     source.write_text(STOCK_WAY)
     stock = folder / "stock"
     libraries = STAGED_TREE / "usr/lib/mesos"
-    compiler = ["g++", "-std=c++17", f"-I{PACKAGE}/launcher", "-o", stock, source]
+    compiler: list[str | Path] = ["g++", "-std=c++17", f"-I{PACKAGE}/launcher", "-o", stock, source]
     linker = ["-Wl,--no-as-needed", "-l:libmesos-python.so.2", "-l:libmesos.so", "-Wl,--disable-new-dtags"]
     folders = [f"-L{libraries}", f"-Wl,-rpath-link,{libraries}", f"-Wl,-rpath,{libraries}"]
     subprocess.run([*compiler, *folders, *linker], check=True)

@@ -97,7 +97,7 @@ def test_everyone_speaks_tls_1_3_and_strangers_are_kept_out(folder: Path, engine
         host = str(master.flags["ip"])
         for daemon in (master, agent):
             with (
-                socket.create_connection((host, int(daemon.flags["port"]))) as plain,
+                socket.create_connection((host, daemon.port)) as plain,
                 authority.client().wrap_socket(plain, server_hostname=host) as secured,
             ):
                 assert secured.version() == "TLSv1.3"

@@ -17,7 +17,7 @@ from mesos_testbed.docker_engine import PrivateDocker
 from mesos_testbed.process import Daemon, eventually, free_port
 
 STAGED_TREE = Path(__file__).resolve().parents[2] / "build" / "root"
-Flags = Mapping[str, str | int | bool]
+Flags = Mapping[str, object]
 
 
 def flag_words(flags: Flags) -> list[str]:
@@ -40,14 +40,19 @@ class _MesosDaemon(Daemon):
         environment: Mapping[str, str] | None,
         wrapper: Sequence[str],
     ) -> None:
-        self.flags: dict[str, str | int | bool] = {"ip": "127.0.0.1", "port": free_port(), **flags}
+        self.flags: dict[str, object] = {"ip": "127.0.0.1", "port": free_port(), **flags}
         command: list[str | Path] = [STAGED_TREE / "usr/sbin" / program, *flag_words(self.flags)]
         super().__init__(name, command, folder, environment, wrapper)
 
     @property
+    def port(self) -> int:
+        """The TCP port where it listens."""
+        return int(str(self.flags["port"]))
+
+    @property
     def address(self) -> str:
         """`IP:PORT` where it listens."""
-        return f"{self.flags['ip']}:{self.flags['port']}"
+        return f"{self.flags['ip']}:{self.port}"
 
     def get(self, path: str) -> Any:
         """GET an endpoint that answers in JSON, such as `/state`; URLError when nobody answers."""

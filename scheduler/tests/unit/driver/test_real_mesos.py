@@ -161,7 +161,7 @@ class TlsMaster(Master):
 
     def answers(self) -> bool:
         """Say whether the port is open: testbed's own client has no certificate."""
-        socket.create_connection(("127.0.0.1", int(self.flags["port"])), 2).close()
+        socket.create_connection(("127.0.0.1", self.port), 2).close()
         return True
 
 
