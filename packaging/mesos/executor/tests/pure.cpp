@@ -21,7 +21,7 @@ Json arguments(const Json& request) {
   const Json given = request.value("context", Json::object());
   CreateContext context;
   context.containerName = given.value("containerName", "mesos-1");
-  context.sandboxDirectory = given.value("sandboxDirectory", "/work/sandbox");
+  context.sandboxDirectory = given.value("sandboxDirectory", "/agent/sandbox");
   context.mappedDirectory = given.value("mappedDirectory", "/mnt/mesos/sandbox");
   context.frameworkId = given.value("frameworkId", "f");
   context.executorId = given.value("executorId", "e");

@@ -16,7 +16,7 @@ ENVIRONMENT = [
     "-e", "MESOS_CONTAINER_NAME=mesos-1",
     "-e", "MESOS_SANDBOX=/mnt/mesos/sandbox",
 ]  # fmt: skip
-SANDBOX = ["-v", "/work/sandbox:/mnt/mesos/sandbox"]
+SANDBOX = ["-v", "/agent/sandbox:/mnt/mesos/sandbox"]
 LABELS = [
     "--label", "mesos.task_id=t",
     "--label", "mesos.framework_id=f",
@@ -190,7 +190,7 @@ def test_secrets_in_the_environment_are_refused(pure: Pure) -> None:
         ),
         (
             {"host_path": "logs", "container_path": "/log", "mode": "RO"},
-            ["-v", "/work/sandbox/logs:/log:ro"],
+            ["-v", "/agent/sandbox/logs:/log:ro"],
         ),
         (
             {
@@ -243,7 +243,7 @@ def test_secrets_in_the_environment_are_refused(pure: Pure) -> None:
                 "mode": "RO",
                 "source": {"type": "SANDBOX_PATH", "sandbox_path": {"type": "SELF", "path": "cache"}},
             },
-            ["-v", "/work/sandbox/cache:/data:ro"],
+            ["-v", "/agent/sandbox/cache:/data:ro"],
         ),
     ],
 )
