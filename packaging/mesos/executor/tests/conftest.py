@@ -115,7 +115,20 @@ def end_tasks(agent: Agent, docker: PrivateDocker) -> None:
     for pid in agent.executors():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not docker.containers(all_states=True), "the guards' work", 60)
+    eventually(
+        lambda: not docker.containers(all_states=True) and not guards_of(agent), "the guards' work", 60
+    )
+
+
+def guards_of(agent: Agent) -> list[int]:
+    """Process ids of the guards that log into this agent's sandboxes."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            is_guard = (entry / "cmdline").read_bytes().startswith(b"container-guard ")
+            if is_guard and str((entry / "fd/2").readlink()).startswith(str(agent.flags["work_dir"])):
+                found.append(int(entry.name))
+    return found
 
 
 @contextlib.contextmanager

@@ -97,7 +97,7 @@ def test_without_checkpointing_nothing_is_published(agent: FakeAgent, start: Sta
 
 def test_a_second_task_and_a_group_are_refused(agent: FakeAgent, start: Start, tmp_path: Path) -> None:
     engine = FakeEngine(tmp_path / "docker.sock", ("1.41", "1.41"), ends=False)
-    start()
+    run = start()
     stream = agent.subscribed()
     group = {"tasks": [{"task_id": {"value": "grouped"}}]}
     stream.send(
@@ -109,7 +109,9 @@ def test_a_second_task_and_a_group_are_refused(agent: FakeAgent, start: Start, t
     def refused() -> set[str]:
         return {u["task_id"]["value"] for u in agent.updates() if u["state"] == "TASK_FAILED"}
 
-    wait_for(lambda: refused() == {"second", "grouped"}, f"refusals in {agent.updates()}")
+    wait_for(lambda: refused() == {"second", "grouped"}, "both refusals")
+    run.close()
+    wait_for(lambda: any(line.startswith("DELETE") for line in engine.requests), "the guard's work")
     engine.close()
 
 
