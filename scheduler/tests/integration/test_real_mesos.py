@@ -217,8 +217,7 @@ def test_outlives_the_master(scheduler: Scheduler, cluster: Cluster) -> None:
 def test_outlives_a_slave(scheduler: Scheduler, cluster: Cluster) -> None:
     before = scheduler.containers()
     cluster.agents[1].kill9()
-    cluster.agents[1].start()
-    cluster.agents[1].wait_registered(cluster.master, 2)
+    cluster.agents[1].recover(cluster.master, 2)
     scheduler.converge()
     assert scheduler.containers() == before
 

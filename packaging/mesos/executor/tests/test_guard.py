@@ -52,8 +52,7 @@ def test_killed_while_the_agent_is_away(bed: Any, framework: Framework) -> None:
         os.kill(pid, signal.SIGKILL)
         bed.wait_gone(task_id, 10)
     finally:
-        bed.agent.start()
-        bed.agent.wait_registered(bed.master)
+        bed.agent.recover(bed.master)
 
 
 def test_killed_at_any_moment(bed: Any, framework: Framework) -> None:

@@ -124,6 +124,21 @@ class Agent(_MesosDaemon):
         """Wait until `master` has `count` active agents."""
         eventually(lambda: len(master.agents()) >= count, f"{count} agent(s) registered", 60)
 
+    def recover(self, master: Master, count: int = 1) -> None:
+        """Start again after a death, as often as the agent's unit would, until `count` agents are registered.
+
+        Mesos' recovery lists all containers and then looks at each: one that is removed in between ends the
+        agent, and the next start succeeds.
+        """
+
+        def registered() -> bool:
+            if not self.running:
+                self.spawn()
+            again = self.get("/metrics/snapshot").get("slave/registered") == 1
+            return again and len(master.agents()) >= count
+
+        eventually(registered, f"{count} agent(s) registered again", 60)
+
     def executors(self) -> list[int]:
         """Process ids of what works in this agent's sandboxes: executors and their guards."""
         mark = f"{self.flags['work_dir']}/slaves/".encode()
