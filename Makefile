@@ -83,7 +83,8 @@ test-molecule: prepare package ## Deploy to a fresh host with molecule and look 
 	molecule test
 
 .PHONY: test-vm
-test-vm: prepare package ## Boot a virtual machine with cgroup v2 only and run the agent in it (six minutes)
+test-vm: prepare package ## Boot a virtual machine with cgroup v2 only and run the agent in it (four to six minutes)
+	apt-get install --yes -qq --no-install-recommends $$($(MAKE) -s --no-print-directory -C packaging/mesos apt-packages-vm)
 	$(MAKE) -C packaging/mesos test-vm
 
 # --- figures ----------------------------------------------------------------------------------------------
