@@ -57,7 +57,7 @@ lab-test: lab ## Try on the lab what an operator may do and what may fail
 test: lint test-unit test-molecule test-integration ## Everything that continuous integration runs
 
 .PHONY: lint
-lint: prepare ## Check style, types and generated documentation
+lint: prepare ## Check style and types
 	ruff check .
 	ruff format --check .
 	mypy

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mesos_testbed import Agent, Framework, Master, PrivateDocker, docker_task, eventually
+from mesos_testbed import Agent, Framework, Master, PrivateDocker, docker_task, eventually, tls_environment
 
 pytestmark = pytest.mark.integration
 
@@ -38,17 +38,7 @@ class Authority:
         subprocess.run(["openssl", *arguments.split()], cwd=self.folder, check=True, capture_output=True)
 
     def environment(self) -> dict[str, str]:
-        return {
-            "LIBPROCESS_SSL_ENABLED": "true",
-            "LIBPROCESS_SSL_SUPPORT_DOWNGRADE": "false",
-            "LIBPROCESS_SSL_KEY_FILE": str(self.folder / "key.pem"),
-            "LIBPROCESS_SSL_CERT_FILE": str(self.folder / "cert.pem"),
-            "LIBPROCESS_SSL_CA_FILE": str(self.folder / "ca.pem"),
-            "LIBPROCESS_SSL_VERIFY_SERVER_CERT": "true",
-            "LIBPROCESS_SSL_REQUIRE_CLIENT_CERT": "true",
-            "LIBPROCESS_SSL_ENABLE_TLS_V1_2": "false",
-            "LIBPROCESS_SSL_ENABLE_TLS_V1_3": "true",
-        }
+        return tls_environment(self.folder / "key.pem", self.folder / "cert.pem", self.folder / "ca.pem")
 
     def client(self, certificate: bool = True) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mesos_testbed import Agent, Framework, Master, PrivateDocker, docker_task, eventually
+from mesos_testbed import Agent, Framework, Master, PrivateDocker, docker_task, eventually, tls_environment
 
 pytestmark = pytest.mark.integration
 
@@ -65,18 +65,10 @@ class SecuredAgent(Secured, Agent):
 def test_a_task_over_tls(
     tmp_path: Path, executor: Path, certificates: Path, settings: dict[str, str]
 ) -> None:
-    variables = {
-        "ENABLED": "true",
-        "KEY_FILE": str(certificates / "key.pem"),
-        "CERT_FILE": str(certificates / "cert.pem"),
-        "CA_FILE": str(certificates / "ca.pem"),
-        "VERIFY_SERVER_CERT": "true",
-        "REQUIRE_CLIENT_CERT": "true",
-        "ENABLE_TLS_V1_2": "false",
-        "ENABLE_TLS_V1_3": "true",
-        **settings,
+    environment = {
+        **tls_environment(certificates / "key.pem", certificates / "cert.pem", certificates / "ca.pem"),
+        **{f"LIBPROCESS_SSL_{name}": value for name, value in settings.items()},
     }
-    environment = {f"LIBPROCESS_SSL_{name}": value for name, value in variables.items()}
     Secured.context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
     Secured.context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
     # An agent does not hand its own environment on to executors.

@@ -8,7 +8,7 @@ docker.io, iproute2 and busybox-static (and zookeeper for `ZooKeeper`), and the 
 
 from mesos_testbed.docker_engine import PrivateDocker
 from mesos_testbed.framework import Framework, docker_task
-from mesos_testbed.mesos import STAGED_TREE, Agent, Master, cluster
+from mesos_testbed.mesos import STAGED_TREE, Agent, Master, cluster, tls_environment
 from mesos_testbed.process import Daemon, DaemonError, eventually, free_port
 from mesos_testbed.zookeeper import ZooKeeper
 
@@ -25,4 +25,5 @@ __all__ = [
     "docker_task",
     "eventually",
     "free_port",
+    "tls_environment",
 ]

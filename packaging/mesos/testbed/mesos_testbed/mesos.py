@@ -28,6 +28,22 @@ def flag_words(flags: Flags) -> list[str]:
     ]
 
 
+def tls_environment(key: Path, certificate: Path, authority: Path) -> dict[str, str]:
+    """The variables with which Mesos speaks TLS 1.3 alone, and only to clients with a certificate."""
+    settings = {
+        "ENABLED": "true",
+        "SUPPORT_DOWNGRADE": "false",
+        "KEY_FILE": str(key),
+        "CERT_FILE": str(certificate),
+        "CA_FILE": str(authority),
+        "VERIFY_SERVER_CERT": "true",
+        "REQUIRE_CLIENT_CERT": "true",
+        "ENABLE_TLS_V1_2": "false",
+        "ENABLE_TLS_V1_3": "true",
+    }
+    return {f"LIBPROCESS_SSL_{name}": value for name, value in settings.items()}
+
+
 class _MesosDaemon(Daemon):
     scheme = "http"
 

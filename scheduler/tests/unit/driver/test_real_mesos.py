@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from certificates import tls_settings
-from mesos_testbed import Master, ZooKeeper, eventually
+from mesos_testbed import Master, ZooKeeper, eventually, tls_environment
 from mesos_testbed.mesos import Flags
 from recorder import FRAMEWORK, running
 
@@ -145,19 +145,8 @@ class TlsMaster(Master):
     """A master that speaks TLS 1.3 alone and asks for a certificate."""
 
     def __init__(self, folder: Path, certificates: Path) -> None:
-        environment = {
-            "ENABLED": "true",
-            "KEY_FILE": str(certificates / "master.key"),
-            "CERT_FILE": str(certificates / "master.pem"),
-            "CA_FILE": str(certificates / "ca.pem"),
-            "VERIFY_SERVER_CERT": "true",
-            "REQUIRE_CLIENT_CERT": "true",
-            "ENABLE_TLS_V1_2": "false",
-            "ENABLE_TLS_V1_3": "true",
-        }
-        super().__init__(
-            folder, environment={f"LIBPROCESS_SSL_{name}": value for name, value in environment.items()}
-        )
+        keys = certificates / "master.key", certificates / "master.pem", certificates / "ca.pem"
+        super().__init__(folder, environment=tls_environment(*keys))
 
     def answers(self) -> bool:
         """Say whether the port is open: testbed's own client has no certificate."""
