@@ -16,18 +16,21 @@ from functools import partial
 from typing import Any, Protocol
 
 from mesos_docker_scheduler import events
+from mesos_docker_scheduler.census import Census
+from mesos_docker_scheduler.cluster import Accept, Launch
 from mesos_docker_scheduler.config import Config, Service
 from mesos_docker_scheduler.failures import Failures, Fault
 from mesos_docker_scheduler.framework import framework_info
 from mesos_docker_scheduler.kills import Kills
 from mesos_docker_scheduler.metrics import Metrics
 from mesos_docker_scheduler.offers import OfferBook, Wish
-from mesos_docker_scheduler.planner import Accept, Kill, Launch, Plan, clock, plan
+from mesos_docker_scheduler.planner import Kill, Plan, plan
 from mesos_docker_scheduler.reconciliation import Reconciliation
 from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, view
 from mesos_docker_scheduler.store import Change, Event, Remembered, Store, StoreError
 from mesos_docker_scheduler.taskinfo import task_info
 from mesos_docker_scheduler.tasks import Status, Task, TaskState, advance, new_task_id, parse_task_id
+from mesos_docker_scheduler.wording import clock
 
 Message = dict[str, Any]
 
@@ -128,6 +131,7 @@ class Controller:
         self._connected = False
         self._master: str | None = None
         self._tasks: dict[str, Task] = {}
+        self._census = Census()
         self._unconfirmed: set[str] = set()
         # Updates of tasks that have ended may still come: these are told apart from tasks we never knew.
         self._ended: OrderedDict[str, Task] = OrderedDict()
@@ -156,6 +160,7 @@ class Controller:
     def _remember(self, remembered: Remembered) -> None:
         for task in sorted(remembered.tasks.values(), key=lambda task: task.state_since):
             (self._ended if task.state.ended else self._tasks)[task.id] = task
+            self._census.put(task)
         for task in self._tasks.values():
             if task.kill_reason is not None:
                 self._kills.add(task.id)
@@ -260,6 +265,7 @@ class Controller:
         if not task.state.ended:
             self._ended.pop(task.id, None)
             self._tasks[task.id] = task
+            self._census.put(task)
             if task.kill_reason is not None:
                 self._kills.add(task.id)
             return
@@ -269,7 +275,9 @@ class Controller:
             self._forget(self._ended.popitem(last=False)[0])
 
     def _drop(self, task_id: str) -> None:
-        self._tasks.pop(task_id, None)
+        task = self._tasks.pop(task_id, None)
+        if task is not None:
+            self._census.remove(task)
         self._kills.remove(task_id)
         self._unconfirmed.discard(task_id)
 
@@ -493,7 +501,7 @@ class Controller:
         offers = [] if gathering or not_yet else self._offers.at_hand()
         decided = plan(
             services,
-            self._tasks.values(),
+            self._census,
             offers,
             {
                 agent_id: replace(agent, avoid=self._failures.agent_wait(agent_id))

@@ -7,8 +7,7 @@ from enum import Enum
 
 from mesos_docker_scheduler.backoff import STABLE_SECONDS, Backoff, CircuitBreaker, Delay, Wait
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.planner import wait_key
-from mesos_docker_scheduler.tasks import Task, TaskState
+from mesos_docker_scheduler.tasks import Task, TaskState, wait_key
 
 _AGENT_DELAY = Delay(initial=5.0, factor=2.0, maximum=300.0)
 _FLOOD = 50

@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from mesos_docker_scheduler.planner import Agent, Offer
+from mesos_docker_scheduler.cluster import Agent, Offer
 from mesos_docker_scheduler.resources import Pool
 
 _GATHER_AFTER_SUBSCRIBING = 1.0

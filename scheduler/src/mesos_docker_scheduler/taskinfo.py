@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mesos_docker_scheduler.cluster import Launch
 from mesos_docker_scheduler.config import HealthCheck, Service
-from mesos_docker_scheduler.planner import Launch
 
 Message = dict[str, Any]
 

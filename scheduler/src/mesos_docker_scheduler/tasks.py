@@ -227,3 +227,8 @@ def parse_task_id(task_id: str) -> tuple[str, str] | None:
     """The service and version in a name made by `new_task_id`; None for any other."""
     match = _TASK_ID.fullmatch(task_id)
     return (match["service"], match["version"]) if match else None
+
+
+def wait_key(service: str, version: str) -> str:
+    """Under which failures of a service's version are counted."""
+    return f"{service}.{version}"

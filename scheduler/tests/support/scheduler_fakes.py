@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mesos_docker_scheduler import events
+from mesos_docker_scheduler.cluster import Offer
 from mesos_docker_scheduler.config import Config, Service
 from mesos_docker_scheduler.controller import Controller
 from mesos_docker_scheduler.metrics import Metrics
-from mesos_docker_scheduler.planner import Offer
 from mesos_docker_scheduler.snapshot import ServiceView
 from mesos_docker_scheduler.store import Event, SqliteStore, Store
 from mesos_docker_scheduler.tasks import Task, TaskState

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 from mesos_docker_scheduler.failures import Failures, Fault
-from mesos_docker_scheduler.planner import wait_key
-from mesos_docker_scheduler.tasks import Task, TaskState
+from mesos_docker_scheduler.tasks import Task, TaskState, wait_key
 from scheduler_fakes import NOW, service, task
 
 WEB = service()

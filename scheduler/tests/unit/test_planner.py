@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mesos_docker_scheduler.backoff import Wait
+from mesos_docker_scheduler.census import Census
+from mesos_docker_scheduler.cluster import Agent, Offer
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.planner import Agent, Offer, Plan, need_of, plan, wait_key
+from mesos_docker_scheduler.placement import need_of
+from mesos_docker_scheduler.planner import Plan, plan
 from mesos_docker_scheduler.resources import Pool
-from mesos_docker_scheduler.tasks import Task, TaskState
+from mesos_docker_scheduler.tasks import Task, TaskState, wait_key
 from scheduler_fakes import NOW, offer, offer_message, resources, service, task
 
 CHECKED = {"health_check": {"protocol": "http", "port": 80}}
@@ -70,7 +73,7 @@ def decide(case: Case) -> Plan:
     tasks, doubtful = tasks_of(case.has, wished)
     waits = {wait_key(wished.name, wished.version): case.wait} if case.wait else {}
     offers = [offer(agent_id) for agent_id in case.offers.split()]
-    return plan([wished], tasks, offers, {}, waits, NOW, doubtful=doubtful)
+    return plan([wished], Census(tasks), offers, {}, waits, NOW, doubtful=doubtful)
 
 
 def starts(decided: Plan) -> list[str]:
@@ -199,7 +202,7 @@ def test_backing_off(case: Case) -> None:
 
 def test_a_change_of_count_alone_stops_and_starts_nothing_else() -> None:
     tasks, _ = tasks_of("a b", service(count=2))
-    decided = plan([service(count=4)], tasks, [offer("a"), offer("b")], {}, {}, NOW)
+    decided = plan([service(count=4)], Census(tasks), [offer("a"), offer("b")], {}, {}, NOW)
     assert starts(decided) == ["a", "b"]
     assert not decided.kills
 
@@ -216,20 +219,25 @@ def test_a_change_of_count_alone_stops_and_starts_nothing_else() -> None:
 )
 def test_what_concerns_only_scheduling_restarts_nothing(change: dict[str, Any]) -> None:
     tasks, _ = tasks_of("a b", service(count=2))
-    assert plan([service(count=2, **change)], tasks, [], {}, {}, NOW).kills == ()
+    assert plan([service(count=2, **change)], Census(tasks), [], {}, {}, NOW).kills == ()
 
 
 def test_instances_of_a_service_that_is_gone_from_the_configuration_are_stopped() -> None:
     gone = service(name="gone")
     decided = plan(
-        [service(count=0)], [task("1", gone), task("2", gone, state=TaskState.UNREACHABLE)], [], {}, {}, NOW
+        [service(count=0)],
+        Census([task("1", gone), task("2", gone, state=TaskState.UNREACHABLE)]),
+        [],
+        {},
+        {},
+        NOW,
     )
     assert [kill.task_id for kill in decided.kills] == ["1"]
 
 
 def test_services_share_an_agent_and_its_offers_are_taken_in_one_go() -> None:
     offers = [offer("a", cpus=1, mem=64), offer("a", cpus=0, mem=64, ports="")]
-    decided = plan([service(count=1), service(name="db", count=1)], [], offers, {}, {}, NOW)
+    decided = plan([service(count=1), service(name="db", count=1)], Census(), offers, {}, {}, NOW)
     (accept,) = decided.accepts
     assert accept.offer_ids == (offers[0].id, offers[1].id)
     assert [launch.service.name for launch in accept.launches] == ["web", "db"]
@@ -238,9 +246,9 @@ def test_services_share_an_agent_and_its_offers_are_taken_in_one_go() -> None:
 
 def test_offers_that_nobody_needs_are_declined() -> None:
     offers = [offer("a"), offer("b")]
-    decided = plan([service(count=1)], [], offers, {}, {}, NOW)
+    decided = plan([service(count=1)], Census(), offers, {}, {}, NOW)
     assert decided.declines == (offers[1].id,)
-    assert plan([service(count=0)], [], offers, {}, {}, NOW).declines == (offers[0].id, offers[1].id)
+    assert plan([service(count=0)], Census(), offers, {}, {}, NOW).declines == (offers[0].id, offers[1].id)
 
 
 def test_an_agent_in_or_before_maintenance_gets_nothing() -> None:
@@ -255,7 +263,7 @@ def test_an_agent_in_or_before_maintenance_gets_nothing() -> None:
         Offer.from_message(offer_message("a", more=soon)),
         Offer.from_message(offer_message("b", more=over)),
     ]
-    assert starts(plan([service(count=2)], [], offers, {}, {}, NOW)) == ["b", "b"]
+    assert starts(plan([service(count=2)], Census(), offers, {}, {}, NOW)) == ["b", "b"]
 
 
 def known(agent_id: str, **more: Any) -> dict[str, Agent]:
@@ -272,7 +280,7 @@ def test_explains_that_nothing_was_offered() -> None:
 
 
 def test_explains_which_resource_is_too_small_and_how_much_there_is() -> None:
-    decided = plan([service(count=2, mem=9999)], [], [offer("a"), offer("b", cpus=0.05)], {}, {}, NOW)
+    decided = plan([service(count=2, mem=9999)], Census(), [offer("a"), offer("b", cpus=0.05)], {}, {}, NOW)
     assert reasons(decided) == (
         "2 instances waiting for resources (needs 0.1 cpus, 9,999 MiB of memory): of 2 slaves"
         " 1 has too few cpus (the most that was offered is 4, on host-a),"
@@ -281,7 +289,7 @@ def test_explains_which_resource_is_too_small_and_how_much_there_is() -> None:
 
 
 def test_remembers_agents_whose_offers_were_declined() -> None:
-    decided = plan([service(count=1, mem=9999)], [], [], known("a"), {}, NOW)
+    decided = plan([service(count=1, mem=9999)], Census(), [], known("a"), {}, NOW)
     assert "of 1 slave 1 has too little memory (the most that was offered is 4,096, on host-a)" in reasons(
         decided
     )
@@ -290,7 +298,7 @@ def test_remembers_agents_whose_offers_were_declined() -> None:
 
 def test_explains_that_a_fixed_port_is_taken() -> None:
     wished = service(count=2, ports=[{"container_port": 80, "host_port": 31000}])
-    decided = plan([wished], [], [offer("a")], {}, {}, NOW)
+    decided = plan([wished], Census(), [offer("a")], {}, {}, NOW)
     assert starts(decided) == ["a"]
     assert "1 instance waiting for resources (needs 0.1 cpus, 64 MiB of memory, host port 31000)" in reasons(
         decided
@@ -304,7 +312,7 @@ def test_explains_maintenance_and_agents_that_are_avoided() -> None:
         **known("b", avoid=FAILING),
         **known("c", amounts={"ports": ""}),
     }
-    decided = plan([service(count=1, ports=[{"container_port": 80}])], [], [], agents, {}, NOW)
+    decided = plan([service(count=1, ports=[{"container_port": 80}])], Census(), [], agents, {}, NOW)
     assert "1 is avoided for a while after faults" in reasons(decided)
     assert "1 is in or before maintenance" in reasons(decided)
     assert "1 has too few free ports" in reasons(decided)
@@ -312,8 +320,10 @@ def test_explains_maintenance_and_agents_that_are_avoided() -> None:
 
 def test_an_agent_that_is_avoided_gets_nothing_until_its_time() -> None:
     offers = [offer("a")]
-    assert starts(plan([service(count=1)], [], offers, known("a", avoid=FAILING), {}, NOW)) == []
-    assert starts(plan([service(count=1)], [], offers, known("a", avoid=FAILED_BEFORE), {}, NOW)) == ["a"]
+    assert starts(plan([service(count=1)], Census(), offers, known("a", avoid=FAILING), {}, NOW)) == []
+    assert starts(plan([service(count=1)], Census(), offers, known("a", avoid=FAILED_BEFORE), {}, NOW)) == [
+        "a"
+    ]
 
 
 def test_explains_back_off_with_its_end_and_cause_and_wakes_then() -> None:
@@ -346,7 +356,7 @@ def test_wakes_when_a_new_instance_has_proved_itself() -> None:
 def test_holds_everything_when_told_to() -> None:
     wished = service(count=1)
     tasks, _ = tasks_of("a b", wished)
-    held = plan([wished, service(name="db")], tasks, [offer("a")], {}, {}, NOW, hold="a reason")
+    held = plan([wished, service(name="db")], Census(tasks), [offer("a")], {}, {}, NOW, hold="a reason")
     assert not held.accepts
     assert not held.kills
     assert held.waiting == {"web": (), "db": ("a reason",)}
@@ -412,7 +422,7 @@ def test_every_offer_is_either_used_or_declined_and_never_overdrawn(case: Case) 
     wished = service(count=case.count, **case.fields)
     tasks, doubtful = tasks_of(case.has, wished)
     offers = [offer(agent_id, cpus=2, mem=4096) for agent_id in case.offers.split()]
-    decided = plan([wished], tasks, offers, {}, {}, NOW, doubtful=doubtful)
+    decided = plan([wished], Census(tasks), offers, {}, {}, NOW, doubtful=doubtful)
     used = [offer_id for accept in decided.accepts for offer_id in accept.offer_ids]
     assert sorted([*used, *decided.declines]) == sorted(made.id for made in offers)
     for accept in decided.accepts:
@@ -442,7 +452,7 @@ def test_repeated_rounds_come_to_rest(case: Case) -> None:
     now, numbers = NOW, iter(range(100, 1000))
     for _ in range(40):
         now += 10
-        decided = plan([wished], tasks, [offer(agent_id) for agent_id in "abc"], {}, {}, now)
+        decided = plan([wished], Census(tasks), [offer(agent_id) for agent_id in "abc"], {}, {}, now)
         stopped = {kill.task_id for kill in decided.kills}
         tasks = [
             replace(made, state=TaskState.RUNNING, healthy=None, running_since=made.running_since or now)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesos_docker_scheduler.planner import Launch
+from mesos_docker_scheduler.cluster import Launch
 from mesos_docker_scheduler.taskinfo import task_info
 from scheduler_fakes import resources, service
 
