@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from mesos_docker_scheduler.tasks import Task, TaskState
 
-SCHEMA_VERSION = 1
 EVENTS_KEPT = 10_000
 VERSIONS_KEPT = 20  # of each service
 
@@ -42,7 +41,8 @@ class Event:
 class Change:
     """What to write in one go. `forget` names tasks that are of no more use.
 
-    `versions` holds what a (service, version) is made of, as JSON.
+    `versions` holds what a (service, version) is made of, as JSON. `records` holds JSON of the owner's own by
+    (kind, key); None deletes one.
     """
 
     framework_id: str | None = None
@@ -50,9 +50,10 @@ class Change:
     forget: set[str] = field(default_factory=set)
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    records: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.framework_id or self.tasks or self.forget or self.versions or self.events)
+        return any((self.framework_id, self.tasks, self.forget, self.versions, self.events, self.records))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Remembered:
     tasks: Mapping[str, Task]
     versions: Mapping[tuple[str, str], str]
     events: tuple[Event, ...]
+    records: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -78,7 +80,10 @@ class Store(Protocol):
         """Let go of it."""
 
 
-_SCHEMA = """
+# Each step leads from one schema version to the next; a new file takes all of them. A released step never
+# changes. A new field of a record needs no step as long as a scheduler without it may leave it out.
+_STEPS = (
+    """
 CREATE TABLE framework (id TEXT NOT NULL);
 CREATE TABLE tasks (
     task_id TEXT PRIMARY KEY, service TEXT NOT NULL, state TEXT NOT NULL, ended_at REAL, record TEXT NOT NULL
@@ -91,7 +96,14 @@ CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, kind TEXT NOT NULL, service TEXT NOT NULL,
     task_id TEXT NOT NULL, text TEXT NOT NULL
 );
-"""
+""",
+    """
+CREATE TABLE records (
+    kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+""",
+)
+SCHEMA_VERSION = len(_STEPS)
 
 
 class SqliteStore:
@@ -124,6 +136,7 @@ class SqliteStore:
             events = self._database.execute(
                 "SELECT at, kind, text, service, task_id FROM events ORDER BY id"
             ).fetchall()
+            records = self._database.execute("SELECT kind, key, value FROM records").fetchall()
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise StoreError(f"{self.path}: can't be read: {error}") from error
         return Remembered(
@@ -131,6 +144,7 @@ class SqliteStore:
             tasks={task.id: task for task in tasks},
             versions={(service, version): spec for service, version, spec in versions},
             events=tuple(Event(*row) for row in events),
+            records={(kind, key): value for kind, key, value in records},
         )
 
     def commit(self, change: Change) -> None:
@@ -158,20 +172,32 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         try:
             database = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: can't be opened: {error}") from error
+        try:
             self.path.chmod(0o640)  # the environment of a service may hold secrets
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
-            (found,) = database.execute("PRAGMA user_version").fetchone()
-            if found == 0:
-                database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-            elif found != SCHEMA_VERSION:
-                raise StoreError(
-                    f"{self.path}: has schema version {found}, this scheduler knows {SCHEMA_VERSION}:"
-                    " it was written by another version of the scheduler"
-                )
+            self._migrate(database)
         except sqlite3.Error as error:
+            database.close()
             raise StoreError(f"{self.path}: can't be opened: {error}") from error
+        except StoreError:
+            database.close()
+            raise
         return database
+
+    def _migrate(self, database: sqlite3.Connection) -> None:
+        """Bring the file to today's schema, as a whole or not at all."""
+        (found,) = database.execute("PRAGMA user_version").fetchone()
+        if found > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path}: has schema version {found}, this scheduler knows {SCHEMA_VERSION} and older:"
+                " it was written by a newer version of the scheduler, which must be installed again"
+            )
+        if found < SCHEMA_VERSION:
+            steps = "".join(_STEPS[found:])
+            database.executescript(f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
     def _write(self, change: Change) -> None:
         database = self._database
@@ -202,6 +228,14 @@ class SqliteStore:
                 " (SELECT rowid FROM versions WHERE service = ? ORDER BY rowid DESC LIMIT ?)",
                 (service, service, VERSIONS_KEPT),
             )
+        database.executemany(
+            "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
+            [(kind, key, value) for (kind, key), value in change.records.items() if value is not None],
+        )
+        database.executemany(
+            "DELETE FROM records WHERE kind = ? AND key = ?",
+            [name for name, value in change.records.items() if value is None],
+        )
         database.executemany(
             "INSERT INTO events (at, kind, text, service, task_id) VALUES (?, ?, ?, ?, ?)",
             [(event.at, event.kind, event.text, event.service, event.task_id) for event in change.events],
@@ -234,4 +268,4 @@ def _task(record: str) -> Task:
     values: dict[str, Any] = json.loads(record)
     values["state"] = TaskState(values["state"])
     values["host_ports"] = tuple(values["host_ports"])
-    return Task(**values)
+    return Task(**{name: value for name, value in values.items() if name in _TASK_FIELDS})

@@ -44,9 +44,10 @@ class MemoryStore:
     framework_id: str | None = None
     tasks: dict[str, Task] = field(default_factory=dict)
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    records: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def load(self) -> Remembered:
-        return Remembered(self.framework_id, dict(self.tasks), dict(self.versions), ())
+        return Remembered(self.framework_id, dict(self.tasks), dict(self.versions), (), dict(self.records))
 
     def commit(self, change: Change) -> None:
         self.disturb()
@@ -57,6 +58,9 @@ class MemoryStore:
         self.versions |= change.versions
         for task_id in change.forget:
             self.tasks.pop(task_id, None)
+        self.records |= {name: value for name, value in change.records.items() if value is not None}
+        for name in [name for name, value in change.records.items() if value is None]:
+            self.records.pop(name, None)
         self.disturb()
 
     def _killed(self) -> set[str]:

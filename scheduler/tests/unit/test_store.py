@@ -45,6 +45,7 @@ def test_finds_everything_again(store: SqliteStore) -> None:
         tasks={"1": made},
         versions={("web", WEB.version): WEB.model_dump_json()},
         events=[Event(NOW, "launch", "text", "web", "1")],
+        records={("wait", "web"): '{"failures": 2}', ("agent", "a"): "{}"},
     )
     store.commit(change)
     found = reopened(store)
@@ -53,7 +54,14 @@ def test_finds_everything_again(store: SqliteStore) -> None:
         {"1": made},
         {("web", WEB.version): WEB.model_dump_json()},
         (Event(NOW, "launch", "text", "web", "1"),),
+        {("wait", "web"): '{"failures": 2}', ("agent", "a"): "{}"},
     )
+
+
+def test_the_latest_of_each_record_counts_and_what_is_deleted_is_gone(store: SqliteStore) -> None:
+    store.commit(Change(records={("wait", "web"): "1", ("agent", "web"): "2"}))
+    store.commit(Change(records={("wait", "web"): "3", ("agent", "web"): None, ("agent", "never"): None}))
+    assert reopened(store).records == {("wait", "web"): "3"}
 
 
 def test_the_latest_of_each_task_counts_and_what_is_forgotten_is_gone(store: SqliteStore) -> None:
@@ -98,6 +106,7 @@ def test_versions_are_bounded_by_service(store: SqliteStore, monkeypatch: pytest
 def test_an_empty_change_is_nothing_to_write() -> None:
     assert not Change()
     assert Change(forget={"1"})
+    assert Change(records={("wait", "web"): None})
 
 
 def test_only_one_scheduler_may_use_a_folder(store: SqliteStore) -> None:
@@ -116,8 +125,59 @@ def test_a_file_of_another_schema_is_refused_and_the_folder_released(tmp_path: P
     with sqlite3.connect(tmp_path / "state.sqlite") as database:
         database.execute("PRAGMA user_version = 99")
     for _ in range(2):
-        with pytest.raises(StoreError, match="has schema version 99, this scheduler knows 1"):
+        with pytest.raises(StoreError, match="has schema version 99, this scheduler knows 2 and older"):
             SqliteStore(tmp_path)
+
+
+_SCHEMA_1 = """
+CREATE TABLE framework (id TEXT NOT NULL);
+CREATE TABLE tasks (
+    task_id TEXT PRIMARY KEY, service TEXT NOT NULL, state TEXT NOT NULL, ended_at REAL, record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX ended_tasks ON tasks (ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE versions (
+    service TEXT NOT NULL, version TEXT NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (service, version)
+);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, kind TEXT NOT NULL, service TEXT NOT NULL,
+    task_id TEXT NOT NULL, text TEXT NOT NULL
+);
+INSERT INTO framework VALUES ('framework');
+INSERT INTO versions VALUES ('web', '0123456789', '{"image":"demo/web:1"}');
+INSERT INTO events (at, kind, service, task_id, text) VALUES (1.5, 'launch', 'web', 'web.1', 'started');
+INSERT INTO tasks VALUES ('web.1', 'web', 'RUNNING', NULL, '{"id":"web.1","service":"web",
+    "version":"0123456789","image":"demo/web:1","agent_id":"a1","hostname":"slave1","launched_at":1.0,
+    "state_since":2.0,"state":"RUNNING","has_health_check":false,"healthy":null,"running_since":2.0,
+    "container":"mesos-c","address":"172.17.0.2","host_ports":[31000],"confirmed":true,"returned":false,
+    "kill_reason":null,"reason":null,"message":""}');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_schema_1_is_taken_over_with_all_it_holds(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "state.sqlite") as database:
+        database.executescript(f"PRAGMA journal_mode = WAL; {_SCHEMA_1}")
+    database.close()
+    store = SqliteStore(tmp_path)
+    found = store.load()
+    assert found.framework_id == "framework"
+    assert found.versions == {("web", "0123456789"): '{"image":"demo/web:1"}'}
+    assert found.events == (Event(1.5, "launch", "started", "web", "web.1"),)
+    assert found.records == {}
+    (taken,) = found.tasks.values()
+    assert (taken.id, taken.state, taken.host_ports) == ("web.1", TaskState.RUNNING, (31000,))
+    store.commit(Change(records={("wait", "web"): "{}"}))
+    assert reopened(store).records == {("wait", "web"): "{}"}
+    store.close()
+
+
+def test_a_record_with_more_and_with_fewer_fields_is_understood(store: SqliteStore) -> None:
+    made = task("1", WEB)
+    store.commit(Change(tasks={"1": made}))
+    store._database.execute(
+        "UPDATE tasks SET record = json_set(json_remove(record, '$.returned', '$.message'), '$.newer', 1)"
+    )
+    assert store.load().tasks == {"1": made}
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
