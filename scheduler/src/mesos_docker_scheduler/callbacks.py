@@ -41,6 +41,10 @@ class QueueingScheduler(Scheduler):
         """Mesos wants agents back."""
         self._put(events.InverseOffers(tuple(offers)))
 
+    def inverseOfferRescinded(self, driver: object, offer_id: str) -> None:
+        """Mesos no longer wants an agent back."""
+        self._put(events.InverseOfferRescinded(offer_id))
+
     def statusUpdate(self, driver: object, status: Message) -> None:
         """A task's state changed, or was asked for."""
         self._put(events.Update(status))

@@ -63,11 +63,11 @@ class Driver(Protocol):
     def declineOffer(self, offer_ids: Sequence[str], refuse_seconds: float) -> bool:
         """DECLINE."""
 
-    def suppressOffers(self) -> bool:
-        """SUPPRESS."""
+    def suppressOffers(self, roles: Sequence[str] | None = None) -> bool:
+        """SUPPRESS, for these roles or all."""
 
-    def reviveOffers(self) -> bool:
-        """REVIVE."""
+    def reviveOffers(self, roles: Sequence[str] | None = None) -> bool:
+        """REVIVE, for these roles or all."""
 
     def killTask(self, task_id: str, agent_id: str | None, grace_seconds: float | None) -> bool:
         """KILL."""
@@ -78,8 +78,8 @@ class Driver(Protocol):
     def reconcileTasks(self, tasks: Iterable[tuple[str, str | None]]) -> bool:
         """RECONCILE."""
 
-    def updateFramework(self, framework: Message) -> bool:
-        """UPDATE_FRAMEWORK."""
+    def updateFramework(self, framework: Message, offer_constraints: Message | None = None) -> bool:
+        """UPDATE_FRAMEWORK; offer constraints stay as they are when None."""
 
     def acceptInverseOffers(self, offer_ids: Sequence[str]) -> bool:
         """ACCEPT_INVERSE_OFFERS."""

@@ -46,6 +46,13 @@ class InverseOffers:
 
 
 @dataclass(frozen=True, slots=True)
+class InverseOfferRescinded:
+    """Mesos no longer asks for that agent."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """A v1 TaskStatus; one with a `uuid` must be acknowledged."""
 
@@ -94,6 +101,7 @@ DriverEvent = (
     | Offers
     | OfferRescinded
     | InverseOffers
+    | InverseOfferRescinded
     | Update
     | AgentLost
     | FrameworkError

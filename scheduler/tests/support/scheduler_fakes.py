@@ -136,11 +136,11 @@ class FakeDriver:
     def declineOffer(self, offer_ids: Sequence[str], refuse_seconds: float) -> bool:
         return self._call("decline", list(offer_ids), refuse_seconds)
 
-    def suppressOffers(self) -> bool:
-        return self._call("suppress")
+    def suppressOffers(self, roles: Sequence[str] | None = None) -> bool:
+        return self._call("suppress", *([list(roles)] if roles else []))
 
-    def reviveOffers(self) -> bool:
-        return self._call("revive")
+    def reviveOffers(self, roles: Sequence[str] | None = None) -> bool:
+        return self._call("revive", *([list(roles)] if roles else []))
 
     def killTask(self, task_id: str, agent_id: str | None, grace_seconds: float | None) -> bool:
         return self._call("kill", task_id, agent_id, grace_seconds)
@@ -151,8 +151,9 @@ class FakeDriver:
     def reconcileTasks(self, tasks: Iterable[tuple[str, str | None]]) -> bool:
         return self._call("reconcile", list(tasks))
 
-    def updateFramework(self, framework: Message) -> bool:
-        return self._call("update framework", framework)
+    def updateFramework(self, framework: Message, offer_constraints: Message | None = None) -> bool:
+        constrained = [] if offer_constraints is None else [offer_constraints]
+        return self._call("update framework", framework, *constrained)
 
     def acceptInverseOffers(self, offer_ids: Sequence[str]) -> bool:
         return self._call("accept inverse", list(offer_ids))

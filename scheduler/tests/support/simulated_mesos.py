@@ -276,12 +276,12 @@ class SimulatedMesos:
                     self.agents[agent_id].refused_until = self.now + refuse_seconds
         return self.connected
 
-    def suppressOffers(self) -> bool:
+    def suppressOffers(self, roles: Sequence[str] | None = None) -> bool:
         if self.connected and self._call("SUPPRESS", {}):
             self.suppressed = True
         return self.connected
 
-    def reviveOffers(self) -> bool:
+    def reviveOffers(self, roles: Sequence[str] | None = None) -> bool:
         if self.connected and self._call("REVIVE", {}):
             self.suppressed = False
             for agent in self.agents.values():
@@ -351,7 +351,7 @@ class SimulatedMesos:
         self.doubted.add(task_id)
         self._say(task_id, state, agent_id, "REASON_RECONCILIATION")
 
-    def updateFramework(self, framework: Message) -> bool:
+    def updateFramework(self, framework: Message, offer_constraints: Message | None = None) -> bool:
         return self.connected
 
     def acceptInverseOffers(self, offer_ids: Sequence[str]) -> bool:

@@ -112,6 +112,7 @@ def test_every_callback_reaches_the_controller(tmp_path: Path, wish: dict[str, A
         scheduler.resourceOffers(None, [])
         scheduler.offerRescinded(None, "1")
         scheduler.inverseOffers(None, [{"id": {"value": "i"}, "agent_id": {"value": "a"}}])
+        scheduler.inverseOfferRescinded(None, "i")
         scheduler.statusUpdate(
             None, {"task_id": {"value": "x"}, "agent_id": {"value": "a"}, "state": "TASK_FAILED", "uuid": "u"}
         )
