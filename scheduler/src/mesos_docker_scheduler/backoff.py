@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 STABLE_SECONDS = 60.0
 """An instance that ran this long was a success: the next failure is a first one again."""
@@ -41,12 +42,26 @@ class Backoff:
 
     def __init__(self) -> None:
         self._waits: dict[str, Wait] = {}
+        self._changed: set[str] = set()
+
+    def restore(self, waits: Mapping[str, Wait], now: float) -> None:
+        """Take in what an earlier process counted; no wait gets longer by a clock that was set back."""
+        for key, wait in waits.items():
+            ahead = max(0.0, wait.last_failure - now)
+            self._waits[key] = replace(wait, last_failure=wait.last_failure - ahead, until=wait.until - ahead)
+
+    def take_changes(self) -> dict[str, Wait | None]:
+        """Return what has changed since the last call; None: forgotten."""
+        changes = {key: self._waits.get(key) for key in self._changed}
+        self._changed.clear()
+        return changes
 
     def failed(self, key: str, started: float, now: float, delay: Delay, why: str) -> None:
         """Count a failure of what was `started` then.
 
         Instances that were started before the last failure failed in the same round: they don't count again.
         """
+        self._changed.add(key)
         last = self._waits.get(key)
         failures = 1 if last is None else last.failures + (started >= last.last_failure)
         if last is not None and failures == last.failures:
@@ -58,16 +73,20 @@ class Backoff:
         """Forget the failures before `started`: what was started then ran well."""
         last = self._waits.get(key)
         if last is not None and started >= last.last_failure:
-            del self._waits[key]
+            self._forget(key)
 
     def forget_except(self, keys: set[str]) -> None:
         """Forget all other keys: services and versions come and go."""
         for key in self._waits.keys() - keys:
-            del self._waits[key]
+            self._forget(key)
 
     def waits(self) -> dict[str, Wait]:
         """Everything that failed lately, by key."""
         return dict(self._waits)
+
+    def _forget(self, key: str) -> None:
+        del self._waits[key]
+        self._changed.add(key)
 
 
 @dataclass(slots=True)

@@ -140,7 +140,7 @@ class Controller:
         self._kills = Kills()
         self._reconciliation = Reconciliation()
         self._failures = Failures()
-        self._remember(remembered)
+        self._remember(remembered, now)
 
         self._change = Change()
         self._outbox: list[Callable[[], object]] = []
@@ -157,7 +157,8 @@ class Controller:
         self.alive_at = time.monotonic()
         self.outcome: Refused | events.Stop | None = None
 
-    def _remember(self, remembered: Remembered) -> None:
+    def _remember(self, remembered: Remembered, now: float) -> None:
+        self._failures.restore(remembered.records, now)
         for task in sorted(remembered.tasks.values(), key=lambda task: task.state_since):
             (self._ended if task.state.ended else self._tasks)[task.id] = task
             self._census.put(task)
@@ -234,6 +235,7 @@ class Controller:
 
     def _flush(self, now: float) -> bool:
         """Commit what changed, then send what waits for it; False when the store failed."""
+        self._change.records.update(self._failures.take_records())
         if self._change:
             try:
                 with self._metrics.commit_seconds.time():

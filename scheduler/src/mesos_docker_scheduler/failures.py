@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from enum import Enum
 
 from mesos_docker_scheduler.backoff import STABLE_SECONDS, Backoff, CircuitBreaker, Delay, Wait
@@ -11,6 +13,10 @@ from mesos_docker_scheduler.tasks import Task, TaskState, wait_key
 
 _AGENT_DELAY = Delay(initial=5.0, factor=2.0, maximum=300.0)
 _FLOOD = 50
+RECORD = "wait"
+"""The kind of the store's records that hold what waits."""
+
+_WAIT_FIELDS = tuple(item.name for item in fields(Wait))
 
 
 class Fault(Enum):
@@ -24,12 +30,27 @@ class Fault(Enum):
 class Failures:
     """Back-off of service versions and of agents, and the circuit breaker. Times are seconds of the epoch.
 
-    Nothing of it outlives the process: after a restart everything may be tried again at once.
+    What waits outlives the process, as records of the store: a restart does not start a crash loop over. The
+    circuit breaker does not.
     """
 
     def __init__(self) -> None:
         self._backoff = Backoff()
         self._breaker = CircuitBreaker()
+
+    def restore(self, records: Mapping[tuple[str, str], str], now: float) -> None:
+        """Take in what an earlier process has written."""
+        waits = {key: json.loads(text) for (kind, key), text in records.items() if kind == RECORD}
+        self._backoff.restore(
+            {key: Wait(**{name: wait[name] for name in _WAIT_FIELDS}) for key, wait in waits.items()}, now
+        )
+
+    def take_records(self) -> dict[tuple[str, str], str | None]:
+        """Return what is to be written of the changes since the last call; None: to be deleted."""
+        return {
+            (RECORD, key): None if wait is None else json.dumps(asdict(wait))
+            for key, wait in self._backoff.take_changes().items()
+        }
 
     def ended(self, task: Task, services: Sequence[Service], why: str, now: float) -> Fault:
         """Take the end of a task into account."""

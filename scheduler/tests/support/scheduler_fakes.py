@@ -171,8 +171,15 @@ class FakeDriver:
 class Bench:
     """A controller with a real store, a fake driver and a clock that the test sets."""
 
-    def __init__(self, folder: Path, *services: Service, store: Store | None = None, **config: Any) -> None:
-        self.now = NOW
+    def __init__(
+        self,
+        folder: Path,
+        *services: Service,
+        store: Store | None = None,
+        now: float = NOW,
+        **config: Any,
+    ) -> None:
+        self.now = now
         self.driver = FakeDriver()
         self.events: list[Event] = []
         self.store: Store = store or SqliteStore(folder)

@@ -43,6 +43,34 @@ def test_what_nobody_asks_for_is_forgotten() -> None:
     assert backoff.waits().keys() == {"new"}
 
 
+def test_another_process_goes_on_where_the_last_one_ended() -> None:
+    backoff, again = Backoff(), Backoff()
+    for second in (0, 10, 20):
+        backoff.failed("web", second - 1, second, DELAY, "why")
+    again.restore(backoff.waits(), 21)
+    assert again.waits() == backoff.waits()
+    assert again.take_changes() == {}
+
+
+def test_a_clock_that_was_set_back_makes_no_wait_longer() -> None:
+    backoff, again = Backoff(), Backoff()
+    for second in (1000, 1010, 1020):
+        backoff.failed("web", second - 1, second, DELAY, "why")
+    again.restore(backoff.waits(), 100)
+    assert (again.waits()["web"].last_failure, again.waits()["web"].until) == (100, 102)
+
+
+def test_tells_once_what_has_changed() -> None:
+    backoff = Backoff()
+    for key in ("a", "b", "c"):
+        backoff.failed(key, 0, 10, DELAY, "why")
+    assert backoff.take_changes() == backoff.waits()
+    backoff.succeeded("a", 11)
+    backoff.forget_except({"a", "b"})
+    assert backoff.take_changes() == {"a": None, "c": None}
+    assert backoff.take_changes() == {}
+
+
 def test_the_breaker_opens_on_a_flood_and_closes_by_itself() -> None:
     breaker = CircuitBreaker(limit=3, window=60, pause=30)
     for second in (0, 1, 2):

@@ -183,6 +183,34 @@ def test_repeated_crashes_are_held_back_longer_and_longer(bench: Bench) -> None:
     assert pauses == pytest.approx([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300], abs=0.3)
 
 
+def test_a_crash_loop_goes_on_waiting_after_a_restart_and_is_lived_down_for_good(tmp_path: Path) -> None:
+    def restarted(after: float) -> Bench:
+        again = Bench(tmp_path, service(), store=first.store, now=first.now + after)
+        again.subscribe()
+        return again
+
+    first = Bench(tmp_path, service())
+    first.subscribe()
+    for pause in (0, 1, 2, 4):
+        (failing,) = first.launch("a")
+        first.tell(failing, "FAILED", message="exit status 1")
+        first.take(after=pause)
+    first.offer("a")
+    (failing,) = (info["task_id"]["value"] for info in first.launched())
+    first.tell(failing, "FAILED", message="exit status 1")
+    until = first.now + 8
+
+    again = restarted(after=2)
+    again.offer("a")
+    assert again.launched() == []
+    assert "after 5 failures in a row; the last: TASK_FAILED" in " ".join(again.view.waiting)
+    again.now = until
+    assert again.launch("a") != []
+    assert "wait" in {kind for kind, _ in first.store.load().records}
+    again.take(after=61)
+    assert "wait" not in {kind for kind, _ in first.store.load().records}
+
+
 def test_faults_of_mesos_do_not_hold_the_service_back(bench: Bench) -> None:
     first, _ = bench.launch("a", "b")
     for _ in range(5):
