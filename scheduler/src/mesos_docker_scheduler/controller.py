@@ -19,6 +19,7 @@ from mesos_docker_scheduler import events
 from mesos_docker_scheduler.census import Census
 from mesos_docker_scheduler.cluster import Accept, Launch
 from mesos_docker_scheduler.config import Config, Service
+from mesos_docker_scheduler.explanation import Reason, sentences
 from mesos_docker_scheduler.failures import Failures, Fault
 from mesos_docker_scheduler.framework import framework_info
 from mesos_docker_scheduler.kills import Kills
@@ -42,6 +43,7 @@ _ABSENT_SECONDS = 3600.0
 _STORE_RETRY_SECONDS = 2.0
 _TICK_SECONDS = 5.0
 _WAITING_SECONDS = 1.0
+_TOLD_AT_ONCE = frozenset({"back-off", "update paused", "rolled back"})
 _PUBLISH_SECONDS = 0.2
 _ENDED_KEPT = 1_000
 _EVENTS_SHOWN = 50
@@ -149,7 +151,7 @@ class Controller:
         self._round_at = self._wake_at = now
 
         self._recent = deque(remembered.events[-_EVENTS_SHOWN:], maxlen=_EVENTS_SHOWN)
-        self._told: dict[str, tuple[str, ...]] = {}
+        self._told: dict[str, tuple[Reason, ...]] = {}
         self._untold: dict[str, float] = {}
         self._published_at = 0.0
         self._stale = True
@@ -615,7 +617,7 @@ class Controller:
     # What others see
 
     def _tell_waiting(self, decided: Plan, now: float) -> None:
-        """Say why something is missing, once that has lasted for a moment."""
+        """Say why something is missing: at once what stays so, the rest when it has lasted for a moment."""
         for name in self._untold.keys() - decided.waiting.keys():
             del self._untold[name]
         for name in self._told.keys() - decided.waiting.keys():
@@ -629,10 +631,13 @@ class Controller:
             elif not reasons:
                 self._told.pop(name)
                 self._untold.pop(name, None)
-            elif now >= self._untold.setdefault(name, now) + _WAITING_SECONDS:
+            elif (
+                any(reason.kind in _TOLD_AT_ONCE for reason in reasons)
+                or now >= self._untold.setdefault(name, now) + _WAITING_SECONDS
+            ):
                 self._told[name] = reasons
-                del self._untold[name]
-                self._note(now, "waiting", "; ".join(reasons), name)
+                self._untold.pop(name, None)
+                self._note(now, "waiting", "; ".join(sentences(reasons)), name)
 
     def _service(self, name: str) -> Service | None:
         return next((service for service in self._config.services if service.name == name), None)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from mesos_docker_scheduler.census import Census
 from mesos_docker_scheduler.cluster import Accept, Agent, Launch, Offer
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.explanation import Reason
 from mesos_docker_scheduler.resources import Need, Pool, thousandths
 from mesos_docker_scheduler.wording import count_of, instances, is_are
 
@@ -109,7 +110,7 @@ class Placement:
             for offer in offers
         )
 
-    def explain(self, service: Service, missing: int) -> str:
+    def explain(self, service: Service, missing: int) -> Reason:
         """Why `missing` instances found no room: the agents at hand, and those that we remember."""
         need = need_of(service)
         problems = Counter(self._refused[service.name])
@@ -131,13 +132,16 @@ class Placement:
                     problems[lacking] += 1
         subject = f"{instances(missing)} waiting for resources"
         if not pools:
-            return (
+            text = (
                 f"{subject}: Mesos has offered none so far (is a slave registered, and has the role a share?)"
             )
+            return Reason("resources", text, missing)
         parts = [_problem(kind, count, need, pools) for kind, count in sorted(problems.items())]
         if hopeful:
             parts.append(f"{hopeful} may have room, and {is_are(hopeful)} asked for")
-        return f"{subject} ({_needs(need)}): of {count_of(len(pools), 'slave')} {', '.join(parts)}"
+            problems["may have room"] = hopeful
+        text = f"{subject} ({_needs(need)}): of {count_of(len(pools), 'slave')} {', '.join(parts)}"
+        return Reason("resources", text, missing, agents=dict(problems))
 
 
 def need_of(service: Service) -> Need:

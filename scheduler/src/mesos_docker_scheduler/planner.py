@@ -15,6 +15,7 @@ from mesos_docker_scheduler.backoff import Wait
 from mesos_docker_scheduler.census import Census
 from mesos_docker_scheduler.cluster import Accept, Agent, Offer
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.explanation import Reason
 from mesos_docker_scheduler.placement import Placement
 from mesos_docker_scheduler.tasks import Task, TaskState, wait_key
 from mesos_docker_scheduler.wording import clock, instances
@@ -40,7 +41,7 @@ class Plan:
     kills: tuple[Kill, ...] = ()
     declines: tuple[str, ...] = ()
     wanted: Mapping[str, int] = field(default_factory=dict)
-    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     wake_at: float | None = None
 
 
@@ -63,7 +64,7 @@ def plan(
     placement = Placement(offers, agents, census, now)
     kills: list[Kill] = []
     wanted: dict[str, int] = {}
-    waiting: dict[str, tuple[str, ...]] = {}
+    waiting: dict[str, tuple[Reason, ...]] = {}
     times: list[float] = []
 
     for service in services:
@@ -71,7 +72,7 @@ def plan(
         step = _step(service, own, waits.get(wait_key(service.name, service.version)), doubtful, now)
         if hold is not None:
             short = max(0, service.count - sum(task.present for task in own))
-            waiting[service.name] = (hold,) if short else ()
+            waiting[service.name] = (Reason("held", hold, short),) if short else ()
             continue
         kills += step.kills
         missing = placement.place(service, step.launches) if step.launches else 0
@@ -103,7 +104,7 @@ def plan(
 class _Step:
     launches: int
     kills: list[Kill]
-    reasons: list[str]
+    reasons: list[Reason]
     times: list[float]
 
 
@@ -111,7 +112,7 @@ def _step(
     service: Service, tasks: list[Task], failing: Wait | None, doubtful: frozenset[str], now: float
 ) -> _Step:
     """How many instances of one service to start, and which to stop."""
-    reasons: list[str] = []
+    reasons: list[Reason] = []
     times: list[float] = []
     present = [task for task in tasks if task.present]
     staying = [task for task in present if not task.leaving]
@@ -157,17 +158,18 @@ def _step(
         times.append(failing.until)
         launches = 0
     elif failing is not None and failing.failures > 1 and sum(task.well for task in current) < service.count:
-        reasons.append(f"{failing.failures} failures in a row; the last: {failing.why}")
+        text = f"{failing.failures} failures in a row; the last: {failing.why}"
+        reasons.append(Reason("back-off", text))
 
     starting = [task for task in staying if task.state in (TaskState.STAGING, TaskState.STARTING)]
     if starting:
         oldest = min(starting, key=lambda task: task.launched_at)
-        reasons.append(
-            f"{instances(len(starting))} starting, since {clock(oldest.launched_at)} on {oldest.hostname}"
-        )
+        text = f"{instances(len(starting))} starting, since {clock(oldest.launched_at)} on {oldest.hostname}"
+        reasons.append(Reason("starting", text, len(starting)))
     unwell = [task for task in current if task.state is TaskState.RUNNING and not task.well]
     if unwell:
-        reasons.append(f"{instances(len(unwell))} running but not healthy (yet)")
+        text = f"{instances(len(unwell))} running but not healthy (yet)"
+        reasons.append(Reason("unhealthy", text, len(unwell)))
     if outdated and service.count:
         reasons.append(_update_reason(service, current, outdated, paused))
     return _Step(launches, kills, reasons, times)
@@ -192,15 +194,19 @@ def _but_task(item: tuple[Any, ...]) -> tuple[Any, ...]:
     return item[:-1]
 
 
-def _backoff_reason(launches: int, failing: Wait) -> str:
-    return (
+def _backoff_reason(launches: int, failing: Wait) -> Reason:
+    text = (
         f"{instances(launches)} held back until {clock(failing.until)}"
         f" after {failing.failures} failures in a row; the last: {failing.why}"
     )
+    return Reason("back-off", text, launches, failing.until)
 
 
-def _update_reason(service: Service, current: list[Task], outdated: list[Task], paused: bool) -> str:
+def _update_reason(service: Service, current: list[Task], outdated: list[Task], paused: bool) -> Reason:
     done = (
         f"update to {service.image}: {len(current)} of {service.count} new, {len(outdated)} old still running"
     )
-    return f"{done}; paused until a new instance runs well" if paused else done
+    missing = service.count - len(current)
+    if paused:
+        return Reason("update paused", f"{done}; paused until a new instance runs well", missing)
+    return Reason("update", done, missing)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.explanation import Reason, sentences
 from mesos_docker_scheduler.store import Event
 from mesos_docker_scheduler.tasks import Task, TaskState
 
@@ -32,7 +33,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """A service: what is wanted, what runs, and one sentence for each reason why something does not."""
+    """A service: what is wanted, what runs, and why something does not: `waiting` holds the sentences."""
 
     name: str
     image: str
@@ -42,6 +43,7 @@ class ServiceView:
     staging: int
     instances: tuple[Instance, ...]
     waiting: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     converged: bool
 
 
@@ -76,7 +78,7 @@ class Snapshot:
 def view(
     service: Service,
     tasks: list[Task],
-    waiting: tuple[str, ...],
+    reasons: tuple[Reason, ...],
     hostnames: Mapping[str, str],
     certain: bool,
 ) -> ServiceView:
@@ -113,7 +115,8 @@ def view(
             )
             for task in sorted(shown, key=lambda task: (task.launched_at, task.id))
         ),
-        waiting=waiting,
+        waiting=sentences(reasons),
+        reasons=reasons,
         # What is absent counts for nothing; what is leaving must be gone first.
         converged=certain and len(good) == service.count == sum(task.present for task in shown),
     )

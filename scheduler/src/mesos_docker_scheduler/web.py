@@ -1,4 +1,4 @@
-"""What the scheduler serves over HTTP: the status page, /healthz, /metrics, /v1/status. Reading only."""
+"""What the scheduler serves over HTTP: the status page, /healthz, /metrics and the API. Reading only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import Any
 
 import uvicorn
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from mesos_docker_scheduler import __version__
 from mesos_docker_scheduler.metrics import Metrics
-from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.snapshot import ServiceView, Snapshot
 
 _STUCK_SECONDS = 60.0
 _HEADERS = {
@@ -55,12 +56,27 @@ def application(
     async def status(request: Request) -> Response:
         return JSONResponse(snapshot().as_json(), headers=_HEADERS)
 
+    async def explain_all(request: Request) -> Response:
+        services = {service.name: _explanation(service) for service in snapshot().services}
+        return JSONResponse({"services": services}, headers=_HEADERS)
+
+    async def explain(request: Request) -> Response:
+        name = request.path_params["name"]
+        services = {service.name: service for service in snapshot().services}
+        if name not in services:
+            known = ", ".join(services) or "none"
+            error = f'service "{name}" is not in the configuration; its services: {known}'
+            return JSONResponse({"error": error}, status_code=404, headers=_HEADERS)
+        return JSONResponse(_explanation(services[name]), headers=_HEADERS)
+
     return Starlette(
         routes=[
             Route("/", root),
             Route("/healthz", healthz),
             Route("/metrics", prometheus),
             Route("/v1/status", status),
+            Route("/v1/explain", explain_all),
+            Route("/v1/explain/{name}", explain),
         ]
     )
 
@@ -85,6 +101,17 @@ class WebServer(threading.Thread):
         """Answer what was asked and end."""
         self._server.should_exit = True
         self.join(5)
+
+
+def _explanation(service: ServiceView) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "wanted": service.wanted,
+        "running": service.running,
+        "staging": service.staging,
+        "converged": service.converged,
+        "reasons": [reason.as_json() for reason in service.reasons],
+    }
 
 
 def _clock(at: float) -> str:

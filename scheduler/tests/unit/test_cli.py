@@ -140,7 +140,7 @@ def test_teardown_gives_up_on_a_master_that_is_not_there_and_forgets_nothing(
 
 
 def snapshot(framework_id: str | None, *instances: Instance) -> Snapshot:
-    web = ServiceView("web", "demo/web:1", "v", 2, len(instances), 0, instances, (), True)
+    web = ServiceView("web", "demo/web:1", "v", 2, len(instances), 0, instances, (), (), True)
     return Snapshot(0, framework_id, True, "m1:5050", ConfigView("sha", 0), (web,))
 
 

@@ -545,6 +545,17 @@ def test_says_why_something_waits_once_it_lasts_and_again_only_when_it_changes(b
     assert texts[0].startswith("2 instances waiting for resources: Mesos has offered none so far")
 
 
+def test_says_at_once_that_a_crash_loop_is_held_back(bench: Bench) -> None:
+    failing, _ = bench.launch("a", "b")
+    bench.take(after=2)
+    bench.tell(failing, "FAILED", message="exit status 1")
+    (again,) = bench.launch("a", "b")
+    bench.tell(again, "FAILED", message="exit status 1")
+    said = [event for event in bench.events if event.kind == "waiting"]
+    assert "held back until" in said[-1].text
+    assert said[-1].at == bench.now
+
+
 def test_sleeps_when_all_is_well(bench: Bench) -> None:
     bench.launch("a", "b")
     for _ in range(5):

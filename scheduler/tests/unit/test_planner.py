@@ -17,6 +17,7 @@ from mesos_docker_scheduler.backoff import Wait
 from mesos_docker_scheduler.census import Census
 from mesos_docker_scheduler.cluster import Agent, Offer
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.explanation import Reason, sentences
 from mesos_docker_scheduler.placement import need_of
 from mesos_docker_scheduler.planner import Plan, plan
 from mesos_docker_scheduler.resources import Pool
@@ -272,7 +273,7 @@ def known(agent_id: str, **more: Any) -> dict[str, Agent]:
 
 
 def reasons(decided: Plan) -> str:
-    return "\n".join(decided.waiting["web"])
+    return "\n".join(sentences(decided.waiting["web"]))
 
 
 def test_explains_that_nothing_was_offered() -> None:
@@ -313,6 +314,9 @@ def test_explains_maintenance_and_agents_that_are_avoided() -> None:
         **known("c", amounts={"ports": ""}),
     }
     decided = plan([service(count=1, ports=[{"container_port": 80}])], Census(), [], agents, {}, NOW)
+    (reason,) = decided.waiting["web"]
+    assert (reason.kind, reason.instances) == ("resources", 1)
+    assert reason.agents == {"maintenance": 1, "avoided": 1, "ports": 1}
     assert "1 is avoided for a while after faults" in reasons(decided)
     assert "1 is in or before maintenance" in reasons(decided)
     assert "1 has too few free ports" in reasons(decided)
@@ -332,6 +336,8 @@ def test_explains_back_off_with_its_end_and_cause_and_wakes_then() -> None:
         "2 instances held back until 1970-01-12 13:46:47 UTC after 4 failures in a row;"
         " the last: TASK_FAILED on host-a: exit status 1"
     )
+    ((kind, instances, until),) = ((made.kind, made.instances, made.until) for made in decided.waiting["web"])
+    assert (kind, instances, until) == ("back-off", 2, FAILING.until)
     assert decided.wake_at == FAILING.until
     assert decided.wanted == {}
 
@@ -359,7 +365,7 @@ def test_holds_everything_when_told_to() -> None:
     held = plan([wished, service(name="db")], Census(tasks), [offer("a")], {}, {}, NOW, hold="a reason")
     assert not held.accepts
     assert not held.kills
-    assert held.waiting == {"web": (), "db": ("a reason",)}
+    assert held.waiting == {"web": (), "db": (Reason("held", "a reason", 1),)}
 
 
 # Generated: whatever the situation, these hold.

@@ -58,6 +58,30 @@ def test_the_status_has_the_promised_shape(site: Site) -> None:
     assert web["instances"][0]["state"] == "TASK_RUNNING"
 
 
+def test_explains_what_is_missing_of_each_service_and_of_one(site: Site) -> None:
+    site.bench.subscribe()
+    site.bench.offer("a", mem=32)
+    assert list(site.get("/v1/explain").json()["services"]) == ["web"]
+    web = site.get("/v1/explain/web").json()
+    assert (web["name"], web["wanted"], web["running"], web["converged"]) == ("web", 2, 0, False)
+    (reason,) = web["reasons"]
+    assert (reason["kind"], reason["instances"], reason["until"]) == ("resources", 2, None)
+    assert reason["agents"] == {"mem": 1}
+    assert reason["text"] in site.get("/v1/status").json()["services"][0]["waiting"]
+
+
+def test_explains_nothing_where_nothing_is_missing(site: Site) -> None:
+    site.bench.subscribe()
+    site.bench.launch("a", "b")
+    assert site.get("/v1/explain/web").json()["reasons"] == []
+
+
+def test_explaining_a_service_that_is_not_there_names_those_that_are(site: Site) -> None:
+    answer = site.get("/v1/explain/wep")
+    assert answer.status_code == 404
+    assert answer.json() == {"error": 'service "wep" is not in the configuration; its services: web'}
+
+
 def test_nothing_is_converged_while_nobody_confirms_it(site: Site) -> None:
     site.bench.subscribe()
     site.bench.launch("a", "b")
@@ -135,7 +159,9 @@ def test_the_page_needs_nothing_from_elsewhere(site: Site) -> None:
     assert "<script" not in page
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/v1/status"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/metrics", "/v1/status", "/v1/explain", "/v1/explain/web"]
+)
 def test_nothing_can_be_changed_here(site: Site, path: str) -> None:
     assert site.client.post(path).status_code == 405
     assert site.client.get(path).headers["cache-control"] == "no-store"
