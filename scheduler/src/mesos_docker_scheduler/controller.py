@@ -148,6 +148,7 @@ class Controller:
         self._outbox: list[Callable[[], object]] = []
         self._store_problem: str | None = None
         self._plan = Plan()
+        self._plan_timed = metrics.plan_seconds.time()(plan)
         self._round_at = self._wake_at = now
 
         self._recent = deque(remembered.events[-_EVENTS_SHOWN:], maxlen=_EVENTS_SHOWN)
@@ -503,7 +504,7 @@ class Controller:
         flooded = f"too much failed within a minute: nothing is started or stopped until {clock(until or 0)}"
         # While we only wait for a moment, offers are kept for what comes then.
         offers = [] if gathering or not_yet else self._offers.at_hand()
-        decided = plan(
+        decided = self._plan_timed(
             services,
             self._census,
             offers,

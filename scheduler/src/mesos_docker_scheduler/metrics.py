@@ -34,6 +34,9 @@ class Metrics:
         self.loop_seconds = Histogram(
             f"{_PREFIX}_loop_seconds", "Time per round of the controller", registry=self.registry
         )
+        self.plan_seconds = Histogram(
+            f"{_PREFIX}_plan_seconds", "Time per plan of what to do next", registry=self.registry
+        )
         self.commit_seconds = Histogram(
             f"{_PREFIX}_store_commit_seconds", "Time per write to the store", registry=self.registry
         )
