@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Makes the demo image: a web server whose page tells the container's name, the image and its version.
 #   demo.sh VERSION     prints the image's name; builds it first when this recipe's image does not exist yet
+# /health answers once it is ready, /cgi-bin/slow takes half a second. The environment makes it misbehave: DEMO_READY_SECONDS
+# (how long it takes to become ready), DEMO_FAULT (exit: it ends at once; unready: it never becomes ready). So versions
+# 3 (exit) and 4 (unready) are what updates must not end with.
 # It is Debian's (or Ubuntu's) busybox-static and one script, so no image registry is needed.
 set -euo pipefail
 
@@ -21,26 +24,48 @@ cd "$work"
 apt-get download -q busybox-static >&2
 dpkg-deb -x busybox-static_*.deb package
 
-mkdir -p root/bin root/www root/tmp
-chmod 1777 root/tmp
+mkdir -p root/bin root/www/cgi-bin root/tmp
+chmod 1777 root/tmp root/www # any user may run it
 busybox=$(find package -path '*/bin/busybox' -type f)
 install -m 0755 "$busybox" root/bin/busybox
 for applet in $("$busybox" --list); do
   [[ $applet == busybox ]] || ln -s busybox "root/bin/$applet"
 done
 
-# The first process of a container ignores SIGTERM unless it handles it: so the script does, and stops at once.
+# The first process of a container ignores SIGTERM unless it handles it: so the script does. It stops listening at once,
+# and ends when the requests under way are answered (httpd has a process for each).
 cat >root/bin/demo-web <<'SCRIPT'
 #!/bin/sh
+if [ "$DEMO_FAULT" = exit ]; then
+  echo "demo/web, version $DEMO_VERSION, ends at once, as DEMO_FAULT says" >&2
+  exit 1
+fi
 printf '<h1>It works</h1><p>container %s, image demo/web, version %s</p>\n' "$(hostname)" "$DEMO_VERSION" >/www/index.html
-httpd -f -p 80 -h /www &
+httpd -f -p "${DEMO_PORT:-80}" -h /www &
 server=$!
-trap 'kill "$server"; exit 0' TERM INT
+trap 'kill "$server"; while pidof httpd >/dev/null; do sleep 0.1; done; exit 0' TERM INT
+if [ "$DEMO_FAULT" != unready ]; then
+  sleep "${DEMO_READY_SECONDS:-0}" &
+  wait "$!" # a signal is handled at once while it waits, but not while a program runs in front
+  echo well >/www/health
+fi
 wait "$server"
 SCRIPT
-chmod 0755 root/bin/demo-web
+# A request that takes a while.
+cat >root/www/cgi-bin/slow <<'SCRIPT'
+#!/bin/sh
+sleep "${DEMO_SLOW_SECONDS:-0.5}"
+printf 'Content-Type: text/plain\r\n\r\nversion %s\n' "$DEMO_VERSION"
+SCRIPT
+chmod 0755 root/bin/demo-web root/www/cgi-bin/slow
+
+case $version in
+  3) fault='exit' ;;
+  4) fault='unready' ;;
+  *) fault='' ;;
+esac
 
 tar -C root --owner=0 --group=0 -c . \
-  | docker import -c "ENV DEMO_VERSION=$version PATH=/bin" -c 'EXPOSE 80' -c 'CMD ["/bin/demo-web"]' - "$image" >&2
+  | docker import -c "ENV DEMO_VERSION=$version DEMO_FAULT=$fault PATH=/bin" -c 'EXPOSE 80' -c 'CMD ["/bin/demo-web"]' - "$image" >&2
 echo "built" >&2
 echo "$image"
