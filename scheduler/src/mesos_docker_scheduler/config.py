@@ -20,6 +20,11 @@ from pydantic_core import ErrorDetails
 
 THOUSANDTHS = 1000
 
+SCHEDULING_ONLY = frozenset(
+    {"count", "update", "backoff", "kill_grace_seconds", "shutdown_delay_seconds", "force_pull"}
+)
+"""Fields of a service that say nothing of what its instances are made of: they may change while these run."""
+
 
 class ConfigError(ValueError):
     """A configuration that can't be used; `problems` holds one sentence for each thing that is wrong."""
@@ -172,6 +177,16 @@ class Update(_Section):
         default=3,
         description=f"{_SECONDS}: how long a new instance must have been well before an old one goes",
     )
+    max_failures: int = Field(
+        default=3,
+        ge=1,
+        description="a whole number, 1 or more: so many failures in a row of the new version end the update",
+    )
+    on_failure: Literal["pause", "rollback"] = Field(default="pause", description='"pause" or "rollback"')
+    progress_deadline_seconds: Seconds = Field(
+        default=600,
+        description=f"{_SECONDS}: an update fails when no new instance became ready for so long",
+    )
 
     @model_validator(mode="after")
     def _can_move(self) -> Update:
@@ -230,6 +245,10 @@ class Service(_Section):
     privileged: bool = Field(default=False, description="true or false")
     force_pull: bool = Field(default=False, description="true or false")
     kill_grace_seconds: Seconds = Field(default=5, description=_SECONDS)
+    shutdown_delay_seconds: Seconds = Field(
+        default=2,
+        description=f"{_SECONDS}: how long a healthy instance that has left the list still runs",
+    )
     health_check: HealthCheck | None = Field(default=None, description="a health check, or null")
     update: Update = Field(default=Update(), description="the limits of an update")
     backoff: Backoff = Field(default=Backoff(), description="the delays after failures")
@@ -261,8 +280,7 @@ class Service(_Section):
 
         Defaults are left out, so that a scheduler that knows more fields still gives the same name.
         """
-        scheduling_only = {"count", "update", "backoff", "kill_grace_seconds", "force_pull"}
-        made_of = self.model_dump(mode="json", exclude=scheduling_only, exclude_defaults=True)
+        made_of = self.model_dump(mode="json", exclude=set(SCHEDULING_ONLY), exclude_defaults=True)
         text = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
