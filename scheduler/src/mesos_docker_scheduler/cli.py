@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mesos_docker_scheduler import __version__, config, journal, tutorial
+from mesos_docker_scheduler.adopt import adopt
 from mesos_docker_scheduler.serve import EXIT_CONFIG, SchedulerError, Source, serve
 from mesos_docker_scheduler.teardown import teardown
 
 _PROGRAM = "mesos-docker-scheduler"
-_COMMANDS = ("run", "check-config", "teardown")
+_COMMANDS = ("run", "check-config", "teardown", "adopt")
 
 _EPILOG = f"""other commands:
   {_PROGRAM} run --config FILE             keep services running as FILE says
   {_PROGRAM} check-config FILE             say what is wrong with FILE
   {_PROGRAM} teardown --config FILE --yes  end the framework and kill all its tasks
+  {_PROGRAM} adopt --config FILE ...       say which framework is ours, if the state is lost
 """
 
 
@@ -55,7 +57,14 @@ def _command(words: list[str]) -> int:
     end = commands.add_parser("teardown", help="end the framework and kill all its tasks")
     end.add_argument("--config", type=Path, required=True, metavar="FILE")
     end.add_argument("--yes", action="store_true", help="really do it")
+    take = commands.add_parser("adopt", help="say which framework is ours when the state was lost")
+    take.add_argument("--config", type=Path, required=True, metavar="FILE")
+    which = take.add_mutually_exclusive_group(required=True)
+    which.add_argument("--framework", metavar="ID", help="go on as this one and take over its tasks")
+    which.add_argument("--new", action="store_true", help="there is none: register a new one")
     options = parser.parse_args(words)
+    if options.command == "adopt":
+        return adopt(_load(options.config)[0], options.framework)
     if options.command == "check-config":
         return _check(options.file)
     if options.command == "teardown":

@@ -22,16 +22,18 @@ from mesos_docker_scheduler.config import Config, Service
 from mesos_docker_scheduler.explanation import Reason, sentences
 from mesos_docker_scheduler.failures import Failures, Fault
 from mesos_docker_scheduler.framework import framework_info
+from mesos_docker_scheduler.inquiry import Inquiry
 from mesos_docker_scheduler.kills import Kills
 from mesos_docker_scheduler.metrics import Metrics
 from mesos_docker_scheduler.offers import OfferBook, Wish
 from mesos_docker_scheduler.planner import Kill, Plan, plan
 from mesos_docker_scheduler.reconciliation import Reconciliation
+from mesos_docker_scheduler.recovery import BEGIN_ANEW, UNSEEN, with_facts
 from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, view
 from mesos_docker_scheduler.store import Change, Event, Remembered, Store, StoreError
 from mesos_docker_scheduler.taskinfo import task_info
 from mesos_docker_scheduler.tasks import Status, Task, TaskState, advance, new_task_id, parse_task_id
-from mesos_docker_scheduler.wording import clock
+from mesos_docker_scheduler.wording import clock, instances
 
 Message = dict[str, Any]
 
@@ -102,6 +104,8 @@ class Controller:
 
     `process` is one round, and needs no thread: tests and the simulation call it. `run` calls it for what is
     put into `inbox`. `clock` gives seconds of the epoch and never goes back; `tell` hears each event.
+    `survey` asks the master for all tasks of the framework with this id, and whether a new one is our only
+    one; the answer comes as events.Surveyed.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class Controller:
         clock: Callable[[], float],
         metrics: Metrics,
         tell: Callable[[Event], None],
+        survey: Callable[[str, bool], None] | None = None,
         new_id: Callable[[str, str], str] = new_task_id,
     ) -> None:
         now = clock()
@@ -127,6 +132,7 @@ class Controller:
         self._clock = clock
         self._metrics = metrics
         self._tell = tell
+        self._survey = survey
         self._new_id = new_id
 
         self._framework_id = remembered.framework_id
@@ -139,6 +145,7 @@ class Controller:
         self._ended: OrderedDict[str, Task] = OrderedDict()
         self._foreign: set[str] = set()
         self._offers = OfferBook()
+        self._inquiry = Inquiry()
         self._kills = Kills()
         self._reconciliation = Reconciliation()
         self._failures = Failures()
@@ -162,6 +169,9 @@ class Controller:
 
     def _remember(self, remembered: Remembered, now: float) -> None:
         self._failures.restore(remembered.records, now)
+        self._begins_anew = BEGIN_ANEW in remembered.records
+        if UNSEEN in remembered.records:
+            self._inquiry.begin()
         for task in sorted(remembered.tasks.values(), key=lambda task: task.state_since):
             (self._ended if task.state.ended else self._tasks)[task.id] = task
             self._census.put(task)
@@ -229,6 +239,7 @@ class Controller:
                 self._reconciliation.next_at(),
                 self._offers.next_at(),
                 self._plan.wake_at,
+                self._inquiry.next_at() if self._survey is not None else None,
             ]
         if self._stale:
             times.append(self._published_at + _PUBLISH_SECONDS)
@@ -329,6 +340,8 @@ class Controller:
                 self._connected = False
                 self._note(now, "refused", f"Mesos refuses this framework: {event.message}")
                 self.outcome = Refused(event.message)
+            case events.Recovering() | events.Recovered() | events.Surveyed():
+                self._take_answer(event, now)
             case events.Stop():
                 self.outcome = event
 
@@ -337,12 +350,55 @@ class Controller:
         self._connected = True
         self._master = _master_address(event.master)
         if event.framework_id is not None and event.framework_id != self._framework_id:
+            if self._survey is not None and not self._begins_anew:
+                self._inquiry.begin()
+                self._change.records[UNSEEN] = ""
             self._framework_id = self._change.framework_id = event.framework_id
         text = f"subscribed to the master {self._master} as framework {self._framework_id}"
         self._note(now, "connected", text)
         self._offers.subscribed(now)
         self._kills.restart()
         self._reconciliation.start({task.id: task.agent_id for task in self._tasks.values()}, now)
+
+    def _take_answer(self, event: events.Recovering | events.Recovered | events.Surveyed, now: float) -> None:
+        """Take what the master says, or doesn't, of what is not on record."""
+        match event:
+            case events.Recovering():
+                self._inquiry.recovering = event.problem
+                self._note(now, "recovering", event.problem)
+            case events.Recovered():
+                self._inquiry.recovering = None
+                if event.framework_id is not None:
+                    self._framework_id = self._change.framework_id = event.framework_id
+                    known = f"the master knows framework {event.framework_id} as ours"
+                    text = f"{known}, with {instances(len(event.tasks))}: it is taken over"
+                    self._note(now, "recovered", text)
+                self._learn(event.tasks, now)
+                self._send(event.go_on)
+            case events.Surveyed(error=None):
+                if event.problem is not None and event.problem != self._inquiry.unseen:
+                    self._note(now, "recovering", event.problem)
+                if self._inquiry.unseen is not None and event.problem is None:
+                    self._change.records[UNSEEN] = None
+                self._inquiry.answered(event.problem)
+                self._learn(event.tasks, now)
+            case events.Surveyed():
+                self._inquiry.failed()
+                self._note(now, "survey failed", f"asked what runs: {event.error}")
+
+    def _learn(self, tasks: Iterable[Task], now: float) -> None:
+        """Take over what the master knows and we don't: tasks of ours, and facts about them."""
+        new = []
+        for told in tasks:
+            known = self._tasks.get(told.id)
+            if known is None and told.id not in self._ended:
+                self._note_adopted(told, now)
+                self._put(told)
+                new.append(told.id)
+            elif known is not None and with_facts(known, told) != known:
+                self._put(with_facts(known, told))
+        # They may have ended since the master was asked.
+        self._doubt(new, now)
 
     def _take_disconnection(self, now: float) -> None:
         self._connected = False
@@ -425,10 +481,10 @@ class Controller:
             self._note(now, "foreign", text, task_id=status.task_id)
             return None
         name, version = named
-        self._note(now, "adopted", "runs and is ours, but was not on record", name, status.task_id)
         service = self._service(name)
         same = service if service is not None and service.version == version else None
-        return Task(
+        self._inquiry.want()
+        adopted = Task(
             id=status.task_id,
             service=name,
             version=version,
@@ -440,6 +496,11 @@ class Controller:
             state=TaskState.UNKNOWN,
             has_health_check=same is not None and same.health_check is not None,
         )
+        self._note_adopted(adopted, now)
+        return adopted
+
+    def _note_adopted(self, task: Task, now: float) -> None:
+        self._note(now, "adopted", "runs and is ours, but was not on record", task.service, task.id)
 
     def _apply(self, task: Task, status: Status, now: float) -> None:
         changed = advance(task, status, now)
@@ -476,9 +537,17 @@ class Controller:
             if now - self._tasks[task_id].launched_at > _UNCONFIRMED_SECONDS
         ]
         self._doubt(overdue, now)
+        self._ask_for_survey(now)
         for question in self._reconciliation.due(now):
             self._metrics.reconciliations.labels("explicit" if question.tasks else "implicit").inc()
             self._send(partial(self._driver.reconcileTasks, question.tasks))
+
+    def _ask_for_survey(self, now: float) -> None:
+        if self._survey is None or self._framework_id is None or not self._connected:
+            return
+        if self._inquiry.due(now):
+            is_new = self._inquiry.unseen is not None
+            self._send(partial(self._survey, self._framework_id, is_new))
 
     def _forget_absent(self, now: float) -> None:
         """Drop records of what nobody remembers: should such a task come back, it is adopted."""
@@ -533,12 +602,14 @@ class Controller:
 
     def _not_yet(self) -> str | None:
         """Why we can't know yet what to do."""
+        if self._inquiry.recovering is not None:
+            return f"not known yet which instances run: {self._inquiry.recovering}"
         if not self._connected:
             problem = self._driver.problem
             return f"not connected to a Mesos master{f': {problem}' if problem else ''}"
         if not self._reconciliation.settled:
             return "asking the master which instances run"
-        return None
+        return self._inquiry.why_not(self._round_at)
 
     def _intend_kill(self, kill: Kill, now: float) -> None:
         task = replace(self._tasks[kill.task_id], kill_reason=kill.reason)
@@ -645,7 +716,8 @@ class Controller:
 
     def _publish(self, now: float) -> None:
         problem_shown = self.snapshot.problem == self._store_problem
-        if problem_shown and not (self._stale and now >= self._published_at + _PUBLISH_SECONDS):
+        due = now >= self._published_at + _PUBLISH_SECONDS or self.outcome is not None
+        if problem_shown and not (self._stale and due):
             return
         self._published_at = now
         self._stale = False

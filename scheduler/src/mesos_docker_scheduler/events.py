@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.tasks import Task
 
 Message = Mapping[str, Any]
 
@@ -91,6 +92,38 @@ class ConfigRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovering:
+    """Without a framework id on record, it can't be told yet what runs already; `problem` says why."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What the master knows of us, who have no record: our framework's id (None: there is none) and tasks.
+
+    `go_on` subscribes; it must wait until this is durable.
+    """
+
+    framework_id: str | None
+    tasks: tuple[Task, ...]
+    go_on: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """All tasks that the master knows of our framework, asked for because something was not on record.
+
+    `problem`: why it can't be told whether an earlier framework of ours has tasks. `error`: why there is no
+    answer.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    problem: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Leave the tasks running and end."""
 
@@ -107,4 +140,4 @@ DriverEvent = (
     | FrameworkError
     | CallFailed
 )
-AnyEvent = DriverEvent | ConfigRead | Stop
+AnyEvent = DriverEvent | ConfigRead | Recovering | Recovered | Surveyed | Stop

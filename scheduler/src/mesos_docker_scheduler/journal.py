@@ -14,7 +14,19 @@ from mesos_docker_scheduler.store import Event
 
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
 _WARNINGS = frozenset(
-    {"waiting", "ended", "lost", "disconnected", "config refused", "call failed", "foreign", "adopted"}
+    {
+        "waiting",
+        "ended",
+        "lost",
+        "disconnected",
+        "config refused",
+        "call failed",
+        "foreign",
+        "adopted",
+        "recovering",
+        "recovered",
+        "survey failed",
+    }
 )
 _ERRORS = frozenset({"store", "refused"})
 

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mesos_docker_scheduler import events, journal, sd_notify
@@ -16,6 +16,8 @@ from mesos_docker_scheduler.controller import Controller, Refused, steady_clock
 from mesos_docker_scheduler.driver import SchedulerDriver, TlsSettings
 from mesos_docker_scheduler.framework import framework_info
 from mesos_docker_scheduler.metrics import Metrics
+from mesos_docker_scheduler.operator_api import OperatorApi
+from mesos_docker_scheduler.recovery import BEGIN_ANEW, Recovery
 from mesos_docker_scheduler.snapshot import Snapshot
 from mesos_docker_scheduler.store import Event, SqliteStore, StoreError
 from mesos_docker_scheduler.watcher import ConfigWatcher
@@ -48,29 +50,42 @@ class Source:
     path: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What we show the masters to be let in, and how we speak to them."""
+
+    principal: str | None
+    secret: str | None = field(repr=False)
+    tls: TlsSettings | None
+
+    @classmethod
+    def of(cls, config: Config) -> Access:
+        """As configured. SchedulerError when the secret can't be read."""
+        framework = config.framework
+        secret = None
+        if framework.secret_file is not None:
+            try:
+                secret = Path(framework.secret_file).read_text().rstrip("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise SchedulerError(
+                    EXIT_CONFIG, f"framework.secret_file: {framework.secret_file}: can't be read: {error}"
+                ) from error
+        tls = TlsSettings(**config.tls.model_dump()) if config.tls.model_fields_set else None
+        return cls(framework.principal, secret, tls)
+
+
 def make_driver(
     config: Config, framework_id: str | None, inbox: Callable[[events.AnyEvent], None]
 ) -> SchedulerDriver:
     """A driver that puts all it hears into the inbox. SchedulerError when the secret can't be read."""
-    framework = config.framework
-    secret = None
-    if framework.secret_file is not None:
-        try:
-            secret = Path(framework.secret_file).read_text().rstrip("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SchedulerError(
-                EXIT_CONFIG, f"framework.secret_file: {framework.secret_file}: can't be read: {error}"
-            ) from error
-    tls = None
-    if config.tls.model_fields_set:
-        tls = TlsSettings(**config.tls.model_dump())
+    access = Access.of(config)
     return SchedulerDriver(
         QueueingScheduler(inbox),
         framework_info(config, framework_id),
         config.master,
-        principal=framework.principal,
-        secret=secret,
-        tls=tls,
+        principal=access.principal,
+        secret=access.secret,
+        tls=access.tls,
     )
 
 
@@ -90,6 +105,13 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
     remembered = store.load()
     inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
     driver = make_driver(config, remembered.framework_id, inbox.put)
+    access = Access.of(config)
+    recovery = Recovery(
+        OperatorApi(config.master, principal=access.principal, secret=access.secret, tls=access.tls),
+        config.framework.name,
+        config.framework.principal,
+        inbox.put,
+    )
     metrics = Metrics()
     controller = Controller(
         config,
@@ -101,14 +123,25 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
         clock=steady_clock(),
         metrics=metrics,
         tell=tell,
+        survey=recovery.survey,
     )
-    with _web_server(config, controller, metrics), _signals(source, inbox):
+
+    def subscribe_as(framework_id: str | None) -> None:
+        if framework_id is not None:
+            driver.take_over(framework_id)
         driver.start()
+
+    with _web_server(config, controller, metrics), _signals(source, inbox):
+        if remembered.framework_id is None and BEGIN_ANEW not in remembered.records:
+            recovery.find(subscribe_as)
+        else:
+            driver.start()
         try:
             sd_notify.notify("READY=1")
             outcome = controller.run(after_round=_beat())
             sd_notify.notify("STOPPING=1")
         finally:
+            recovery.stop()
             driver.stop()
             driver.join()
     if isinstance(outcome, Refused):

@@ -182,6 +182,7 @@ class Bench:
         self.now = now
         self.driver = FakeDriver()
         self.events: list[Event] = []
+        self.surveys: list[tuple[str, bool]] = []
         self.store: Store = store or SqliteStore(folder)
         self.controller = Controller(
             configuration(*services, **config),
@@ -193,6 +194,7 @@ class Bench:
             clock=lambda: self.now,
             metrics=Metrics(),
             tell=self.events.append,
+            survey=lambda framework_id, is_new: self.surveys.append((framework_id, is_new)),
         )
 
     def take(self, *batch: events.AnyEvent, after: float = 0.0) -> None:
@@ -205,7 +207,15 @@ class Bench:
         self.take(events.Subscribed(framework_id, MASTER))
         self.answer_fence()
 
+    def answer_survey(self, *tasks: Task) -> None:
+        """Answer what the master was asked about what is not on record."""
+        for _ in range(len(self.surveys)):
+            self.surveys.pop()
+            self.take(events.Surveyed(tasks))
+
     def answer_fence(self) -> None:
+        """Answer what the master was asked after the subscription."""
+        self.answer_survey()
         for _, tasks in self.driver.take("reconcile"):
             for task_id, _ in tasks:
                 if task_id.startswith("reconciliation-fence."):

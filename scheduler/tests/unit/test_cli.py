@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from mesos_docker_scheduler import __version__, cli, teardown, tutorial
 from mesos_docker_scheduler.console import farewell, print_event
+from mesos_docker_scheduler.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE
 from mesos_docker_scheduler.snapshot import ConfigView, Instance, ServiceView, Snapshot
 from mesos_docker_scheduler.store import Change, Event, SqliteStore
@@ -137,6 +138,44 @@ def test_teardown_gives_up_on_a_master_that_is_not_there_and_forgets_nothing(
     store = SqliteStore(tmp_path / "state")
     assert store.load().framework_id == "framework"
     store.close()
+
+
+def adopted(folder: Path) -> str | None:
+    store = SqliteStore(folder / "state")
+    found = store.load()
+    store.close()
+    return "new" if BEGIN_ANEW in found.records else found.framework_id
+
+
+def test_adopt_says_which_framework_is_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(written(tmp_path))
+    assert cli.main(["adopt", "--config", config, "--new"]) == 0
+    assert adopted(tmp_path) == "new"
+    assert cli.main(["adopt", "--config", config, "--framework", "f-1"]) == 0
+    assert adopted(tmp_path) == "f-1"
+    assert "goes on as framework f-1" in capsys.readouterr().out
+    assert cli.main(["adopt", "--config", config, "--framework", "f-2"]) == 0
+    assert adopted(tmp_path) == "f-2"
+    assert cli.main(["adopt", "--config", config, "--new"]) == EXIT_STORE
+    assert "framework f-2 is on record: move the file away" in capsys.readouterr().err
+
+
+def test_adopt_does_not_give_up_a_framework_that_has_tasks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remember_a_framework(tmp_path)
+    config = str(written(tmp_path))
+    for choice in (["--new"], ["--framework", "f-2"]):
+        assert cli.main(["adopt", "--config", config, *choice]) == EXIT_STORE
+        assert "framework framework and its 1 tasks, which nobody would look after" in capsys.readouterr().err
+    assert adopted(tmp_path) == "framework"
+
+
+def test_adopt_refuses_while_the_scheduler_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    running = SqliteStore(tmp_path / "state")
+    assert cli.main(["adopt", "--config", str(written(tmp_path)), "--new"]) == EXIT_STORE
+    assert "stop the scheduler first" in capsys.readouterr().err
+    running.close()
 
 
 def snapshot(framework_id: str | None, *instances: Instance) -> Snapshot:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mesos_docker_scheduler import events
 from mesos_docker_scheduler.controller import REFUSE_SECONDS, Refused
+from mesos_docker_scheduler.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.store import Change, Remembered, SqliteStore, StoreError
 from mesos_docker_scheduler.tasks import TaskState, new_task_id
 from scheduler_fakes import (
@@ -385,13 +386,93 @@ def test_a_task_of_ours_that_is_not_on_record_is_adopted(tmp_path: Path) -> None
     ours = new_task_id("web", WEB.version)
     bench.take(events.Update(answer(ours, "RUNNING")))
     bench.offer("a", "b")
+    assert bench.launched() == []
+    assert bench.view.waiting == ("asking the master about instances that were not on record",)
+    told = replace(task(ours, WEB), host_ports=(31000,), image="demo/web:1", hostname="host-a")
+    bench.answer_survey(told, task(new_task_id("web", WEB.version), WEB, "b"))
+    assert bench.launched() == []
+    (known, surveyed) = bench.store.load().tasks.values()
+    if known.id != ours:
+        known, surveyed = surveyed, known
+    assert (known.hostname, known.host_ports, known.image) == ("host-a", (31000,), "demo/web:1")
+    assert surveyed.agent_id == "b"
+    # It may have ended meanwhile, so Mesos is asked about it.
+    assert [[surveyed.id]] == [
+        [task_id for task_id, _ in asked] for _, asked in bench.driver.take("reconcile")
+    ]
+
+
+def test_looks_after_what_runs_even_if_nobody_can_tell_more_of_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.subscribe()
+    bench.take(events.Update(answer(new_task_id("web", WEB.version), "RUNNING")))
+    assert bench.surveys == [("framework", False)]
+    bench.take(events.Surveyed(error="no master leads"))
+    bench.offer("a", "b")
     assert len(bench.launched()) == 1
-    assert ours in bench.store.load().tasks
+    assert "asked what runs: no master leads" in [event.text for event in bench.events]
+    bench.take(after=30)
+    assert len(bench.surveys) == 2
+    bench.take(after=15)
+    assert bench.view.waiting != ("asking the master about instances that were not on record",)
+
+
+def test_what_the_master_knows_of_a_lost_state_is_durable_before_the_subscription(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    found = [task(new_task_id("web", WEB.version), WEB, agent) for agent in ("a", "b")]
+    on_record: list[Remembered] = []
+    bench.take(events.Recovering("no master leads"))
+    assert bench.view.waiting == ("not known yet which instances run: no master leads",)
+    recovered = events.Recovered("framework", tuple(found), lambda: on_record.append(bench.store.load()))
+    bench.take(recovered)
+    assert on_record[0].framework_id == "framework"
+    assert on_record[0].tasks == {made.id: made for made in found}
+    bench.take(events.Subscribed("framework", MASTER))
+    assert bench.surveys == []
+    for made in found:
+        bench.take(events.Update(answer(made.id, "RUNNING", made.agent_id)))
+    bench.answer_fence()
+    bench.offer("a", "b")
+    assert (bench.launched(), bench.driver.take("kill")) == ([], [])
+    assert bench.view.converged
+
+
+def test_a_new_framework_starts_nothing_before_the_master_shows_that_it_is_the_only_one(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.take(events.Subscribed("framework", MASTER))
+    assert bench.surveys == [("framework", True)]
+    bench.take(events.Surveyed(problem="frameworks are hidden"))
+    bench.surveys.clear()
+    bench.answer_fence()
+    bench.offer("a", "b")
+    assert (bench.launched(), bench.view.waiting) == ([], ("frameworks are hidden",))
+
+    again = Bench(tmp_path, WEB, store=bench.store)
+    again.take(events.Subscribed(None, MASTER))
+    assert again.surveys == [("framework", True)]
+    again.answer_fence()
+    again.offer("a", "b")
+    assert len(again.launched()) == 2
+
+    last = Bench(tmp_path, WEB, store=bench.store)
+    last.take(events.Subscribed(None, MASTER))
+    assert last.surveys == []
+
+
+def test_an_operators_word_that_there_is_no_earlier_framework_is_enough(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.commit(Change(records={BEGIN_ANEW: ""}))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.take(events.Subscribed("framework", MASTER))
+    assert bench.surveys == []
 
 
 def test_of_a_service_that_is_not_configured_it_is_adopted_and_stopped(bench: Bench) -> None:
     ours = new_task_id("former", WEB.version)
     bench.take(events.Update(answer(ours, "RUNNING")))
+    bench.answer_survey()
     assert [call[1] for call in bench.driver.take("kill")] == [ours]
 
 

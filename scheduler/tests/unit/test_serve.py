@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -32,7 +34,11 @@ class Mesos(FakeDriver):
         super().__init__()
         self.scheduler, self.framework, self.settings = scheduler, framework, settings
         self.stopped = False
+        self.thread: threading.Thread | None = None
         Mesos.made = self
+
+    def take_over(self, framework_id: str) -> None:
+        self.framework["id"] = {"value": framework_id}
 
     def start(self) -> None:
         self.thread = threading.Thread(target=Mesos.story, args=(self.scheduler,))
@@ -42,12 +48,32 @@ class Mesos(FakeDriver):
         self.stopped = True
 
     def join(self) -> None:
-        self.thread.join()
+        if self.thread is not None:
+            self.thread.join()
+
+
+class Operator:
+    """What the master says to operators: `answers` by call, and nothing of what is not there."""
+
+    answers: dict[str, dict[str, Any]]
+
+    def __init__(self, master: str, **settings: Any) -> None:
+        self.settings = settings
+
+    def ask(self, *kinds: str) -> list[dict[str, Any]]:
+        return [Operator.answers.get(kind, {}) for kind in kinds]
+
+
+def known(framework_id: str, connected: bool = False) -> dict[str, Any]:
+    info = {"id": {"value": framework_id}, "name": "mesos-docker-scheduler"}
+    return {"frameworks": [{"framework_info": info, "connected": connected}]}
 
 
 @pytest.fixture
 def wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(module, "SchedulerDriver", Mesos)
+    monkeypatch.setattr(module, "OperatorApi", Operator)
+    Operator.answers = {}
     return {
         "master": "m1:5050",
         "http": None,
@@ -104,6 +130,53 @@ def test_a_signal_ends_it_in_order_and_the_id_is_kept(tmp_path: Path, wish: dict
     store.close()
     run(tmp_path, wish, stop_this_process)
     assert Mesos.made.framework["id"] == {"value": "framework"}
+
+
+def test_without_records_it_goes_on_as_the_framework_that_the_master_knows(
+    tmp_path: Path, wish: dict[str, Any]
+) -> None:
+    Operator.answers["GET_FRAMEWORKS"] = known("old")
+    on_record: list[str | None] = []
+
+    def story(scheduler: Any) -> None:
+        with contextlib.closing(sqlite3.connect(tmp_path / "state" / "state.sqlite")) as database:
+            on_record.extend(*database.execute("SELECT id FROM framework"))
+        scheduler.registered(None, "old", MASTER)
+        stop_this_process(scheduler)
+
+    told = run(tmp_path, wish, story)
+    assert on_record == ["old"]
+    assert Mesos.made.framework["id"] == {"value": "old"}
+    assert [event.text for event in told if event.kind == "recovered"] == [
+        "the master knows framework old as ours, with 0 instances: it is taken over"
+    ]
+
+
+def test_does_not_subscribe_before_the_master_can_tell_who_we_are(
+    tmp_path: Path, wish: dict[str, Any]
+) -> None:
+    Operator.answers["GET_FRAMEWORKS"] = known("old", connected=True)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(wish))
+    Mesos.story = lambda scheduler: pytest.fail("it has subscribed")
+    told: list[Event] = []
+
+    def tell(event: Event) -> None:
+        told.append(event)
+        stop_this_process(None)
+
+    serve(Source(*load(path), path), tell)
+    assert "a scheduler is connected to it" in told[0].text
+    assert (told[0].kind, Mesos.made.stopped) == ("recovering", True)
+
+
+def test_an_operator_may_say_that_there_is_no_earlier_framework(tmp_path: Path, wish: dict[str, Any]) -> None:
+    Operator.answers["GET_FRAMEWORKS"] = known("old", connected=True)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(wish))
+    assert cli.main(["adopt", "--config", str(path), "--new"]) == 0
+    run(tmp_path, wish, stop_this_process)
+    assert "id" not in Mesos.made.framework
 
 
 def test_every_callback_reaches_the_controller(tmp_path: Path, wish: dict[str, Any]) -> None:

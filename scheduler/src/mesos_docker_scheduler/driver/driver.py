@@ -104,6 +104,13 @@ class SchedulerDriver(MesosSchedulerDriver):
             self._worker = Worker(self._subscription, self._detector(), self._tls_context, self)
         self._worker.start()
 
+    def take_over(self, framework_id: str) -> None:
+        """Be this framework, which Mesos knows. Only before `start`."""
+        with self._lock:
+            if self._worker is not None:
+                raise RuntimeError("a driver that was started has a framework already")
+            self._subscription.framework_id = framework_id
+
     def stop(self, failover: bool = True) -> None:
         """End the connection. The framework and its tasks stay, whatever `failover` says."""
         if not failover:
