@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from typing import TextIO
 
@@ -29,6 +30,7 @@ _WARNINGS = frozenset(
     }
 )
 _ERRORS = frozenset({"store", "refused"})
+_TO_QUOTE = re.compile(r'[\n "=]')
 
 logger = logging.getLogger("mesos_docker_scheduler")
 
@@ -76,7 +78,6 @@ def line(message: str, **fields: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    value = value.replace("\n", " ")
-    if any(character in value for character in ' "='):
-        return '"' + value.replace('"', "'") + '"'
-    return value
+    if _TO_QUOTE.search(value) is None:
+        return value
+    return '"' + value.replace("\n", " ").replace('"', "'") + '"'

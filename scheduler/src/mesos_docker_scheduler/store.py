@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from sys import intern
 from typing import Any, Protocol
+
+import orjson
 
 from mesos_docker_scheduler.tasks import Task, TaskState
 
@@ -256,16 +258,19 @@ def _locked(path: Path) -> int:
     return lock
 
 
-_TASK_FIELDS = tuple(item.name for item in fields(Task))
+_TASK_FIELDS = frozenset(item.name for item in fields(Task))
+# The same texts stand in many records: one copy of each is enough.
+_REPEATED = ("service", "version", "image", "agent_id", "hostname")
 
 
 def _record(task: Task) -> str:
-    values = {name: getattr(task, name) for name in _TASK_FIELDS}
-    return json.dumps({**values, "state": task.state.value}, separators=(",", ":"))
+    return orjson.dumps(task).decode()
 
 
 def _task(record: str) -> Task:
-    values: dict[str, Any] = json.loads(record)
+    values: dict[str, Any] = orjson.loads(record)
+    for name in _REPEATED:
+        values[name] = intern(values[name])
     values["state"] = TaskState(values["state"])
     values["host_ports"] = tuple(values["host_ports"])
     return Task(**{name: value for name, value in values.items() if name in _TASK_FIELDS})

@@ -45,6 +45,7 @@ class TaskState(str, Enum):
         return self in _ABSENT
 
 
+_STATES = {f"TASK_{state.value}": state for state in TaskState}
 _ENDED = frozenset(
     {
         TaskState.FINISHED,
@@ -98,8 +99,7 @@ class Status:
     @classmethod
     def from_message(cls, message: Message) -> Status:
         """Read a v1 TaskStatus; a state of a newer Mesos counts as UNKNOWN."""
-        name = message["state"].removeprefix("TASK_")
-        state = TaskState(name) if name in TaskState.__members__ else TaskState.UNKNOWN
+        state = _STATES.get(message["state"], TaskState.UNKNOWN)
         container = message.get("container_status", {})
         container_id = container.get("container_id", {}).get("value")
         return cls(
@@ -185,7 +185,9 @@ def advance(task: Task, status: Status, now: float) -> Task:
     changed = replace(
         task,
         state=status.state,
-        agent_id=status.agent_id or task.agent_id,
+        state_since=task.state_since if status.state is task.state else now,
+        # The same text over again would take memory for each task.
+        agent_id=task.agent_id if status.agent_id in (None, task.agent_id) else status.agent_id,
         healthy=task.healthy if status.healthy is None else status.healthy,
         running_since=now if runs and task.running_since is None else task.running_since,
         container=status.container or task.container,
@@ -196,9 +198,7 @@ def advance(task: Task, status: Status, now: float) -> Task:
         reason=task.reason if status.from_reconciliation and task.reason else status.reason,
         message=task.message if status.from_reconciliation and task.message else status.message,
     )
-    if status.state is not task.state:
-        return replace(changed, state_since=now)
-    return changed
+    return task if changed == task else changed
 
 
 def _is_outdated(state: TaskState, status: Status) -> bool:

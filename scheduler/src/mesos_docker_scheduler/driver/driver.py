@@ -136,6 +136,7 @@ class SchedulerDriver(MesosSchedulerDriver):
         """
         if confirm is not True:
             raise ValueError("teardown kills all tasks of the framework and must be called with confirm=True")
+        self._subscription.tearing_down = True
         return self._submit(calls.teardown())
 
     @property
@@ -281,6 +282,8 @@ class SchedulerDriver(MesosSchedulerDriver):
 
     def on_call_failed(self, call: Call, error: CallFailed) -> None:
         """Tell the scheduler of a call that failed."""
+        if call["type"] == "TEARDOWN":
+            self._subscription.tearing_down = False
         with self._lock:
             if call is self._latest_update and error.status is not None:
                 # What the master refuses must not stand in the next SUBSCRIBE.

@@ -7,10 +7,11 @@ so that the round trip doesn't limit how many pass.
 from __future__ import annotations
 
 import base64
-import json
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from mesos_docker_scheduler.driver.calls import Call
 from mesos_docker_scheduler.driver.endpoint import Endpoint
@@ -46,20 +47,28 @@ def basic_authorization(principal: str, secret: str) -> str:
 def encode_request(
     endpoint: Endpoint, message: dict[str, Any], authorization: str | None, stream_id: str | None
 ) -> bytes:
-    """Build the bytes of one POST. TypeError or ValueError: the message is not JSON."""
-    body = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+    """Build the bytes of one POST. TypeError: the message is not JSON."""
+    return _with_length(_request_head(endpoint, authorization, stream_id), message)
+
+
+def _request_head(endpoint: Endpoint, authorization: str | None, stream_id: str | None) -> bytes:
+    """All of a request that is the same for each message to a master."""
     lines = [
         f"POST {PATH} HTTP/1.1",
         f"Host: {endpoint}",
         "Content-Type: application/json",
         "Accept: application/json",
-        f"Content-Length: {len(body)}",
     ]
     if stream_id is not None:
         lines.append(f"Mesos-Stream-Id: {stream_id}")
     if authorization is not None:
         lines.append(f"Authorization: {authorization}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
+
+
+def _with_length(head: bytes, message: dict[str, Any]) -> bytes:
+    body = orjson.dumps(message)
+    return b"%s%d\r\n\r\n%s" % (head, len(body), body)
 
 
 def error_text(response: Response) -> str:
@@ -80,10 +89,8 @@ class CallPipeline:
     def __init__(
         self, endpoint: Endpoint, framework_id: str, stream_id: str, authorization: str | None
     ) -> None:
-        self._endpoint = endpoint
         self._framework_id = {"value": framework_id}
-        self._stream_id = stream_id
-        self._authorization = authorization
+        self._head = _request_head(endpoint, authorization, stream_id)
         self._waiting: deque[tuple[Call, bytes]] = deque()
         self._sent: deque[_Sent] = deque()
         self._parser = ResponseParser()
@@ -91,10 +98,8 @@ class CallPipeline:
         self.torn_down = False  # the master has accepted TEARDOWN
 
     def add(self, call: Call) -> None:
-        """Queue a call. TypeError or ValueError: it can't be written as JSON."""
-        message = {**call, "framework_id": self._framework_id}
-        data = encode_request(self._endpoint, message, self._authorization, self._stream_id)
-        self._waiting.append((call, data))
+        """Queue a call. TypeError: it can't be written as JSON."""
+        self._waiting.append((call, _with_length(self._head, {**call, "framework_id": self._framework_id})))
 
     @property
     def has_waiting(self) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import orjson
+
 from mesos_docker_scheduler.driver.endpoint import Endpoint, redirect_target
 from mesos_docker_scheduler.driver.http_response import Response, ResponseError, ResponseParser
 from mesos_docker_scheduler.driver.pipeline import encode_request, error_text
@@ -129,6 +131,7 @@ class Subscription:
     settings: for the next SUBSCRIBE; may be replaced at any time.
     framework_id: the durable one, or None to let the master assign one.
     authorization: the value of the header of that name.
+    tearing_down: whether TEARDOWN was sent: that the stream ends is no news then. May be set by any thread.
     random: gives numbers from 0 to 1 for the jitter.
     """
 
@@ -143,6 +146,7 @@ class Subscription:
         self.settings = settings
         self.framework_id = framework_id
         self.authorization = authorization
+        self.tearing_down = False
         self.phase = Phase.IDLE
         self.problem: str | None = "no master has been reached yet"
         self._random = random
@@ -150,6 +154,7 @@ class Subscription:
         self._turn = 0  # which of the masters is next
         self._redirect: Endpoint | None = None  # whom to ask instead
         self._redirects = 0
+        self._redirect_told: tuple[Endpoint, Endpoint] | None = None
         self._rounds = 0  # how often all masters have been tried in vain
         self._not_before = 0.0
         self._attempt: _Attempt | None = None
@@ -279,7 +284,10 @@ class Subscription:
             return self._over(str(error), now)
         if self._redirects >= _MAX_REDIRECTS:
             return self._over(f"redirected {_MAX_REDIRECTS} times without arriving, lastly to {target}", now)
-        logger.info("Master %s redirects to the leading master %s", attempt.master, target)
+        told = (attempt.master, target)
+        level = logging.INFO if told != self._redirect_told else logging.DEBUG
+        self._redirect_told = told
+        logger.log(level, "Master %s redirects to the leading master %s", *told)
         self._redirects += 1
         self._redirect = target
         self._attempt = None
@@ -291,7 +299,7 @@ class Subscription:
 
     def _record(self, attempt: _Attempt, record: bytes, now: float) -> list[Notice]:
         try:
-            event = json.loads(record)
+            event = _parsed(record)
             kind = event["type"]
             body = event.get(kind.lower(), {})
             if not isinstance(body, dict):
@@ -372,7 +380,8 @@ class Subscription:
             self._rounds += 1
         self._not_before = now + delay
         problem = f"{attempt.master}: {reason}" if attempt else reason
-        level = logging.WARNING if problem != self.problem else logging.DEBUG
+        known = problem == self.problem or self.tearing_down
+        level = logging.DEBUG if known else logging.WARNING
         self.problem = problem
         logger.log(level, "Master %s; next attempt in %.1f s", problem, delay)
         return [Lost(reason)] if was_subscribed else []
@@ -385,3 +394,11 @@ class Subscription:
         self.phase = Phase.ENDED
         self._attempt = None
         return [*notices, Ended(message)]
+
+
+def _parsed(record: bytes) -> Any:
+    """Read an event. Messages of tasks may hold what is no UTF-8: an update must not be lost for that."""
+    try:
+        return orjson.loads(record)
+    except ValueError:
+        return json.loads(record.decode("utf-8", "replace"))

@@ -102,7 +102,7 @@ class Worker:
         return self._calls is not None
 
     def submit(self, call: Call) -> bool:
-        """Queue a call; False when there is no subscription. TypeError or ValueError: it is not JSON."""
+        """Queue a call; False when there is no subscription. TypeError: it is not JSON."""
         with self._lock:
             if self._calls is None or self._stop_requested:
                 return False

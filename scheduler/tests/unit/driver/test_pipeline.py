@@ -185,7 +185,7 @@ def test_any_bytes_give_outcomes_or_a_response_error(pieces: list[bytes]) -> Non
         assert len(pipeline.abandon("over")) <= 3
 
 
-@pytest.mark.parametrize("bad", [object(), float("nan")])
+@pytest.mark.parametrize("bad", [object(), "\ud800"])
 def test_what_is_not_json_is_refused_where_it_comes_from(bad: object) -> None:
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises(TypeError):
         new({"type": "REQUEST", "request": bad})

@@ -143,6 +143,15 @@ def test_an_event_that_is_not_understood_is_left_out(bad: bytes) -> None:
     ]
 
 
+def test_an_update_whose_message_is_no_utf8_is_not_lost() -> None:
+    subscription = new()
+    subscribe(subscription)
+    update = b'{"type":"UPDATE","update":{"status":{"message":"a\xffb"}}}'
+    assert subscription.received(chunk(update), 1.0) == [
+        Received("UPDATE", {"status": {"message": "a\ufffdb"}})
+    ]
+
+
 def test_an_event_before_subscribed_is_left_out() -> None:
     subscription = new()
     connect(subscription)
@@ -417,3 +426,33 @@ def test_stopping_is_quiet_and_final() -> None:
     assert subscription.stop() == []
     assert subscription.closed("x", 1.0) == []
     assert subscription.next_master(1e9) is None
+
+
+# What is logged
+
+
+def test_a_redirect_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    subscription = new()
+    now = 0.0
+    for _ in range(3):
+        connect(subscription, now)
+        subscription.received(Answer(307, {"Location": "//m2:5050/api/v1/scheduler"}).encode(), now)
+        now += 100.0
+        connect(subscription, now)
+        subscription.closed("refused", now)
+        now += 100.0
+    assert [record.getMessage() for record in caplog.records].count(
+        "Master m1:5050 redirects to the leading master m2:5050"
+    ) == 1
+
+
+@pytest.mark.parametrize(("tearing_down", "warnings"), [(False, 1), (True, 0)])
+def test_the_end_of_the_stream_is_no_news_after_teardown(
+    tearing_down: bool, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    subscription = new()
+    subscribe(subscription)
+    subscription.tearing_down = tearing_down
+    subscription.received(b"0\r\n\r\n", 1.0)
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == warnings
