@@ -21,7 +21,15 @@ from pydantic_core import ErrorDetails
 THOUSANDTHS = 1000
 
 SCHEDULING_ONLY = frozenset(
-    {"count", "update", "backoff", "kill_grace_seconds", "shutdown_delay_seconds", "force_pull"}
+    {
+        "count",
+        "update",
+        "backoff",
+        "kill_grace_seconds",
+        "shutdown_delay_seconds",
+        "force_pull",
+        "placement",
+    }
 )
 """Fields of a service that say nothing of what its instances are made of: they may change while these run."""
 
@@ -61,6 +69,7 @@ PortNumber = Annotated[int, Field(ge=1, le=65_535)]
 Text = Annotated[str, Field(min_length=1)]
 AbsolutePath = Annotated[str, Field(pattern=r"^/")]
 
+_ROLE = r"^(\*|[^-.\s/\\*][^\s/\\*]*(/[^-.\s/\\*][^\s/\\*]*)*)$"
 _A_PATH = "an absolute path"
 _A_PORT = "a whole number from 1 to 65535"
 _SECONDS = "a number of seconds, 0 or more"
@@ -78,7 +87,7 @@ class Framework(_Section):
     user: Text = Field(default="root", description="the name of the user that the tasks run as")
     role: str = Field(
         default="*",
-        pattern=r"^(\*|[^-.\s/\\*][^\s/\\*]*(/[^-.\s/\\*][^\s/\\*]*)*)$",
+        pattern=_ROLE,
         description='a Mesos role, such as "*", "web" or "web/frontend"',
     )
     failover_timeout_seconds: Seconds = Field(
@@ -130,11 +139,22 @@ class Port(_Section):
 
 
 class Volume(_Section):
-    """A folder of the host inside the container."""
+    """A folder of the host, or a named volume of its Docker Engine, inside the container."""
 
-    host_path: AbsolutePath = Field(description=_A_PATH)
+    host_path: AbsolutePath | None = Field(default=None, description=f"{_A_PATH} on the slave, or null")
+    volume: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$",
+        description="the name of a Docker volume, made when it is not there, or null",
+    )
     container_path: AbsolutePath = Field(description=_A_PATH)
     mode: Literal["ro", "rw"] = Field(default="rw", description='"ro" or "rw"')
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Volume:
+        if (self.host_path is None) == (self.volume is None):
+            raise ValueError("host_path: exactly one of host_path and volume must be given")
+        return self
 
 
 class Parameter(_Section):
@@ -168,6 +188,38 @@ class HealthCheck(_Section):
         return self
 
 
+class Constraint(_Section):
+    """Where instances may run, with Marathon's operators."""
+
+    field: str = Field(
+        pattern=r"^(@region|@zone|[^@\s]\S*)$",
+        description='"hostname", "@region", "@zone" or the name of an agent\'s attribute',
+    )
+    operator: Literal["UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER", "IS"] = Field(
+        description='"UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER" or "IS"'
+    )
+    value: str | None = Field(default=None, description="a text, or null")
+
+    @model_validator(mode="after")
+    def _has_the_value_it_needs(self) -> Constraint:
+        value, operator = self.value, self.operator
+        if operator == "UNIQUE" and value is not None:
+            raise ValueError('value: is not allowed with operator "UNIQUE"')
+        if operator in ("LIKE", "UNLIKE", "IS", "MAX_PER") and not value:
+            raise ValueError(f'value: is missing; operator "{operator}" needs it')
+        counts = operator in ("MAX_PER", "GROUP_BY") and value is not None
+        if counts and not re.fullmatch("[1-9][0-9]{0,5}", str(value)):
+            raise ValueError(f'value: "{value}" is not allowed; it must be a whole number above 0')
+        if operator in ("LIKE", "UNLIKE") and value is not None:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(
+                    f'value: "{value}" is not allowed; it must be a regular expression: {error}'
+                ) from error
+        return self
+
+
 class Update(_Section):
     """How instances of an old version give way to the new one."""
 
@@ -178,14 +230,15 @@ class Update(_Section):
         description=f"{_SECONDS}: how long a new instance must have been well before an old one goes",
     )
     max_failures: int = Field(
-        default=3,
-        ge=1,
-        description="a whole number, 1 or more: so many failures in a row of the new version end the update",
+        default=3, ge=1, description="a whole number, 1 or more: so many failures in a row end the update"
     )
-    on_failure: Literal["pause", "rollback"] = Field(default="pause", description='"pause" or "rollback"')
-    progress_deadline_seconds: Seconds = Field(
+    on_failure: Literal["pause", "rollback"] = Field(
+        default="pause", description='"pause" or "rollback": what comes of an update that has failed'
+    )
+    progress_deadline_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=600,
-        description=f"{_SECONDS}: an update fails when no new instance became ready for so long",
+        description="a number of seconds above 0: an update in which no new instance gets well for so long"
+        " has failed",
     )
 
     @model_validator(mode="after")
@@ -232,11 +285,26 @@ class Service(_Section):
     cpus: Amount = Field(default=0.1, ge=0.01, description="a number of processors from 0.01 to 1e9")
     mem: Amount = Field(default=64, ge=4, description="a number of MiB from 4 to 1e9")
     disk: Amount = Field(default=0, ge=0, description="a number of MiB from 0 to 1e9")
+    gpus: int = Field(default=0, ge=0, le=10_000, description="a whole number, 0 or more")
     command: Text | None = Field(default=None, description="a shell command, or null for the image's own")
     args: tuple[str, ...] = Field(default=(), description="a list of texts")
+    entrypoint: Text | None = Field(
+        default=None, description="a program in the image, or null for the image's own"
+    )
+    user: Text | None = Field(
+        default=None, description="a user (and :group) in the container, or null for the image's own"
+    )
     env: dict[str, str] = Field(default_factory=dict, description="a dictionary of texts")
-    network: Literal["bridge", "host", "none"] = Field(
-        default="bridge", description='"bridge", "host" or "none"'
+    secrets: dict[str, AbsolutePath] = Field(
+        default_factory=dict,
+        description="a dictionary: by the name of an environment variable, the absolute path of a file on the"
+        " scheduler's host that holds its value",
+    )
+    network: Literal["bridge", "host", "none", "user"] = Field(
+        default="bridge", description='"bridge", "host", "none" or "user"'
+    )
+    network_name: Text | None = Field(
+        default=None, description='the name of a Docker network, with network "user"; or null'
     )
     ports: tuple[Port, ...] = Field(default=(), description="a list of ports")
     volumes: tuple[Volume, ...] = Field(default=(), description="a list of volumes")
@@ -247,8 +315,13 @@ class Service(_Section):
     kill_grace_seconds: Seconds = Field(default=5, description=_SECONDS)
     shutdown_delay_seconds: Seconds = Field(
         default=2,
-        description=f"{_SECONDS}: how long a healthy instance that has left the list still runs",
+        description=f"{_SECONDS}: how long one runs on after it has left the list of those in service",
     )
+    role: str | None = Field(
+        default=None, pattern=_ROLE, description="a Mesos role, or null for framework.role"
+    )
+    constraints: tuple[Constraint, ...] = Field(default=(), description="a list of constraints")
+    placement: Literal["spread", "pack"] = Field(default="spread", description='"spread" or "pack"')
     health_check: HealthCheck | None = Field(default=None, description="a health check, or null")
     update: Update = Field(default=Update(), description="the limits of an update")
     backoff: Backoff = Field(default=Backoff(), description="the delays after failures")
@@ -265,6 +338,11 @@ class Service(_Section):
                     f"ports[{index}].host_port: {port.host_port} is not allowed;"
                     f' with network "host" it must be 0 or the container_port, {port.container_port}'
                 )
+        if (self.network == "user") != (self.network_name is not None):
+            raise ValueError('network_name: belongs to network "user": give both or neither')
+        twice = sorted(self.env.keys() & self.secrets.keys())
+        if twice:
+            raise ValueError(f"secrets.{twice[0]}: is given in env, too")
         fixed = [(port.host_port, port.protocol) for port in self.ports if port.host_port]
         for number, protocol in fixed:
             if fixed.count((number, protocol)) > 1:

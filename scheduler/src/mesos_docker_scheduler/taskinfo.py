@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mesos_docker_scheduler.cluster import Launch
-from mesos_docker_scheduler.config import HealthCheck, Service
+from mesos_docker_scheduler.config import HealthCheck, Service, Volume
 
 Message = dict[str, Any]
 
@@ -58,25 +58,35 @@ def _container(service: Service, host_ports: tuple[int, ...]) -> Message:
         "network": service.network.upper(),
         "privileged": service.privileged,
         "force_pull_image": service.force_pull,
-        "parameters": [{"key": item.key, "value": item.value} for item in service.parameters],
+        "parameters": _parameters(service),
     }
-    if service.network == "bridge":
+    if service.network in ("bridge", "user"):
         docker["port_mappings"] = [
             {"host_port": host_port, "container_port": port.container_port, "protocol": port.protocol}
             for port, host_port in zip(service.ports, host_ports, strict=True)
         ]
-    return {
+    container: Message = {
         "type": "DOCKER",
         "docker": docker,
-        "volumes": [
-            {
-                "host_path": volume.host_path,
-                "container_path": volume.container_path,
-                "mode": volume.mode.upper(),
-            }
-            for volume in service.volumes
-        ],
+        "volumes": [_volume(volume) for volume in service.volumes],
     }
+    if service.network_name is not None:
+        container["network_infos"] = [{"name": service.network_name}]
+    return container
+
+
+def _volume(volume: Volume) -> Message:
+    place: Message = {"container_path": volume.container_path, "mode": volume.mode.upper()}
+    if volume.host_path is not None:
+        return {**place, "host_path": volume.host_path}
+    return {**place, "source": {"type": "DOCKER_VOLUME", "docker_volume": {"name": volume.volume}}}
+
+
+def _parameters(service: Service) -> list[Message]:
+    named = {"entrypoint": service.entrypoint, "user": service.user}
+    return [{"key": key, "value": value} for key, value in named.items() if value is not None] + [
+        {"key": item.key, "value": item.value} for item in service.parameters
+    ]
 
 
 def _health_check(check: HealthCheck) -> Message:

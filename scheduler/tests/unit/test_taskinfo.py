@@ -94,3 +94,32 @@ def test_health_checks() -> None:
     assert info(health_check={"protocol": "tcp", "port": 80})["health_check"]["tcp"] == {"port": 80}
     command = info(health_check={"protocol": "command", "command": "true"})["health_check"]["command"]
     assert command == {"shell": True, "value": "true"}
+
+
+def test_entry_point_and_user_are_options_of_docker_run() -> None:
+    made = info(entrypoint="/bin/app", user="65534:65534", parameters=[{"key": "cap-drop", "value": "ALL"}])
+    assert made["container"]["docker"]["parameters"] == [
+        {"key": "entrypoint", "value": "/bin/app"},
+        {"key": "user", "value": "65534:65534"},
+        {"key": "cap-drop", "value": "ALL"},
+    ]
+
+
+def test_a_named_volume_is_docker_s_own() -> None:
+    made = info(volumes=[{"volume": "data", "container_path": "/data", "mode": "ro"}])
+    assert made["container"]["volumes"] == [
+        {
+            "container_path": "/data",
+            "mode": "RO",
+            "source": {"type": "DOCKER_VOLUME", "docker_volume": {"name": "data"}},
+        }
+    ]
+
+
+def test_a_network_of_the_operator_s_own_is_named_and_has_ports() -> None:
+    made = info((31000,), network="user", network_name="backend", ports=[{"container_port": 80}])
+    assert made["container"]["docker"]["network"] == "USER"
+    assert made["container"]["network_infos"] == [{"name": "backend"}]
+    assert made["container"]["docker"]["port_mappings"] == [
+        {"host_port": 31000, "container_port": 80, "protocol": "tcp"}
+    ]
