@@ -161,18 +161,31 @@ def _step(
         text = f"{failing.failures} failures in a row; the last: {failing.why}"
         reasons.append(Reason("back-off", text))
 
-    starting = [task for task in staying if task.state in (TaskState.STAGING, TaskState.STARTING)]
+    reasons += _reasons_on_the_way(present, current, kept < service.count)
+    if outdated and service.count:
+        reasons.append(_update_reason(service, current, outdated, paused))
+    return _Step(launches, kills, reasons, times)
+
+
+def _reasons_on_the_way(present: list[Task], current: list[Task], missing: bool) -> list[Reason]:
+    """What only time will tell."""
+    reasons = []
+    starting = [
+        task for task in present if task.state in (TaskState.STAGING, TaskState.STARTING) and not task.leaving
+    ]
     if starting:
         oldest = min(starting, key=lambda task: task.launched_at)
         text = f"{instances(len(starting))} starting, since {clock(oldest.launched_at)} on {oldest.hostname}"
         reasons.append(Reason("starting", text, len(starting)))
+    stopping = sum(task.leaving for task in present)
+    if stopping and missing:
+        # They take the place of new ones until they are gone.
+        reasons.append(Reason("stopping", f"{instances(stopping)} still stopping", stopping))
     unwell = [task for task in current if task.state is TaskState.RUNNING and not task.well]
     if unwell:
         text = f"{instances(len(unwell))} running but not healthy (yet)"
         reasons.append(Reason("unhealthy", text, len(unwell)))
-    if outdated and service.count:
-        reasons.append(_update_reason(service, current, outdated, paused))
-    return _Step(launches, kills, reasons, times)
+    return reasons
 
 
 def _least_wanted(tasks: list[Task], ready: set[str]) -> list[Task]:
