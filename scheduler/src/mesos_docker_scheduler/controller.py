@@ -153,6 +153,7 @@ class Controller:
 
         self._change = Change()
         self._outbox: list[Callable[[], object]] = []
+        self._undurable_kills: set[str] = set()
         self._store_problem: str | None = None
         self._plan = Plan()
         self._plan_timed = metrics.plan_seconds.time()(plan)
@@ -260,8 +261,10 @@ class Controller:
                     # Not through _note: such an event would have to be stored, too.
                     self._announce(Event(now, "store", f"nothing is done until this is put right: {error}"))
                 self._store_problem = str(error)
+                self._take_back_kills()
                 return False
             self._change = Change()
+            self._undurable_kills.clear()
         if self._store_problem is not None:
             self._store_problem = None
             self._note(now, "store", "the state can be written again; going on")
@@ -273,6 +276,14 @@ class Controller:
     def _send(self, call: Callable[[], object]) -> None:
         """Make the call once everything up to now is durable."""
         self._outbox.append(call)
+
+    def _take_back_kills(self) -> None:
+        """Leave alone what was to stop, but could not be written down: by then others may have gone."""
+        for task_id in self._undurable_kills:
+            if task_id in self._tasks:
+                self._kills.remove(task_id)
+                self._put(replace(self._tasks[task_id], kill_reason=None))
+        self._undurable_kills.clear()
 
     def _put(self, task: Task) -> None:
         self._stale = True
@@ -461,7 +472,9 @@ class Controller:
     def _take_update(self, message: events.Message, now: float) -> None:
         status = Status.from_message(message)
         self._metrics.updates.labels(status.state.value.lower()).inc()
-        if not self._reconciliation.answered(status.task_id):
+        if self._reconciliation.answered(status.task_id):
+            self._stale = True  # what is shown may be certain now
+        else:
             task = self._tasks.get(status.task_id) or self._ended.get(status.task_id)
             if task is None:
                 task = self._adopt(status, now)
@@ -614,6 +627,7 @@ class Controller:
     def _intend_kill(self, kill: Kill, now: float) -> None:
         task = replace(self._tasks[kill.task_id], kill_reason=kill.reason)
         self._put(task)
+        self._undurable_kills.add(task.id)
         self._note(now, "kill", kill.reason, task.service, task.id)
 
     def _repeat_kills(self, now: float) -> None:
@@ -625,8 +639,13 @@ class Controller:
             grace = service.kill_grace_seconds if service is not None else None
             if task.present:
                 self._metrics.kills.labels(task.service).inc()
-                self._send(partial(self._driver.killTask, task.id, task.agent_id or None, grace))
+                self._send(partial(self._kill, task.id, grace))
             self._kills.sent(task_id, now, grace or 0.0)
+
+    def _kill(self, task_id: str, grace: float | None) -> None:
+        task = self._tasks.get(task_id)
+        if task is not None and task.kill_reason is not None:
+            self._driver.killTask(task.id, task.agent_id or None, grace)
 
     def _intend_launches(self, accept: Accept, now: float) -> None:
         infos = [self._intend_launch(launch, now) for launch in accept.launches]

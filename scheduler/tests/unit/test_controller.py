@@ -126,6 +126,36 @@ def test_an_update_is_acknowledged_only_once_it_is_on_disk(tmp_path: Path) -> No
     assert bench.controller.snapshot.problem is None
 
 
+def test_what_could_not_be_written_down_is_not_stopped_later(tmp_path: Path) -> None:
+    class NoKills(FailingStore):
+        def commit(self, change: Change) -> None:
+            if not self.works and any(task.kill_reason for task in change.tasks.values()):
+                raise StoreError("state.sqlite: can't be written: disk full")
+            self.inner.commit(change)
+
+    store = NoKills(SqliteStore(tmp_path))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.subscribe()
+    first, second = bench.launch("a", "b")
+    store.works = False
+    bench.take(events.ConfigRead(configuration(service(count=1)), "sha"))
+    bench.take(events.ConfigRead(configuration(WEB), "sha"))
+    store.works = True
+    bench.take(after=2)
+    bench.take(after=10)
+    assert bench.driver.take("kill") == []
+    assert [store.load().tasks[task_id].kill_reason for task_id in (first, second)] == [None, None]
+
+
+def test_shows_that_nothing_wanted_is_as_wanted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=0))
+    bench.take(events.Subscribed("framework", MASTER), after=1)
+    bench.take(after=1)
+    assert not bench.view.converged
+    bench.answer_fence()
+    assert bench.view.converged
+
+
 def test_updates_without_a_uuid_are_not_acknowledged(bench: Bench) -> None:
     first, _ = bench.launch("a", "b")
     bench.driver.take("acknowledge")
