@@ -73,6 +73,11 @@ test-unit: prepare package ## Unit, property and simulation tests, and lintian o
 	$(MAKE) -C packaging/mesos/executor build/pure
 	pytest -q -m 'not integration' packaging/mesos
 
+HISTORIES ?= 10000
+.PHONY: test-simulation
+test-simulation: prepare ## Live through HISTORIES generated histories (10000: some minutes)
+	SIMULATION_HISTORIES=$(HISTORIES) python scheduler/tests/simulation/long_run.py
+
 .PHONY: test-integration
 test-integration: prepare package ## Tests on real Mesos and Docker
 	pytest -m integration scheduler

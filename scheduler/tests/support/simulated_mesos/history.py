@@ -1,0 +1,305 @@
+"""One scheduler's life in a simulated world: made, disturbed, calmed and judged from one seed."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from mesos_docker_scheduler import events
+from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.controller import Controller
+from mesos_docker_scheduler.metrics import Metrics
+from mesos_docker_scheduler.store import Event
+from scheduler_fakes import NOW
+
+from simulated_mesos.agents import Bundle, Container, Machine
+from simulated_mesos.chaos import Chaos
+from simulated_mesos.disk import Disk, Folder, Medium, Memory
+from simulated_mesos.fate import Fate, SchedulerKilledError
+from simulated_mesos.judge import InvariantError, Judge
+from simulated_mesos.master import Standing
+from simulated_mesos.wire import Wire
+from simulated_mesos.wishes import Wishes
+
+TROUBLED_SECONDS = 300.0
+QUIET_SECONDS = 2000.0  # the longest back-off, two implicit reconciliations, and time to act on both
+IDLE_SECONDS = 60.0
+_TICK_SECONDS = 5.0
+_LINGER_SECONDS = 0.005  # how long the scheduler takes for a round: what comes meanwhile comes together
+_ROUNDS_AT_ONCE = 100
+_REAL_STORE = 16  # one history of so many uses the real store
+_PORTS = frozenset(range(31_000, 31_020))
+
+
+class NoMetrics:
+    """Takes every measurement and forgets it: making real metrics takes longer than a round."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def __call__(self, *arguments: object) -> Any:
+        # As a decorator it leaves what it decorates.
+        return arguments[0] if arguments and callable(arguments[0]) else self
+
+    def __enter__(self) -> None:
+        """Measure nothing."""
+
+    def __exit__(self, *exception: object) -> None:
+        """Measure nothing."""
+
+
+_NO_METRICS = cast(Metrics, NoMetrics())
+
+
+class History:
+    """`run` lets time pass with trouble, `calm_down` ends it, `finish` waits for what must come of it."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        config: Config | None = None,
+        trouble: float | None = None,
+        controller: type[Controller] = Controller,
+    ) -> None:
+        self.seed = seed
+        self.fate = fate = Fate(seed, NOW)
+        chance = fate.random
+        fate.trouble = chance.choice((0.0, 0.02, 0.05, 0.1)) if trouble is None else trouble
+        self.strikes = bool(fate.trouble)
+        self.wire = Wire(fate, delay=chance.choice((0.0, 0.0, 0.05, 0.5)))
+        machines = [_machine(number) for number in range(chance.randint(3, 5))]
+        for machine in machines:
+            self.wire.master.add(machine)
+        self.chaos = Chaos(fate, self.wire, machines)
+        self.wishes = Wishes(chance, len(machines))
+        self.config = self.wishes.first() if config is None else config
+        self.judge = self.wire.watcher = Judge(fate, self.wire, self.config)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.disk = self.judge.disk = Disk(fate, self._medium(), self.judge.decides_to_stop)
+        self._controller_type = controller
+        self._rounds_at_once = 0
+        self.rounds = 0
+        self.start()
+
+    def _medium(self) -> Medium:
+        if self.seed % _REAL_STORE:
+            return Memory()
+        shared_memory = Path("/dev/shm")
+        self._folder = tempfile.TemporaryDirectory(dir=shared_memory if shared_memory.is_dir() else None)
+        return Folder(Path(self._folder.name) / "state")
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.disk.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    @property
+    def lasted(self) -> float:
+        """Simulated seconds so far."""
+        return self.fate.now - NOW
+
+    # The scheduler's processes
+
+    def start(self) -> None:
+        """A new scheduler process on what the old one left on the disk."""
+        self.fate.log("a scheduler starts")
+        self.wire.start(["*"])
+        self.judge.process_starts()
+
+        def new_id(service: str, version: str) -> str:
+            return f"{service}.{version}.{self.fate.random.getrandbits(64):016x}"
+
+        self.controller = self._controller_type(
+            self.config,
+            "sha",
+            self.disk,
+            self.disk.load(),
+            self.wire,
+            inbox=queue.SimpleQueue(),
+            clock=lambda: self.fate.now,
+            metrics=_NO_METRICS,
+            tell=self._hear,
+            new_id=new_id,
+        )
+        self.judge.sees(self.controller)
+
+    def restart(self) -> None:
+        """The scheduler is killed, and started again."""
+        self.fate.count("scheduler killed")
+        self.start()
+
+    def _hear(self, event: Event) -> None:
+        self.fate.log(f"  says {event.kind}:", (event.service, event.task_id, event.text))
+
+    # Time passes
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        end = self.fate.now + seconds
+        while self.fate.now < end:
+            self.round(end)
+            if self.fate.trouble and self.strikes and self.fate.random.random() < 0.04:
+                self._trouble()
+
+    def round(self, end: float) -> None:
+        """What comes next: something that happens by itself, or something that the scheduler does."""
+        fate, inbox = self.fate, self.wire.inbox
+        before = fate.now
+        if not inbox:
+            fate.advance(min(fate.next_at, self.controller.wake_at, end))
+        if inbox:
+            fate.advance(fate.now + _LINGER_SECONDS)
+        elif fate.now < self.controller.wake_at:
+            return
+        self._rounds_at_once = self._rounds_at_once + 1 if fate.now == before else 0
+        if self._rounds_at_once > _ROUNDS_AT_ONCE:
+            raise InvariantError("the scheduler does not sleep")
+        self.rounds += 1
+        batch = list(inbox)
+        inbox.clear()
+        for event in batch:
+            fate.log("  event", event)
+        try:
+            self.judge.hears(batch)
+            self.controller.process(batch, fate.now)
+            self.judge.sees(self.controller)
+        except SchedulerKilledError:
+            self.restart()
+        self.judge.looks_at_disk()
+
+    def _trouble(self) -> None:
+        what = self.fate.random.random()
+        if what < 0.1:
+            self.restart()
+        elif what < 0.3:
+            self.fate.count("configuration changed")
+            self.change(self.wishes.changed(self.config))
+        elif what < 0.33:
+            self.disk.keep_copy()
+        elif what < 0.35:
+            self.fate.count("store replaced by an older copy")
+            self.fate.log("the store is replaced by an older copy")
+            self.disk.restore_copy()
+            self.judge.store_replaced()
+            self.restart()
+        else:
+            self.chaos.strike()
+
+    def change(self, config: Config) -> None:
+        """An operator changes the configuration."""
+        self.config = config
+        self.fate.log("the configuration becomes", config.services)
+        self.wire.inbox.append(events.ConfigRead(config, "sha"))
+
+    def calm_down(self) -> None:
+        """End all trouble, and wish for what is possible."""
+        self.fate.log("all trouble ends")
+        away = int(self.fate.random.random() < 0.1)
+        self.chaos.calm_down(away)
+        self.fate.kill_at = None
+        self.change(self.wishes.good())
+
+    def finish(self) -> None:
+        """Wait until all is as wished, and see that nothing is done from then on."""
+        end = self.fate.now + QUIET_SECONDS
+        while not self._settled():
+            if self.fate.now >= end:
+                raise InvariantError(f"it does not converge: {self._state()}")
+            self.run(1.0)
+        self._idle()
+
+    def _idle(self) -> None:
+        self.run(5.0)
+        calls, rounds = self.wire.calls, self.rounds
+        implicit = self.fate.now
+        self.run(IDLE_SECONDS)
+        if not self._settled():
+            raise InvariantError(f"it does not stay as it is wished: {self._state()}")
+        # Instances that nobody can reach any more may still have to be stopped when they come back.
+        allowed = 1.5 * IDLE_SECONDS / _TICK_SECONDS
+        if self.wire.calls - calls > 1:
+            raise InvariantError(f"{self.wire.calls - calls} calls while there is nothing to do")
+        if self.rounds - rounds > allowed:
+            raise InvariantError(f"{self.rounds - rounds} rounds in {self.fate.now - implicit:.0f} s of rest")
+        if set(self.wire.master.roles) - self.wire.master.suppressed:
+            raise InvariantError("offers are wanted while there is nothing to do")
+
+    def containers(self, service: str) -> list[Container]:
+        """The containers of a service that Mesos can reach."""
+        return [
+            container
+            for agent, container in self.wire.master.containers()
+            if container.service == service and agent.up
+        ]
+
+    def _settled(self) -> bool:
+        snapshot = self.controller.snapshot
+        if len(snapshot.services) < len(self.config.services) or not all(
+            view.converged for view in snapshot.services
+        ):
+            return False
+        wished = {service.name: service for service in self.config.services}
+        for agent in self.wire.master.agents.values():
+            if not agent.up and self.wire.master.standing[agent.id] in (
+                Standing.REGISTERED,
+                Standing.RECOVERED,
+            ):
+                return False  # the master has not noticed yet
+            for one in agent.containers.values() if agent.up else ():
+                if one.updates or (one.alive and one.service not in wished):
+                    return False
+        for service in wished.values():
+            containers = self.containers(service.name)
+            if len(containers) != service.count:
+                return False
+            if not all(one.well and one.version == service.version for one in containers):
+                return False
+        return True
+
+    def _state(self) -> dict[str, Any]:
+        views = {view.name: (view.converged, view.waiting) for view in self.controller.snapshot.services}
+        return {
+            "wished": {one.name: (one.count, one.version, one.image) for one in self.config.services},
+            "seen": views,
+            "running": [
+                (agent.id, one.id, one.state, one.healthy) for agent, one in self.wire.master.containers()
+            ],
+        }
+
+    def tell(self) -> None:
+        """Run the whole of it; a failure names the seed, and what happened last."""
+        with self._told():
+            self.run(TROUBLED_SECONDS)
+            self.calm_down()
+            self.finish()
+
+    def tell_rest(self) -> None:
+        """Run what is left of a history without trouble."""
+        with self._told():
+            self.finish()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            told = self.fate.told(NOW)
+            raise InvariantError(f"{told}\n\nhistory {self.seed}: {type(error).__name__}: {error}") from error
+        finally:
+            self.close()
+
+
+def _machine(number: int) -> Machine:
+    return Machine(
+        hostname=f"host-{number}",
+        resources=Bundle(4000, 4_096_000, 10_000_000, _PORTS),
+        attributes={"rack": f"r{number % 2}", "kind": "ssd" if number % 3 else "disk"},
+        region="here",
+        zone=f"z{number % 2}",
+    )

@@ -1,0 +1,287 @@
+"""What must never happen: each invariant is checked at the first moment at which it can be seen to be broken.
+
+The scheduler is judged by what runs in the simulated world and by what Mesos has told it, never by its own
+books. What Mesos did, or has not told yet, is not its fault:
+
+- *Above*: when it launches, the containers of a service that run or may come to run, with the new ones, are
+  count + max_surge at most. Those that Mesos has called ended or absent don't count: they were rightly
+  replaced.
+- *Below*: when it decides to stop an instance that serves, as Mesos told it since the subscription began,
+  then at least count - max_unavailable others serve, as Mesos told it, and are to stay. What Mesos has not
+  told, or has told wrongly, is not counted against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mesos_docker_scheduler import events
+from mesos_docker_scheduler.config import Config, Service
+from mesos_docker_scheduler.controller import Controller
+from mesos_docker_scheduler.snapshot import Snapshot
+
+from simulated_mesos.agents import ENDED, Agent
+from simulated_mesos.disk import Disk
+from simulated_mesos.fate import Fate
+from simulated_mesos.wire import Wire
+
+Message = dict[str, Any]
+
+ABSENT = frozenset({"LOST", "UNKNOWN", "UNREACHABLE", "GONE_BY_OPERATOR"})
+_DOUBTFUL_ENDS = frozenset({"DROPPED", "GONE"})
+_LIFE = ("STAGING", "STARTING", "RUNNING", "KILLING")
+_UNEXPLAINED_SECONDS = 2.0
+
+
+class InvariantError(AssertionError):
+    """The scheduler did what it must never do."""
+
+
+@dataclass(slots=True)
+class Said:
+    """What Mesos has told of a task, as one should understand it."""
+
+    state: str
+    healthy: bool | None
+    since_subscription: bool = True
+
+    @property
+    def there(self) -> bool:
+        """Whether Mesos has not called it ended or absent."""
+        return self.state not in ENDED and self.state not in ABSENT
+
+    def serves(self, checked: bool) -> bool:
+        """Whether Mesos has said since the subscription began that it runs, and that it is healthy."""
+        well = self.healthy is True if checked else self.healthy is not False
+        return self.since_subscription and self.state == "RUNNING" and well
+
+
+class Judge:
+    """Watches one scheduler, through all its processes. Raises InvariantError."""
+
+    def __init__(self, fate: Fate, wire: Wire, config: Config) -> None:
+        self.config = config
+        self.disk: Disk
+        self._fate = fate
+        self._wire = wire
+        self._used: set[str] = set()
+        self._said: dict[str, Said] = {}
+        self._offers: dict[str, Message] = {}
+        self._going: dict[str, float] = {}
+        self._inverse: dict[str, str] = {}
+        self._acknowledged: dict[str, str] = {}
+        self._left: dict[str, float] = {}
+        self._served: set[str] = set()
+        self._unexplained: dict[str, float] = {}
+
+    def _fail(self, text: str) -> None:
+        raise InvariantError(text)
+
+    # What it is told
+
+    def process_starts(self) -> None:
+        """Note that another process of the scheduler knows what is on the disk, and no more."""
+        self._subscribed_anew()
+
+    def store_replaced(self) -> None:
+        """Note that what was on the disk is gone, and what Mesos has told with it."""
+        self._said.clear()
+        self._acknowledged.clear()
+        self._left.clear()
+        self._served.clear()
+
+    def _subscribed_anew(self) -> None:
+        self._offers.clear()
+        self._inverse.clear()
+        self._going.clear()
+        self._unexplained.clear()
+        for said in self._said.values():
+            said.since_subscription = False
+
+    def hears(self, batch: Iterable[events.AnyEvent]) -> None:
+        """Read along what the scheduler is about to take in."""
+        for event in batch:
+            match event:
+                case events.Update():
+                    self._hears_update(event.status)
+                case events.Offers():
+                    for offer in event.offers:
+                        self._offers[offer["id"]["value"]] = dict(offer)
+                        self._hears_of_maintenance(offer)
+                case events.InverseOffers():
+                    for offer in event.offers:
+                        self._inverse[offer["id"]["value"]] = offer["agent_id"]["value"]
+                        self._hears_of_maintenance(offer)
+                case events.InverseOfferRescinded():
+                    self._going.pop(self._inverse.pop(event.offer_id, ""), None)
+                case events.Subscribed() | events.Disconnected():
+                    self._subscribed_anew()
+                case events.ConfigRead() if event.config is not None:
+                    self.config = event.config
+
+    def _hears_of_maintenance(self, offer: events.Message) -> None:
+        agent_id = offer["agent_id"]["value"]
+        self._going.pop(agent_id, None)
+        if "unavailability" in offer:
+            self._going[agent_id] = _end_of(offer["unavailability"])
+
+    def _hears_update(self, status: events.Message) -> None:
+        task_id, state = status["task_id"]["value"], status["state"].removeprefix("TASK_")
+        before = self._said.get(task_id)
+        if before is None:
+            self._said[task_id] = Said(state, status.get("healthy"))
+            return
+        before.since_subscription = True
+        returns = before.state in _DOUBTFUL_ENDS and state in _LIFE
+        outdated = before.state in _LIFE and state in _LIFE and _LIFE.index(state) < _LIFE.index(before.state)
+        if (before.state in ENDED and not returns) or outdated:
+            return
+        before.state = state
+        if "healthy" in status:
+            before.healthy = status["healthy"]
+
+    # Launches
+
+    def sees_accept(self, offer_ids: Sequence[str], infos: Sequence[Message]) -> None:
+        """Look at an ACCEPT before it is sent."""
+        offers = [self._offers[offer_id] for offer_id in offer_ids if offer_id in self._offers]
+        self._fate.counts["launches"] += len(infos)
+        for info in infos:
+            task_id = info["task_id"]["value"]
+            if task_id in self._used:
+                self._fail(f"{task_id} is launched a second time")
+            self._used.add(task_id)
+            record = self.disk.durable.tasks.get(task_id)
+            if record is None:
+                self._fail(f"{task_id} is launched, but was not written down")
+        for offer in offers:
+            agent_id = offer["agent_id"]["value"]
+            if self._fate.now < self._going.get(agent_id, 0.0):
+                self._fail(f"{agent_id}: something is launched on an agent that will be taken away")
+        running: dict[str, list[str]] = {}
+        for container_id, name in self._may_run():
+            running.setdefault(name, []).append(container_id)
+        for service in self.config.services:
+            new = [info["task_id"]["value"] for info in infos if info["name"] == service.name]
+            there = running.get(service.name, [])
+            if new and len(there) + len(new) > service.count + service.update.max_surge:
+                self._fail(
+                    f"{service.name}: {new} are launched beside {there};"
+                    f" count is {service.count}, max_surge {service.update.max_surge}"
+                )
+        unknown = {info["name"] for info in infos} - {service.name for service in self.config.services}
+        if unknown:
+            self._fail(f"{unknown} is launched, but nobody wants it")
+
+    def _may_run(self) -> Iterable[tuple[str, str]]:
+        """Containers, and their services, that run or are under way, but for what Mesos calls lost."""
+        for _, container in self._wire.master.containers():
+            if self._counts(container.id):
+                yield container.id, container.service
+        for task_id, known in self._wire.master.tasks.items():
+            agent = self._wire.master.agents[known.agent_id]
+            if task_id not in agent.containers and known.said == "STAGING" and self._counts(task_id):
+                yield task_id, task_id.partition(".")[0]
+        for info in self._wire.launches_under_way():
+            yield info["task_id"]["value"], info["name"]
+
+    def _counts(self, task_id: str) -> bool:
+        said = self._said.get(task_id)
+        # What only a lost store knew of is hidden until Mesos tells of it.
+        return task_id in self.disk.durable.tasks if said is None else said.there
+
+    # Kills
+
+    def decides_to_stop(self, task_ids: set[str]) -> None:
+        """Look at instances that the store has just been told to let go."""
+        serving = {name: set(self._serving(name)) for name in {self._service_of(one) for one in task_ids}}
+        for service in self.config.services:
+            mine = serving.get(service.name)
+            if not mine:
+                continue
+            staying = {one for one in mine if self.disk.durable.tasks[one].kill_reason is None}
+            least = service.count - service.update.max_unavailable
+            if mine & task_ids and len(staying) < least:
+                self._fail(
+                    f"{service.name}: {sorted(mine & task_ids)} are to stop, {sorted(staying)} serve beside;"
+                    f" count is {service.count}, max_unavailable {service.update.max_unavailable}"
+                )
+
+    def _service_of(self, task_id: str) -> str:
+        return self.disk.durable.tasks[task_id].service
+
+    def _serving(self, name: str) -> Iterable[str]:
+        for task in self.disk.durable.tasks.values():
+            said = self._said.get(task.id)
+            if task.service == name and said is not None and said.serves(task.has_health_check):
+                yield task.id
+
+    def sees_kill(self, task_id: str) -> None:
+        """Look at a KILL before it is sent."""
+        self._fate.counts["kills"] += 1
+        record = self.disk.durable.tasks.get(task_id)
+        if record is None or record.kill_reason is None:
+            self._fail(f"{task_id} is killed, but that was not written down")
+
+    # Updates
+
+    def sees_acknowledgement(self, status: Message) -> None:
+        """Look at an ACKNOWLEDGE before it is sent."""
+        self._fate.counts["acknowledgements"] += 1
+        task_id, state = status["task_id"]["value"], status["state"].removeprefix("TASK_")
+        record = self.disk.durable.tasks.get(task_id)
+        if record is None:
+            if state in _LIFE and task_id not in self._acknowledged:
+                self._fail(f"{task_id}: {state} is acknowledged, but there is no record of the task")
+            return
+        known = record.state.value
+        if state in ENDED and not record.state.ended:
+            self._fail(f"{task_id}: {state} is acknowledged, but the record says {known}")
+        if state in _LIFE and known in _LIFE and _LIFE.index(known) < _LIFE.index(state):
+            self._fail(f"{task_id}: {state} is acknowledged, but the record says {known}")
+        self._acknowledged[task_id] = state
+
+    def looks_at_disk(self) -> None:
+        """What was acknowledged stays known: Mesos will not say it again."""
+        tasks = self.disk.durable.tasks
+        for task_id, state in self._acknowledged.items():
+            record = tasks.get(task_id)
+            if record is None or state not in ENDED:
+                continue
+            if not record.state.ended:
+                self._fail(f"{task_id}: {state} was acknowledged, but the record says {record.state.value}")
+
+    # What is shown
+
+    def sees(self, controller: Controller) -> None:
+        """Look at what a round has made visible."""
+        snapshot, now = controller.snapshot, self._fate.now
+        self._look_at_services(snapshot, now)
+
+    def _look_at_services(self, snapshot: Snapshot, now: float) -> None:
+        for view in snapshot.services:
+            short = sum(one.state == "TASK_RUNNING" and one.leaving is None for one in view.instances)
+            missing = not view.converged and short < view.wanted
+            if missing and not view.waiting and snapshot.problem is None and snapshot.connected:
+                since = self._unexplained.setdefault(view.name, now)
+                if now - since > _UNEXPLAINED_SECONDS:
+                    self._fail(f"{view.name}: {short} of {view.wanted} run, and nothing says why")
+            else:
+                self._unexplained.pop(view.name, None)
+
+
+def _end_of(unavailability: Message) -> float:
+    start = unavailability["start"]["nanoseconds"]
+    return float(start + unavailability["duration"]["nanoseconds"]) / 1e9
+
+
+def unreached(agents: Iterable[Agent]) -> set[str]:
+    """Agents that nobody can reach: what runs there is hidden."""
+    return {agent.id for agent in agents if not agent.up}
+
+
+def wanted(config: Config) -> dict[str, Service]:
+    """Services by name."""
+    return {service.name: service for service in config.services}

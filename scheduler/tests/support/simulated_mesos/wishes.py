@@ -1,0 +1,93 @@
+"""What operators may wish: generated configurations, and ones that can be fulfilled."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from mesos_docker_scheduler.config import Config, Service
+from scheduler_fakes import configuration, service
+
+from simulated_mesos.agents import BAD, BATCH, CRASHING, GOOD, SICK, SLOW
+
+Fields = dict[str, Any]
+_NAMES = ("web", "db", "cache", "queue")
+_GOOD_IMAGES = tuple(f"demo/{GOOD}:{number}" for number in (1, 2, 3))
+_BAD_IMAGES = tuple(f"demo/{kind}:1" for kind in (BAD, CRASHING, SLOW, SICK, BATCH))
+_UPDATES: tuple[Fields, ...] = (
+    {"max_surge": 1},
+    {"max_surge": 2},
+    {"max_surge": 0, "max_unavailable": 1},
+    {"max_surge": 1, "max_unavailable": 1, "min_ready_seconds": 0},
+    {"max_surge": 3, "max_unavailable": 2, "min_ready_seconds": 10},
+)
+_CHECK: Fields = {"protocol": "tcp", "port": 80}
+
+
+class Wishes:
+    """Makes configurations by chance. `machines`: on how many agents they must find room."""
+
+    def __init__(self, chance: random.Random, machines: int) -> None:
+        self._random = chance
+        self._machines = machines
+
+    def first(self) -> Config:
+        """Some services, good and bad."""
+        names = self._random.sample(_NAMES, self._random.choice((1, 1, 2, 2, 3, 4)))
+        return configuration(*(self._service(name, good=False) for name in sorted(names)))
+
+    def good(self) -> Config:
+        """Services for which there is room, with images that run."""
+        names = self._random.sample(_NAMES, self._random.choice((1, 2, 2, 3)))
+        return configuration(*(self._service(name, good=True) for name in sorted(names)))
+
+    def changed(self, before: Config) -> Config:
+        """What an operator does in a hurry: most often one thing about one service."""
+        services = list(before.services)
+        what = self._random.random()
+        if what < 0.15 or not services:
+            return self.first()
+        index = self._random.randrange(len(services))
+        old = services[index]
+        if what < 0.25:
+            del services[index]
+        elif what < 0.5:
+            services[index] = old.model_copy(update={"count": self._random.randint(0, 6)})
+        elif what < 0.8:
+            image = self._image(good=self._random.random() < 0.6)
+            services[index] = _again(old, image=image)
+        else:
+            services[index] = self._service(old.name, good=self._random.random() < 0.5)
+        return configuration(*services)
+
+    def _image(self, good: bool) -> str:
+        bad = not good and self._random.random() < 0.4
+        return self._random.choice(_BAD_IMAGES if bad else _GOOD_IMAGES)
+
+    def _service(self, name: str, good: bool) -> Service:
+        chance = self._random
+        fields: Fields = {
+            "name": name,
+            "image": self._image(good),
+            "count": chance.randint(0, 6),
+            "cpus": chance.choice((0.1, 0.2, 0.3)),
+            "mem": chance.choice((64, 128)),
+            "update": chance.choice(_UPDATES),
+        }
+        if chance.random() < 0.3:
+            fields["health_check"] = _CHECK
+        if chance.random() < 0.2:
+            fields["ports"] = [{"container_port": 80}]
+        elif chance.random() < 0.2:
+            # Each service has a port of its own, which no other takes by chance (they take the lowest); while
+            # it is updated, one agent must be free of it.
+            fields["ports"] = [{"container_port": 80, "host_port": 31_019 - _NAMES.index(name)}]
+            fields["count"] = chance.randint(0, self._machines - 1)
+            fields["update"] = {"max_surge": 1}
+        if not good and chance.random() < 0.1:
+            fields["cpus"] = 3.0  # more than some agents have left
+        return service(**fields)
+
+
+def _again(old: Service, **fields: Any) -> Service:
+    return Service.model_validate({**old.model_dump(), **fields}, strict=False)
