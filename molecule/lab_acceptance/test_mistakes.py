@@ -26,7 +26,7 @@ def assert_refused(lab: Cluster, run: Run, containers: set[str], config: str, *m
     [
         ("scheduler_count", -1, "scheduler_count is -1; it must be a whole number, 0 or more."),
         ("scheduler_count", "two", "scheduler_count: 'two' is not allowed; it must be a whole number."),
-        ("scheduler_image", "", "scheduler_image is empty; it must be the name of a Docker image"),
+        ("scheduler_image", "", "scheduler_image is empty and scheduler_services, too"),
         (
             "scheduler_cuont",
             3,

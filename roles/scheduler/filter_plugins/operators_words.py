@@ -20,11 +20,8 @@ def operators_words(problem: str, short_form: bool) -> str:
         return f"scheduler_services[{index - 1}]{rest}"
 
     problem = re.sub(r"^services\[(\d+)\](.?)", variable, problem)
-    return re.sub(
-        r"^(framework|http)\.",
-        r"scheduler_\1_",
-        re.sub(r"^(?=(master|services|log_level):)", "scheduler_", problem),
-    )
+    problem = re.sub(r"^(framework|http)\.", r"scheduler_\1_", problem)
+    return re.sub(r"^(?=(master|services|log_level):)", "scheduler_", problem)
 
 
 class FilterModule:
