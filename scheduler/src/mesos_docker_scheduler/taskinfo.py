@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from mesos_docker_scheduler.cluster import Launch
@@ -9,9 +13,17 @@ from mesos_docker_scheduler.config import HealthCheck, Service, Volume
 
 Message = dict[str, Any]
 
+NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
-def task_info(task_id: str, launch: Launch) -> Message:
-    """The TaskInfo of one instance: a Docker container run by Mesos' Docker executor."""
+
+def task_info(task_id: str, launch: Launch, secrets: Mapping[str, str] = NO_SECRETS) -> Message:
+    """The TaskInfo of one instance: a Docker container run by Mesos' Docker executor.
+
+    `secrets` has the values of the service's secrets. They travel in `data`, the one field that neither
+    master nor agent shows, logs or writes down; the environment only refers to them, and our executor puts
+    the two together. An agent would show an environment's values, even those of type SECRET, to whoever asks
+    for its executors.
+    """
     service = launch.service
     info: Message = {
         "name": service.name,
@@ -32,6 +44,9 @@ def task_info(task_id: str, launch: Launch) -> Message:
             ]
         },
     }
+    if secrets:
+        text = json.dumps({"secrets": dict(secrets)})
+        info["data"] = base64.b64encode(text.encode()).decode()
     if service.health_check is not None:
         info["health_check"] = _health_check(service.health_check)
     return info
@@ -43,12 +58,15 @@ def _command(service: Service) -> Message:
         command["value"] = service.command
     if service.args:
         command["arguments"] = list(service.args)
-    if service.env:
-        command["environment"] = {
-            "variables": [
-                {"name": name, "type": "VALUE", "value": value} for name, value in service.env.items()
-            ]
-        }
+    variables: list[Message] = [
+        {"name": name, "type": "VALUE", "value": value} for name, value in service.env.items()
+    ]
+    variables += [
+        {"name": name, "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": name}}}
+        for name in service.secrets
+    ]
+    if variables:
+        command["environment"] = {"variables": variables}
     return command
 
 
@@ -75,18 +93,25 @@ def _container(service: Service, host_ports: tuple[int, ...]) -> Message:
     return container
 
 
-def _volume(volume: Volume) -> Message:
-    place: Message = {"container_path": volume.container_path, "mode": volume.mode.upper()}
-    if volume.host_path is not None:
-        return {**place, "host_path": volume.host_path}
-    return {**place, "source": {"type": "DOCKER_VOLUME", "docker_volume": {"name": volume.volume}}}
-
-
 def _parameters(service: Service) -> list[Message]:
-    named = {"entrypoint": service.entrypoint, "user": service.user}
-    return [{"key": key, "value": value} for key, value in named.items() if value is not None] + [
-        {"key": item.key, "value": item.value} for item in service.parameters
+    """What Mesos has no field for goes to Docker as its own options, before what the operator adds."""
+    own: Message = {"entrypoint": service.entrypoint, "user": service.user}
+    given = {item.key for item in service.parameters}
+    if service.gpus and not given & {"gpus", "device", "runtime"}:
+        own["gpus"] = str(service.gpus)
+    return [
+        *({"key": key, "value": value} for key, value in own.items() if value is not None),
+        *({"key": item.key, "value": item.value} for item in service.parameters),
     ]
+
+
+def _volume(volume: Volume) -> Message:
+    message: Message = {"container_path": volume.container_path, "mode": volume.mode.upper()}
+    if volume.host_path is not None:
+        message["host_path"] = volume.host_path
+    else:
+        message["source"] = {"type": "DOCKER_VOLUME", "docker_volume": {"name": volume.volume}}
+    return message
 
 
 def _health_check(check: HealthCheck) -> Message:

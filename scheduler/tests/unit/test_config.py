@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,105 @@ def test_the_shortest_configuration_is_enough() -> None:
             {"service": "x"},
             "services[0].labels.service: is not allowed; the scheduler sets it",
         ),
+        (
+            "services.0.gpus",
+            -1,
+            "services[0].gpus: -1 is not allowed; it must be a whole number from 0 to 1024",
+        ),
+        ("services.0.gpus", 0.5, "services[0].gpus: 0.5 is not allowed; it must be a whole number"),
+        (
+            "services.0.user",
+            "",
+            'services[0].user: "" is not allowed; it must be a user of the image, such as "www-data"',
+        ),
+        ("services.0.env", {"A=B": "c"}, "services[0].env.A=B: is not the name of an environment variable"),
+        (
+            "services.0.env",
+            {"image": "b\0"},
+            "services[0].env.image: the value (not shown, it may hold a secret) is not allowed;"
+            " it must be a text without zero bytes",
+        ),
+        (
+            "services.0.secrets",
+            {"1A": "/s"},
+            "services[0].secrets.1A: is not the name of an environment variable",
+        ),
+        (
+            "services.0.secrets",
+            {"TOKEN": "hunter2"},
+            "services[0].secrets.TOKEN: the value (not shown, it may hold a secret) is not allowed;"
+            " it must be the absolute path of a file",
+        ),
+        (
+            "services.0.secrets",
+            {"LD_PRELOAD": "/s"},
+            "services[0].secrets.LD_PRELOAD: is not allowed; the programs that start the container read",
+        ),
+        (
+            "services.0.network",
+            "overlay",
+            'services[0].network: "overlay" is not allowed; it must be "bridge", "host", "none" or "user"',
+        ),
+        ("services.0.network", "user", 'services[0].network_name: is missing; network "user" needs it'),
+        (
+            "services.0.network_name",
+            "front",
+            'services[0].network_name: is not allowed with network "bridge"; it is for "user"',
+        ),
+        (
+            "services.0.volumes",
+            [{"container_path": "/data"}],
+            "services[0].volumes[0].host_path: is missing; it must be an absolute path without a colon,"
+            " or volume must be given",
+        ),
+        (
+            "services.0.volumes",
+            [{"container_path": "/data", "host_path": "/h", "volume": "data"}],
+            "services[0].volumes[0].volume: is not allowed together with host_path; a volume has one source",
+        ),
+        (
+            "services.0.volumes",
+            [{"container_path": "/data", "volume": "/data"}],
+            'services[0].volumes[0].volume: "/data" is not allowed; it must be the name of a Docker volume',
+        ),
+        (
+            "services.0.volumes",
+            [{"container_path": "/a:b", "volume": "data"}],
+            'services[0].volumes[0].container_path: "/a:b" is not allowed;'
+            " it must be an absolute path without a colon",
+        ),
+        (
+            "services.0.parameters",
+            [{"key": "name", "value": "x"}],
+            'services[0].parameters[0].key: "name" is not allowed; Mesos finds its containers by name',
+        ),
+        (
+            "services.0.health_check",
+            {"protocol": "tcp", "port": 80, "path": "/up"},
+            'services[0].health_check.path: is not allowed with protocol "tcp"; it is for "http"',
+        ),
+        (
+            "services.0.health_check",
+            {"protocol": "command", "command": "true", "port": 80},
+            'services[0].health_check.port: is not allowed with protocol "command";'
+            ' it is for "http" or "tcp"',
+        ),
+        ("services.0.role", "a b", 'services[0].role: "a b" is not allowed; it must be a Mesos role, such'),
+        (
+            "services.0.placement",
+            "random",
+            'services[0].placement: "random" is not allowed; it must be "spread" or "pack"',
+        ),
+        (
+            "services.0.update",
+            {"on_failure": "stop"},
+            'services[0].update.on_failure: "stop" is not allowed; it must be "pause" or "rollback"',
+        ),
+        (
+            "services.0.update",
+            {"max_failures": 0},
+            "services[0].update.max_failures: 0 is not allowed; it must be a whole number, 1 or more",
+        ),
         ("framework.secret_file", "/s", "framework.principal: is missing; secret_file needs it"),
         ("framework.role", "-x", 'framework.role: "-x" is not allowed; it must be a Mesos role, such as "*"'),
         (
@@ -184,6 +284,95 @@ def test_ports_must_fit_the_network_and_each_other() -> None:
     ]
     twice = [{"container_port": 1, "host_port": 31000}, {"container_port": 2, "host_port": 31000}]
     assert problems(web(ports=twice))[0] == "services[0].ports: host_port 31000/tcp is given more than once"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "problem"),
+    [
+        ({"operator": "UNIQUE"}, 'field: is missing; it must be "hostname", "@region", "@zone" or the name'),
+        ({"field": "@rack", "operator": "UNIQUE"}, 'field: "@rack" is not allowed; it must be "hostname"'),
+        ({"field": "rack", "operator": "unique"}, 'operator: "unique" is not allowed; it must be "UNIQUE",'),
+        (
+            {"field": "rack", "operator": "UNIQUE", "value": "a"},
+            'value: "a" is not allowed; UNIQUE takes none',
+        ),
+        (
+            {"field": "rack", "operator": "MAX_PER"},
+            'value: null is not allowed; with MAX_PER it must be a whole number in quotes, "1" or more',
+        ),
+        (
+            {"field": "rack", "operator": "MAX_PER", "value": "0"},
+            'value: "0" is not allowed; with MAX_PER it must be a whole number in quotes, "1" or more',
+        ),
+        ({"field": "rack", "operator": "MAX_PER", "value": 2}, "value: 2 is not allowed; it must be a text"),
+        (
+            {"field": "rack", "operator": "GROUP_BY", "value": "many"},
+            'value: "many" is not allowed; with GROUP_BY it must be a whole number in quotes, "1" or',
+        ),
+        (
+            {"field": "rack", "operator": "LIKE"},
+            "value: is missing; with LIKE it must be a regular expression",
+        ),
+        (
+            {"field": "rack", "operator": "UNLIKE", "value": "a("},
+            'value: "a(" is not allowed; with UNLIKE it must be a regular expression: missing )',
+        ),
+        ({"field": "rack", "operator": "IS"}, "value: is missing; with IS it must be a text"),
+    ],
+)
+def test_a_constraint_has_what_its_operator_needs(constraint: dict[str, str], problem: str) -> None:
+    (found,) = problems(changed("services.0.constraints", [constraint]))
+    assert found.startswith(f"services[0].constraints[0].{problem}")
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        ("UNIQUE", None),
+        ("CLUSTER", None),
+        ("CLUSTER", "a"),
+        ("GROUP_BY", None),
+        ("GROUP_BY", "3"),
+        ("LIKE", "a|b"),
+        ("UNLIKE", "a|b"),
+        ("MAX_PER", "2"),
+        ("IS", ""),
+    ],
+)
+def test_constraints_that_are_understood(operator: str, value: str | None) -> None:
+    (found,) = service(constraints=[{"field": "@zone", "operator": operator, "value": value}]).constraints
+    assert (found.field, found.operator, found.value) == ("@zone", operator, value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        (
+            {"command": "x", "entrypoint": "/bin/y"},
+            "entrypoint: is not allowed together with command, which is run by /bin/sh; use args",
+        ),
+        (
+            {"user": "1000", "parameters": [{"key": "user", "value": "0"}]},
+            "user: is given a second time by parameters[0]; use one of them",
+        ),
+        (
+            {"secrets": {"TOKEN": "/s"}, "env": {"TOKEN": "x"}},
+            "secrets.TOKEN: is not allowed; env has the same name",
+        ),
+        (
+            {"network": "user", "network_name": "host"},
+            'network_name: "host" is not allowed; it must be a network that was made with "docker network',
+        ),
+    ],
+)
+def test_fields_of_a_service_must_go_together(fields: dict[str, Any], problem: str) -> None:
+    (found,) = problems(changed("services", [{"name": "web", "image": "i", **fields}]))
+    assert found.startswith(f"services[0].{problem}")
+
+
+def test_names_of_common_secrets_are_free() -> None:
+    names = ["LDAP_PASSWORD", "GOOGLE_API_KEY", "POSTGRES_PASSWORD", "PATHS", "db_password"]
+    assert list(service(secrets=dict.fromkeys(names, "/s")).secrets) == names
 
 
 def test_services_must_have_different_names() -> None:
@@ -248,7 +437,17 @@ def service(**fields: Any) -> Service:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"count": 9}, {"kill_grace_seconds": 9}, {"force_pull": True}, {"cpus": 0.1}], ids=str
+    "fields",
+    [
+        {"count": 9},
+        {"kill_grace_seconds": 9},
+        {"shutdown_delay_seconds": 9},
+        {"force_pull": True},
+        {"placement": "pack"},
+        {"update": {"on_failure": "rollback"}},
+        {"cpus": 0.1},
+    ],
+    ids=str,
 )
 def test_the_version_stays_when_an_instance_would_be_the_same(fields: dict[str, Any]) -> None:
     assert service(**fields).version == service().version
@@ -256,7 +455,19 @@ def test_the_version_stays_when_an_instance_would_be_the_same(fields: dict[str, 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"image": "j"}, {"cpus": 0.2}, {"env": {"A": "b"}}, {"network": "host"}, {"labels": {"a": "b"}}],
+    [
+        {"image": "j"},
+        {"cpus": 0.2},
+        {"gpus": 1},
+        {"env": {"A": "b"}},
+        {"network": "host"},
+        {"labels": {"a": "b"}},
+        {"entrypoint": "/bin/x"},
+        {"user": "1000"},
+        {"secrets": {"TOKEN": "/s"}},
+        {"role": "web"},
+        {"constraints": [{"field": "hostname", "operator": "UNIQUE"}]},
+    ],
     ids=str,
 )
 def test_the_version_changes_with_what_an_instance_is_made_of(fields: dict[str, Any]) -> None:
@@ -266,6 +477,78 @@ def test_the_version_changes_with_what_an_instance_is_made_of(fields: dict[str, 
 def test_versions_keep_their_names() -> None:
     """A new scheduler must not replace what an old one has started: this name is for ever."""
     assert service(cpus=0.25, env={"A": "b"}, ports=[{"container_port": 80}]).version == "9f7adc638e"
+    rich = service(
+        args=["a"],
+        network="host",
+        volumes=[{"host_path": "/h", "container_path": "/c", "mode": "ro"}],
+        parameters=[{"key": "cap-drop", "value": "ALL"}],
+        labels={"team": "a"},
+        health_check={"protocol": "http", "port": 80, "path": "/up"},
+    )
+    assert rich.version == "07fc6c0953"
+
+
+def test_a_version_is_read_again_as_it_was_written_down() -> None:
+    old = service(secrets={"TOKEN": "/s"}).with_secrets_digest("x")
+    assert old.version != service(secrets={"TOKEN": "/s"}).version
+    again = Service.recorded(old.model_dump_json(), old.version)
+    assert (again.version, again.secrets) == (old.version, {"TOKEN": "/s"})
+    anew = Service.recorded(service(ports=[{"container_port": 80}]).model_dump_json(), "other")
+    assert (anew.version, anew.ports[0].container_port) == ("other", 80)
+
+
+# Secrets
+
+
+def with_secret(folder: Path, content: bytes | None, **fields: Any) -> Path:
+    """A configuration whose service has the secret TOKEN; returns its path."""
+    secret = folder / "token"
+    secret.unlink(missing_ok=True)
+    if content is not None:
+        secret.write_bytes(content)
+    path = folder / "config.json"
+    path.write_text(
+        changed("services", [{"name": "web", "image": "i", "secrets": {"TOKEN": str(secret)}, **fields}])
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff\xfe", "is not UTF-8"),
+        (b"a\0b", "holds a zero byte, which no environment variable can"),
+        (b"a" * 65_537, "is longer than 65536 bytes"),
+    ],
+)
+def test_a_secret_that_can_not_be_used(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    path = with_secret(tmp_path, content)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.problems == [f"services[0].secrets.TOKEN: {tmp_path}/token {problem}"]
+    # At its start the scheduler must look after the other services all the same.
+    assert load(path, without_secrets=True)[0].services[0].name == "web"
+
+
+def test_another_content_of_a_secret_is_another_version(tmp_path: Path) -> None:
+    def version(content: bytes, **fields: Any) -> str:
+        return load(with_secret(tmp_path, content, **fields))[0].services[0].version
+
+    assert version(b"hunter2") == version(b"hunter2\n")
+    assert version(b"hunter2") != version(b"hunter3")
+    assert version(b"hunter2", name="a") != version(b"hunter2", name="b")
+
+
+def test_no_error_shows_what_a_secret_holds(tmp_path: Path) -> None:
+    secret = b"hunter2\xff"
+    with pytest.raises(ConfigError) as caught:
+        load(with_secret(tmp_path, secret))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in shown
+    assert "hunter2" not in repr(load(with_secret(tmp_path, b"hunter2")))
 
 
 def test_names_settings_that_need_a_restart() -> None:

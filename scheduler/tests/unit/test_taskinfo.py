@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 from mesos_docker_scheduler.cluster import Launch
@@ -78,6 +80,54 @@ def test_volumes_parameters_labels_and_rights() -> None:
     assert made["labels"]["labels"][0] == {"key": "team", "value": "a"}
 
 
+def test_named_volumes() -> None:
+    made = info(volumes=[{"volume": "data", "container_path": "/c"}])["container"]["volumes"]
+    source = {"type": "DOCKER_VOLUME", "docker_volume": {"name": "data"}}
+    assert made == [{"container_path": "/c", "mode": "RW", "source": source}]
+
+
+def test_a_network_of_the_operators() -> None:
+    made = info((31000,), network="user", network_name="front", ports=[{"container_port": 80}])["container"]
+    assert made["docker"]["network"] == "USER"
+    assert made["network_infos"] == [{"name": "front"}]
+    assert made["docker"]["port_mappings"] == [{"host_port": 31000, "container_port": 80, "protocol": "tcp"}]
+    assert info(network="none")["container"]["docker"]["network"] == "NONE"
+
+
+def test_entrypoint_and_user_are_options_of_docker() -> None:
+    made = info(
+        entrypoint="/bin/x", user="1000:1000", args=["y"], parameters=[{"key": "cap-drop", "value": "ALL"}]
+    )
+    assert made["container"]["docker"]["parameters"] == [
+        {"key": "entrypoint", "value": "/bin/x"},
+        {"key": "user", "value": "1000:1000"},
+        {"key": "cap-drop", "value": "ALL"},
+    ]
+    assert made["command"] == {"shell": False, "arguments": ["y"]}
+
+
+def test_gpus_are_handed_over_unless_the_operator_does() -> None:
+    def parameters(**fields: Any) -> Any:
+        return info(gpus=2, **fields)["container"]["docker"]["parameters"]
+
+    assert parameters() == [{"key": "gpus", "value": "2"}]
+    own = [{"key": "device", "value": "/dev/nvidia0"}]
+    assert parameters(parameters=own) == own
+
+
+def test_secrets_are_given_apart_from_the_environment() -> None:
+    wish = service(env={"A": "b"}, secrets={"TOKEN": "/run/token"})
+    launch = Launch(wish, "a", "host-a", tuple(resources()), ())
+    made = task_info("id-1", launch, {"TOKEN": "hunter2\u00fc"})
+    assert made["command"]["environment"]["variables"] == [
+        {"name": "A", "type": "VALUE", "value": "b"},
+        {"name": "TOKEN", "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": "TOKEN"}}},
+    ]
+    assert json.loads(base64.b64decode(made.pop("data"))) == {"secrets": {"TOKEN": "hunter2\u00fc"}}
+    assert "hunter2" not in json.dumps(made)
+    assert "/run/token" not in json.dumps(made)
+
+
 def test_health_checks() -> None:
     http = info(health_check={"protocol": "http", "port": 80, "path": "/up", "interval_seconds": 2})[
         "health_check"
@@ -91,35 +141,24 @@ def test_health_checks() -> None:
         "timeout_seconds": 20,
         "consecutive_failures": 3,
     }
+    times = {"delay": 1, "grace": 2, "interval": 3, "timeout": 4}
+    timed = info(
+        health_check={
+            "protocol": "tcp",
+            "port": 80,
+            "max_consecutive_failures": 5,
+            **{f"{name}_seconds": value for name, value in times.items()},
+        }
+    )["health_check"]
+    assert timed == {
+        "type": "TCP",
+        "tcp": {"port": 80},
+        "delay_seconds": 1,
+        "grace_period_seconds": 2,
+        "interval_seconds": 3,
+        "timeout_seconds": 4,
+        "consecutive_failures": 5,
+    }
     assert info(health_check={"protocol": "tcp", "port": 80})["health_check"]["tcp"] == {"port": 80}
     command = info(health_check={"protocol": "command", "command": "true"})["health_check"]["command"]
     assert command == {"shell": True, "value": "true"}
-
-
-def test_entry_point_and_user_are_options_of_docker_run() -> None:
-    made = info(entrypoint="/bin/app", user="65534:65534", parameters=[{"key": "cap-drop", "value": "ALL"}])
-    assert made["container"]["docker"]["parameters"] == [
-        {"key": "entrypoint", "value": "/bin/app"},
-        {"key": "user", "value": "65534:65534"},
-        {"key": "cap-drop", "value": "ALL"},
-    ]
-
-
-def test_a_named_volume_is_docker_s_own() -> None:
-    made = info(volumes=[{"volume": "data", "container_path": "/data", "mode": "ro"}])
-    assert made["container"]["volumes"] == [
-        {
-            "container_path": "/data",
-            "mode": "RO",
-            "source": {"type": "DOCKER_VOLUME", "docker_volume": {"name": "data"}},
-        }
-    ]
-
-
-def test_a_network_of_the_operator_s_own_is_named_and_has_ports() -> None:
-    made = info((31000,), network="user", network_name="backend", ports=[{"container_port": 80}])
-    assert made["container"]["docker"]["network"] == "USER"
-    assert made["container"]["network_infos"] == [{"name": "backend"}]
-    assert made["container"]["docker"]["port_mappings"] == [
-        {"host_port": 31000, "container_port": 80, "protocol": "tcp"}
-    ]

@@ -1,0 +1,157 @@
+"""The configuration file: its schema, written once, and errors that say what to change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from mesos_docker_scheduler.config import secrets
+from mesos_docker_scheduler.config.errors import ConfigError, sentence
+from mesos_docker_scheduler.config.framework import Framework, Http, Tls
+from mesos_docker_scheduler.config.sections import A_PATH, AbsolutePath, Section, Text
+from mesos_docker_scheduler.config.service import (
+    SCHEDULING_ONLY,
+    Backoff,
+    Constraint,
+    HealthCheck,
+    Parameter,
+    Port,
+    Service,
+    Update,
+    Volume,
+)
+
+__all__ = [
+    "SCHEDULING_ONLY",
+    "Backoff",
+    "Config",
+    "ConfigError",
+    "Constraint",
+    "Framework",
+    "HealthCheck",
+    "Http",
+    "Parameter",
+    "Port",
+    "Service",
+    "Tls",
+    "Update",
+    "Volume",
+    "load",
+    "parse",
+]
+
+
+def _master(value: str) -> str:
+    host = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
+    patterns = (
+        rf"zk://([^@/\s]+:[^@/\s]*@)?{host}(,{host})*/\S*[^/\s]",
+        rf"https?://{host}/?",
+        rf"{host}(,{host})*",
+    )
+    if not any(re.fullmatch(pattern, value) for pattern in patterns):
+        raise ValueError(
+            "must be zk://[user:password@]host:port[,host:port...]/path, host:port[,host:port...]"
+            " or http(s)://host:port"
+        )
+    return value
+
+
+class Config(Section):
+    """The whole file."""
+
+    master: Annotated[Text, AfterValidator(_master)] = Field(
+        title="how to find the leading master", description="the masters' addresses"
+    )
+    framework: Framework = Field(default=Framework(), title="who we are to Mesos", description="a dictionary")
+    tls: Tls = Field(default=Tls(), title="how to speak TLS to the masters", description="a dictionary")
+    http: Http | None = Field(
+        default=Http(),
+        title="where the status page, the metrics and the API are",
+        description="a dictionary, or null to serve nothing",
+    )
+    state_dir: AbsolutePath = Field(
+        default="/var/lib/mesos-docker-scheduler", title="where the state is kept", description=A_PATH
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", title="how much is logged", description='"debug", "info", "warning" or "error"'
+    )
+    services: tuple[Service, ...] = Field(title="what should run", description="a list of services")
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Config:
+        names = [service.name for service in self.services]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise ValueError(f'services[{index}].name: "{name}" is used more than once')
+        return self
+
+    def restart_needed(self, newer: Config) -> list[str]:
+        """Name the settings that differ in `newer` and can't change while the scheduler runs."""
+        paths = (
+            "master",
+            "framework.user",
+            "framework.principal",
+            "framework.secret_file",
+            "tls",
+            "http",
+            "state_dir",
+        )
+        return [path for path in paths if attrgetter(path)(self) != attrgetter(path)(newer)]
+
+
+def parse(text: str) -> Config:
+    """Read a configuration from JSON text. ConfigError names everything that is wrong."""
+    try:
+        raw = json.loads(text, object_pairs_hook=_refuse_duplicates)
+    except json.JSONDecodeError as error:
+        raise ConfigError([f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}"]) from error
+    if not isinstance(raw, dict):
+        raise ConfigError(["the file must hold one JSON object ({...})"])
+    try:
+        return Config.model_validate_json(text)
+    except ValidationError as error:
+        raise ConfigError([sentence(detail, Config) for detail in error.errors()]) from error
+
+
+def load(path: Path, *, without_secrets: bool = False) -> tuple[Config, str]:
+    """Read a file and the secrets that it names; returns the configuration and the file's sha256.
+
+    ConfigError when anything of it is no good; a secret that can't be read is let pass `without_secrets`.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+    except OSError as error:
+        raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 at byte {error.start}"]) from error
+    return _with_secrets(parse(text), without_secrets), hashlib.sha256(content).hexdigest()
+
+
+def _with_secrets(config: Config, without_secrets: bool) -> Config:
+    services: list[Service] = []
+    problems: list[str] = []
+    for index, service in enumerate(config.services):
+        values, unreadable = secrets.read(service)
+        problems += [f"services[{index}].{problem}" for problem in unreadable]
+        services.append(
+            service.with_secrets_digest(secrets.digest(service.name, values)) if values else service
+        )
+    if problems and not without_secrets:
+        raise ConfigError(problems)
+    return config.model_copy(update={"services": tuple(services)})
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise ConfigError([f'key "{key}" is given more than once in the same object'])
+        seen[key] = value
+    return seen

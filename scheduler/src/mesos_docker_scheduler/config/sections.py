@@ -1,0 +1,42 @@
+"""What all parts of the configuration are made of.
+
+Every field's description completes the sentence "FIELD must be ..."; the errors are made from it. Its title
+says what the field is for; the documentation is made from both.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+THOUSANDTHS = 1000
+
+A_PATH = "an absolute path"
+A_PORT = "a whole number from 1 to 65535"
+SECONDS = "a number of seconds, 0 or more"
+SOME_TEXT = "a text that is not empty"
+YES_OR_NO = "true or false"
+
+
+def _in_thousandths(value: float) -> float:
+    if Decimal(str(value)) * THOUSANDTHS % 1:
+        raise ValueError("must not have more than three decimal places, as Mesos counts in thousandths")
+    return value
+
+
+Amount = Annotated[float, Field(le=1e9, allow_inf_nan=False), AfterValidator(_in_thousandths)]
+Seconds = Annotated[float, Field(ge=0, le=365 * 86_400, allow_inf_nan=False)]
+PortNumber = Annotated[int, Field(ge=1, le=65_535)]
+Text = Annotated[str, Field(min_length=1)]
+AbsolutePath = Annotated[str, Field(pattern=r"^/")]
+Role = Annotated[str, Field(pattern=r"^(\*|[^-.\s/\\*][^\s/\\*]*(/[^-.\s/\\*][^\s/\\*]*)*)$")]
+
+A_ROLE = 'a Mesos role, such as "*", "web" or "web/frontend"'
+
+
+class Section(BaseModel):
+    """One object of the file: strict, frozen, and without keys that nobody knows."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,0 +1,542 @@
+"""What should run: one service, field by field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from mesos_docker_scheduler.config.sections import (
+    A_PORT,
+    A_ROLE,
+    SECONDS,
+    YES_OR_NO,
+    AbsolutePath,
+    Amount,
+    PortNumber,
+    Role,
+    Seconds,
+    Section,
+    Text,
+)
+
+SCHEDULING_ONLY = frozenset(
+    {
+        "count",
+        "update",
+        "backoff",
+        "kill_grace_seconds",
+        "shutdown_delay_seconds",
+        "force_pull",
+        "placement",
+    }
+)
+"""Fields of a service that say nothing of what its instances are made of: they may change while these run."""
+
+# Docker separates the parts of a volume with colons and has no way to quote one.
+_VolumePath = Annotated[str, Field(pattern=r"^/[^:\x00]*$")]
+_VariableName = Annotated[str, Field(pattern=r"^[^=\x00]+$")]
+_VariableText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+_SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+_A_VOLUME_PATH = "an absolute path without a colon"
+_DOCKER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"
+
+# The programs that start a container read these themselves.
+_TAKEN_BY_PROGRAMS = re.compile(
+    r"PATH|HOME|GODEBUG|(?i:(ALL|HTTPS?|NO)_PROXY)|(DOCKER|GLOG|LD|LIBPROCESS|MESOS|SSL|XDG)_.*"
+)
+
+
+class Port(Section):
+    """A port of the container."""
+
+    container_port: PortNumber = Field(title="the port inside the container", description=A_PORT)
+    host_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        title="the port of the host; 0 is any that Mesos offers",
+        description="a whole number from 0 (any offered port) to 65535",
+    )
+    protocol: Literal["tcp", "udp"] = Field(
+        default="tcp", title="what is spoken there", description='"tcp" or "udp"'
+    )
+
+
+class Volume(Section):
+    """A folder of the host, or a volume that Docker keeps, inside the container."""
+
+    host_path: _VolumePath | None = Field(
+        default=None, title="the folder of the host", description=_A_VOLUME_PATH
+    )
+    volume: str | None = Field(
+        default=None,
+        pattern=_DOCKER_NAME,
+        title="instead of host_path: a volume of Docker's, made when it is not there yet",
+        description="the name of a Docker volume: two or more letters, digits, dots, dashes and underscores",
+    )
+    container_path: _VolumePath = Field(title="where the container finds it", description=_A_VOLUME_PATH)
+    mode: Literal["ro", "rw"] = Field(
+        default="rw", title="whether the container may write there", description='"ro" or "rw"'
+    )
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Volume:
+        if self.host_path is None and self.volume is None:
+            raise ValueError(f"host_path: is missing; it must be {_A_VOLUME_PATH}, or volume must be given")
+        if self.host_path is not None and self.volume is not None:
+            raise ValueError("volume: is not allowed together with host_path; a volume has one source")
+        return self
+
+
+class Parameter(Section):
+    """An option of `docker run`, without its dashes."""
+
+    key: str = Field(
+        pattern=r"^[a-z][a-z0-9-]*$",
+        title="the option",
+        description='an option of "docker run" without dashes',
+    )
+    value: str = Field(title="its value", description="a text")
+
+
+class HealthCheck(Section):
+    """How the executor finds out whether an instance is well (Mesos' HealthCheck)."""
+
+    protocol: Literal["http", "tcp", "command"] = Field(
+        title="http: a GET is answered with 200 to 399; tcp: a connection is taken; command: it ends with 0",
+        description='"http", "tcp" or "command"',
+    )
+    port: PortNumber | None = Field(
+        default=None,
+        title="for http and tcp: where to look, inside the container's network",
+        description="a port of the container, from 1 to 65535",
+    )
+    path: str = Field(default="/", pattern=r"^/", title="for http", description="a path that begins with /")
+    scheme: Literal["http", "https"] = Field(
+        default="http", title="for http", description='"http" or "https"'
+    )
+    command: Text | None = Field(
+        default=None, title="for command: what to run inside the container", description="a shell command"
+    )
+    delay_seconds: Seconds = Field(default=0, title="how long to wait before the first", description=SECONDS)
+    grace_seconds: Seconds = Field(
+        default=10, title="how long failures of a new instance do not count", description=SECONDS
+    )
+    interval_seconds: Seconds = Field(default=10, title="from one to the next", description=SECONDS)
+    timeout_seconds: Seconds = Field(
+        default=20, title="how long one may take; 0 is for ever", description=SECONDS
+    )
+    max_consecutive_failures: int = Field(
+        default=3,
+        ge=0,
+        title="so many in a row, and the instance is killed and replaced; 0 is never",
+        description="a whole number, 0 or more",
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_asks(self) -> HealthCheck:
+        if self.protocol == "command" and self.command is None:
+            raise ValueError('command: is missing; a check with protocol "command" needs it')
+        if self.protocol != "command" and self.port is None:
+            raise ValueError(f'port: is missing; a check with protocol "{self.protocol}" needs it')
+        for name, value, protocols in (
+            ("command", self.command, ("command",)),
+            ("port", self.port, ("http", "tcp")),
+            ("path", None if self.path == "/" else self.path, ("http",)),
+            ("scheme", None if self.scheme == "http" else self.scheme, ("http",)),
+        ):
+            if value is not None and self.protocol not in protocols:
+                allowed = " or ".join(f'"{protocol}"' for protocol in protocols)
+                raise ValueError(
+                    f'{name}: is not allowed with protocol "{self.protocol}"; it is for {allowed}'
+                )
+        return self
+
+
+class Constraint(Section):
+    """Which agents instances may run on, by Marathon's rules."""
+
+    field: str = Field(
+        pattern=r"^(@region|@zone|[^@\s]\S*)$",
+        title="what of an agent is looked at",
+        description='"hostname", "@region", "@zone" or the name of an attribute',
+    )
+    operator: Literal["UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER", "IS"] = Field(
+        title=(
+            "UNIQUE: no two instances share a value; MAX_PER: at most so many do; GROUP_BY: spread evenly"
+            " over the values; CLUSTER: all on one value; IS: this value; LIKE, UNLIKE: a value that the"
+            " regular expression fits, or does not"
+        ),
+        description='"UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER" or "IS"',
+    )
+    value: str | None = Field(
+        default=None,
+        title=(
+            "LIKE, UNLIKE: a regular expression for the whole value; MAX_PER: how many; GROUP_BY: how many"
+            " values there are at least, if that is known; CLUSTER: which value, if it matters; IS: which"
+        ),
+        description="a text, or null",
+    )
+
+    @model_validator(mode="after")
+    def _has_the_operators_value(self) -> Constraint:
+        shown = json.dumps(self.value)
+        match self.operator:
+            case "UNIQUE" if self.value is not None:
+                raise ValueError(f"value: {shown} is not allowed; UNIQUE takes none")
+            case "MAX_PER" if not _counts(self.value):
+                raise ValueError(f"value: {shown} is not allowed; with MAX_PER it must be {_A_COUNT}")
+            case "GROUP_BY" if self.value is not None and not _counts(self.value):
+                raise ValueError(
+                    f"value: {shown} is not allowed; with GROUP_BY it must be {_A_COUNT}, or null"
+                )
+            case "IS" if self.value is None:
+                raise ValueError("value: is missing; with IS it must be a text")
+            case "LIKE" | "UNLIKE":
+                self._check_expression()
+        return self
+
+    def _check_expression(self) -> None:
+        if self.value is None:
+            raise ValueError(f"value: is missing; with {self.operator} it must be a regular expression")
+        try:
+            re.compile(self.value)
+        except re.error as error:
+            raise ValueError(
+                f"value: {json.dumps(self.value)} is not allowed; with {self.operator} it must be a regular"
+                f" expression: {error}"
+            ) from error
+
+
+_A_COUNT = 'a whole number in quotes, "1" or more'
+
+
+def _counts(value: str | None) -> bool:
+    return value is not None and re.fullmatch(r"0*[1-9][0-9]{0,8}", value) is not None
+
+
+class Update(Section):
+    """How instances of an old version give way to the new one."""
+
+    max_surge: int = Field(
+        default=1,
+        ge=0,
+        title="how many instances more than count may run meanwhile",
+        description="a whole number, 0 or more",
+    )
+    max_unavailable: int = Field(
+        default=0,
+        ge=0,
+        title="how many instances fewer than count may be in service meanwhile",
+        description="a whole number, 0 or more",
+    )
+    min_ready_seconds: Seconds = Field(
+        default=3,
+        title="how long a new instance must have been well before an old one goes",
+        description=f"{SECONDS}: how long a new instance must have been well before an old one goes",
+    )
+    max_failures: int = Field(
+        default=3,
+        ge=1,
+        title="so many failures in a row of the new version end the update",
+        description="a whole number, 1 or more: so many failures in a row of the new version end the update",
+    )
+    on_failure: Literal["pause", "rollback"] = Field(
+        default="pause",
+        title="pause: what is ready stays, the rest keeps the old version; rollback: all go back to it",
+        description='"pause" or "rollback"',
+    )
+    progress_deadline_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=600,
+        title="an update fails when no new instance became ready for so long",
+        description="a number of seconds above 0: an update fails when no new instance became ready for so long",
+    )
+
+    @model_validator(mode="after")
+    def _can_move(self) -> Update:
+        if self.max_surge == 0 and self.max_unavailable == 0:
+            raise ValueError(
+                "max_surge: 0 is not allowed while max_unavailable is 0; one of them must be 1 or more,"
+                " or no instance could ever be replaced"
+            )
+        return self
+
+
+class Backoff(Section):
+    """How long to wait before an instance that keeps failing is started again."""
+
+    initial_seconds: float = Field(
+        default=1,
+        gt=0,
+        le=3600,
+        title="after the first failure",
+        description="a number of seconds above 0, at most 3600",
+    )
+    factor: float = Field(
+        default=2,
+        ge=1,
+        le=10,
+        title="how much longer after each one more",
+        description="a number from 1 to 10",
+    )
+    max_seconds: float = Field(
+        default=300,
+        gt=0,
+        le=3600,
+        title="at most",
+        description="a number of seconds above 0, at most 3600",
+    )
+
+    @model_validator(mode="after")
+    def _grows(self) -> Backoff:
+        if self.max_seconds < self.initial_seconds:
+            raise ValueError(
+                f"max_seconds: {self.max_seconds:g} is not allowed;"
+                f" it must be at least initial_seconds ({self.initial_seconds:g})"
+            )
+        return self
+
+
+class Service(Section):
+    """What should run: COUNT instances of IMAGE."""
+
+    name: str = Field(
+        max_length=63,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        title="what it is called; another name is another service",
+        description="at most 63 small letters, digits and dashes, with no dash at either end",
+    )
+    image: str = Field(
+        pattern=r"^\S+$",
+        title="what runs",
+        description='the name of a Docker image, such as "nginx:1.27"',
+    )
+    count: int = Field(
+        default=1,
+        ge=0,
+        le=100_000,
+        title="how many instances",
+        description="a whole number from 0 to 100000",
+    )
+    cpus: Amount = Field(
+        default=0.1,
+        ge=0.01,
+        title="of each instance",
+        description="a number of processors from 0.01 to 1e9",
+    )
+    mem: Amount = Field(
+        default=64,
+        ge=4,
+        title="of each instance; what uses more is killed",
+        description="a number of MiB from 4 to 1e9",
+    )
+    disk: Amount = Field(
+        default=0,
+        ge=0,
+        title="of each instance; counted, not enforced",
+        description="a number of MiB from 0 to 1e9",
+    )
+    gpus: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        title=(
+            "of each instance; handed over by Docker's own option --gpus, unless parameters name one of gpus,"
+            " device and runtime"
+        ),
+        description="a whole number from 0 to 1024",
+    )
+    command: Text | None = Field(
+        default=None,
+        title="run by /bin/sh in place of the image's entrypoint and command",
+        description="a shell command, or null for the image's own",
+    )
+    args: tuple[str, ...] = Field(
+        default=(),
+        title="instead of command: what the entrypoint is given",
+        description="a list of texts",
+    )
+    entrypoint: str | None = Field(
+        default=None,
+        title="what is started; not together with command",
+        description='a program inside the image, "" for none, or null for the image\'s own',
+    )
+    user: Text | None = Field(
+        default=None,
+        title="who runs it inside the container",
+        description='a user of the image, such as "www-data" or "1000:1000", or null for the image\'s own',
+    )
+    env: dict[_VariableName, _VariableText] = Field(
+        default_factory=dict, title="environment variables", description="a dictionary of texts"
+    )
+    secrets: dict[_SecretName, AbsolutePath] = Field(
+        default_factory=dict,
+        title=(
+            "environment variables whose values are read from files on the scheduler's host when an instance"
+            " starts (without the newline at their end), and shown nowhere but in the container; a changed"
+            " file replaces the instances"
+        ),
+        description="a dictionary of absolute paths by the names of environment variables",
+    )
+    network: Literal["bridge", "host", "none", "user"] = Field(
+        default="bridge",
+        title="bridge: Docker's own, with mapped ports; host: the host's; user: the one of network_name",
+        description='"bridge", "host", "none" or "user"',
+    )
+    network_name: str | None = Field(
+        default=None,
+        pattern=_DOCKER_NAME,
+        title="for network user: which; it must be there on the agents",
+        description="the name of a Docker network: two or more letters, digits, dots, dashes and underscores",
+    )
+    ports: tuple[Port, ...] = Field(default=(), title="where it listens", description="a list of ports")
+    volumes: tuple[Volume, ...] = Field(
+        default=(), title="folders that outlive the instances", description="a list of volumes"
+    )
+    parameters: tuple[Parameter, ...] = Field(
+        default=(), title="more options of docker run", description="a list of parameters"
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict,
+        title="shown by Mesos, and by Docker as mesos.label.KEY",
+        description="a dictionary of texts",
+    )
+    privileged: bool = Field(
+        default=False, title="whether the container may do all that root may", description=YES_OR_NO
+    )
+    force_pull: bool = Field(
+        default=False,
+        title="whether to pull the image even if the agent has one of that name",
+        description=YES_OR_NO,
+    )
+    kill_grace_seconds: Seconds = Field(default=5, title="from SIGTERM to SIGKILL", description=SECONDS)
+    shutdown_delay_seconds: Seconds = Field(
+        default=2,
+        title="how long an instance that has left the list of those in service still runs",
+        description=f"{SECONDS}: how long a healthy instance that has left the list still runs",
+    )
+    role: Role | None = Field(
+        default=None,
+        title="whose resources it takes",
+        description=f"{A_ROLE}, or null for framework.role",
+    )
+    constraints: tuple[Constraint, ...] = Field(
+        default=(), title="where instances may run", description="a list of constraints"
+    )
+    placement: Literal["spread", "pack"] = Field(
+        default="spread",
+        title="spread: as few as possible on one agent; pack: on as few agents as possible",
+        description='"spread" or "pack"',
+    )
+    health_check: HealthCheck | None = Field(
+        default=None,
+        title="how to find out whether an instance is well; without one, what runs is well",
+        description="a health check, or null",
+    )
+    update: Update = Field(
+        default=Update(), title="how a change is carried out", description="the limits of an update"
+    )
+    backoff: Backoff = Field(
+        default=Backoff(), title="how long failing ones wait", description="the delays after failures"
+    )
+
+    _secrets_digest: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _starts(self) -> Service:
+        if self.command is not None and self.args:
+            raise ValueError("args: is not allowed together with command; put the arguments into the command")
+        if self.command is not None and self.entrypoint is not None:
+            raise ValueError(
+                "entrypoint: is not allowed together with command, which is run by /bin/sh; use args"
+            )
+        given = {parameter.key: index for index, parameter in enumerate(self.parameters)}
+        if "name" in given:
+            raise ValueError(
+                f'parameters[{given["name"]}].key: "name" is not allowed; Mesos finds its containers by name'
+            )
+        for name in ("entrypoint", "user"):
+            if name in given and getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}: is given a second time by parameters[{given[name]}]; use one of them"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _is_reached(self) -> Service:
+        if self.network == "user" and self.network_name is None:
+            raise ValueError('network_name: is missing; network "user" needs it')
+        if self.network != "user" and self.network_name is not None:
+            raise ValueError(f'network_name: is not allowed with network "{self.network}"; it is for "user"')
+        if self.network_name in ("bridge", "host", "none", "default"):
+            raise ValueError(
+                f'network_name: "{self.network_name}" is not allowed; it must be a network that was made with'
+                ' "docker network create"'
+            )
+        for index, port in enumerate(self.ports):
+            if self.network == "none":
+                raise ValueError(f'ports[{index}]: is not allowed with network "none"')
+            if self.network == "host" and port.host_port not in (0, port.container_port):
+                raise ValueError(
+                    f"ports[{index}].host_port: {port.host_port} is not allowed;"
+                    f' with network "host" it must be 0 or the container_port, {port.container_port}'
+                )
+        fixed = [(port.host_port, port.protocol) for port in self.ports if port.host_port]
+        for number, protocol in fixed:
+            if fixed.count((number, protocol)) > 1:
+                raise ValueError(f"ports: host_port {number}/{protocol} is given more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Service:
+        reserved = sorted({"service", "service_version"} & self.labels.keys())
+        if reserved:
+            raise ValueError(f"labels.{reserved[0]}: is not allowed; the scheduler sets it")
+        for name in self.secrets:
+            if name in self.env:
+                raise ValueError(f"secrets.{name}: is not allowed; env has the same name")
+            if _TAKEN_BY_PROGRAMS.fullmatch(name):
+                raise ValueError(
+                    f"secrets.{name}: is not allowed; the programs that start the container read a variable"
+                    " of this name themselves"
+                )
+        return self
+
+    @cached_property
+    def version(self) -> str:
+        """Names what an instance is made of: instances of another version must be replaced.
+
+        Defaults are left out, so that a scheduler that knows more fields still gives the same name.
+        """
+        made_of = self.model_dump(mode="json", exclude=set(SCHEDULING_ONLY), exclude_defaults=True)
+        if self._secrets_digest:
+            made_of["secrets_digest"] = self._secrets_digest
+        text = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def with_secrets_digest(self, digest: str) -> Service:
+        """Return the same service; its version now depends on what its secrets hold, too."""
+        copy = self.model_copy()
+        copy.__dict__.pop("version", None)
+        copy._secrets_digest = digest
+        return copy
+
+    @classmethod
+    def recorded(cls, spec: str, version: str) -> Service:
+        """Read a service that was written down with `model_dump_json`, under the version it had."""
+        service = cls.model_validate_json(spec)
+        service.__dict__["version"] = version
+        return service
+
+    @property
+    def host_ports(self) -> tuple[int, ...]:
+        """The host port of each entry of `ports`; 0 means that any offered one will do."""
+        if self.network == "host":
+            return tuple(port.container_port for port in self.ports)
+        return tuple(port.host_port for port in self.ports)
