@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mesos_docker_scheduler.backoff import Wait
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.constraints import attribute_text
 from mesos_docker_scheduler.resources import Pool
 
 Message = Mapping[str, Any]
@@ -15,14 +16,23 @@ Message = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What Mesos offers of one agent. `unavailable_from` and `unavailable_until`: its next maintenance."""
+    """What Mesos offers of one agent to one role. `pool` holds the resources: take from a copy of it.
+
+    `unavailable_from` and `unavailable_until`: the agent's next maintenance. `attributes`: as constraints
+    read them; of several with one name, the first.
+    """
 
     id: str
     agent_id: str
     hostname: str
     resources: tuple[Message, ...]
+    pool: Pool
     unavailable_from: float | None = None
     unavailable_until: float | None = None
+    role: str = "*"
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    region: str | None = None
+    zone: str | None = None
 
     @classmethod
     def from_message(cls, message: Message) -> Offer:
@@ -32,13 +42,20 @@ class Offer:
             start = message["unavailability"]["start"]["nanoseconds"] / 1e9
             duration = message["unavailability"].get("duration")
             end = None if duration is None else start + duration["nanoseconds"] / 1e9
+        resources = tuple(message.get("resources", ()))
+        place = message.get("domain", {}).get("fault_domain", {})
         return cls(
-            id=message["id"]["value"],
-            agent_id=message["agent_id"]["value"],
-            hostname=message["hostname"],
-            resources=tuple(message.get("resources", ())),
-            unavailable_from=start,
-            unavailable_until=end,
+            message["id"]["value"],
+            message["agent_id"]["value"],
+            message["hostname"],
+            resources,
+            Pool(resources),
+            start,
+            end,
+            message.get("allocation_info", {}).get("role", "*"),
+            {item["name"]: attribute_text(item) for item in reversed(message.get("attributes", ()))},
+            place.get("region", {}).get("name"),
+            place.get("zone", {}).get("name"),
         )
 
     def in_maintenance(self, now: float) -> bool:
@@ -49,13 +66,19 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What an agent had free when it was last offered to us, less what we took of it since."""
+    """What we know of an agent.
+
+    `free`: by role, what was free when the agent was last offered to it, less what we took of it since.
+    """
 
     id: str
     hostname: str
-    free: Pool
+    free: Mapping[str, Pool] = field(default_factory=dict)
     in_maintenance: bool = False
     avoid: Wait | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    region: str | None = None
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +94,10 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Launch on one agent with all that it offers."""
+    """Launch on one agent with all that it offers to one role."""
 
     agent_id: str
     offer_ids: tuple[str, ...]
     launches: tuple[Launch, ...]
     left: Pool
+    role: str = "*"

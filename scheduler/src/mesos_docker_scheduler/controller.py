@@ -10,7 +10,7 @@ import json
 import queue
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -21,14 +21,16 @@ from mesos_docker_scheduler.cluster import Accept, Launch
 from mesos_docker_scheduler.config import Config, Service
 from mesos_docker_scheduler.explanation import Reason, sentences
 from mesos_docker_scheduler.failures import Failures, Fault
-from mesos_docker_scheduler.framework import framework_info
+from mesos_docker_scheduler.framework import framework_info, roles_of
 from mesos_docker_scheduler.inquiry import Inquiry
 from mesos_docker_scheduler.kills import Kills
 from mesos_docker_scheduler.metrics import Metrics
 from mesos_docker_scheduler.offers import OfferBook, Wish
+from mesos_docker_scheduler.placement import role_of
 from mesos_docker_scheduler.planner import Kill, Plan, plan
 from mesos_docker_scheduler.reconciliation import Reconciliation
 from mesos_docker_scheduler.recovery import BEGIN_ANEW, UNSEEN, with_facts
+from mesos_docker_scheduler.shortage import Explanations
 from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, view
 from mesos_docker_scheduler.store import Change, Event, Remembered, Store, StoreError
 from mesos_docker_scheduler.taskinfo import task_info
@@ -145,6 +147,7 @@ class Controller:
         self._ended: OrderedDict[str, Task] = OrderedDict()
         self._foreign: set[str] = set()
         self._offers = OfferBook()
+        self._explanations = Explanations()
         self._inquiry = Inquiry()
         self._kills = Kills()
         self._reconciliation = Reconciliation()
@@ -170,6 +173,7 @@ class Controller:
 
     def _remember(self, remembered: Remembered, now: float) -> None:
         self._failures.restore(remembered.records, now)
+        self._offers.restore(remembered.records)
         self._begins_anew = BEGIN_ANEW in remembered.records
         if UNSEEN in remembered.records:
             self._inquiry.begin()
@@ -251,6 +255,7 @@ class Controller:
     def _flush(self, now: float) -> bool:
         """Commit what changed, then send what waits for it; False when the store failed."""
         self._change.records.update(self._failures.take_records())
+        self._change.records.update(self._offers.take_records())
         if self._change:
             try:
                 with self._metrics.commit_seconds.time():
@@ -367,7 +372,8 @@ class Controller:
             self._framework_id = self._change.framework_id = event.framework_id
         text = f"subscribed to the master {self._master} as framework {self._framework_id}"
         self._note(now, "connected", text)
-        self._offers.subscribed(now)
+        busy = {task.agent_id for task in self._tasks.values()}
+        self._offers.subscribed(now, busy)
         self._kills.restart()
         self._reconciliation.start({task.id: task.agent_id for task in self._tasks.values()}, now)
 
@@ -590,14 +596,13 @@ class Controller:
             services,
             self._census,
             offers,
-            {
-                agent_id: replace(agent, avoid=self._failures.agent_wait(agent_id))
-                for agent_id, agent in self._offers.agents.items()
-            },
+            self._offers.agents_avoiding(self._failures.agent_waits()),
             self._failures.waits(),
             now,
             doubtful=self._reconciliation.unanswered,
             hold=not_yet or (flooded if until is not None else None),
+            role=self._config.framework.role,
+            explanations=self._explanations,
         )
         self._tell_waiting(decided, now)
         self._plan = decided
@@ -611,7 +616,7 @@ class Controller:
         if given_back:
             self._decline(given_back)
         if not gathering:
-            self._tell_wish(self._offers.wish(decided.wanted, now))
+            self._tell_wishes(decided.wanted, now)
 
     def _not_yet(self) -> str | None:
         """Why we can't know yet what to do."""
@@ -650,7 +655,7 @@ class Controller:
     def _intend_launches(self, accept: Accept, now: float) -> None:
         infos = [self._intend_launch(launch, now) for launch in accept.launches]
         self._offers.remove(accept.offer_ids)
-        self._offers.launched(accept.agent_id, accept.left)
+        self._offers.launched(accept)
         self._metrics.offers.labels("accepted").inc(len(accept.offer_ids))
         self._send(partial(self._accept, accept.offer_ids, infos, now))
 
@@ -699,11 +704,16 @@ class Controller:
         self._metrics.offers.labels("declined").inc(len(offer_ids))
         self._send(partial(self._driver.declineOffer, offer_ids, REFUSE_SECONDS))
 
-    def _tell_wish(self, wish: Wish | None) -> None:
-        if wish is Wish.REVIVE:
-            self._send(self._driver.reviveOffers)
-        elif wish is Wish.SUPPRESS:
-            self._send(self._driver.suppressOffers)
+    def _tell_wishes(self, wanted: Mapping[str, int], now: float) -> None:
+        """Ask for offers to the roles that want some, and for none to the others."""
+        roles = roles_of(self._config)
+        by_role: dict[str, dict[str, int]] = {role: {} for role in roles}
+        for service in self._config.services:
+            if service.name in wanted:
+                by_role[role_of(service, self._config.framework.role)][service.name] = wanted[service.name]
+        for wish, told in self._offers.wishes(by_role, now).items():
+            call = self._driver.reviveOffers if wish is Wish.REVIVE else self._driver.suppressOffers
+            self._send(partial(call, None if len(told) == len(roles) else told))
 
     # What others see
 

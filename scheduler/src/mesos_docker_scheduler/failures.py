@@ -13,6 +13,7 @@ from mesos_docker_scheduler.tasks import Task, TaskState, wait_key
 
 _AGENT_DELAY = Delay(initial=5.0, factor=2.0, maximum=300.0)
 _FLOOD = 50
+_AGENT = "agent "
 RECORD = "wait"
 """The kind of the store's records that hold what waits."""
 
@@ -99,9 +100,13 @@ class Failures:
         """Failures in a row by `wait_key`."""
         return self._backoff.waits()
 
-    def agent_wait(self, agent_id: str) -> Wait | None:
-        """Faults in a row of one agent."""
-        return self._backoff.waits().get(_agent_key(agent_id))
+    def agent_waits(self) -> dict[str, Wait]:
+        """Faults in a row by agent."""
+        return {
+            key.removeprefix(_AGENT): wait
+            for key, wait in self._backoff.waits().items()
+            if key.startswith(_AGENT)
+        }
 
     def flooded_until(self, now: float) -> float | None:
         """Until when nothing is launched because too much failed; None when all is normal."""
@@ -113,4 +118,4 @@ def _ran_well(task: Task, now: float) -> bool:
 
 
 def _agent_key(agent_id: str) -> str:
-    return f"agent {agent_id}"
+    return _AGENT + agent_id

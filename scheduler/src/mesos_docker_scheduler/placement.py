@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from mesos_docker_scheduler.candidates import Candidates, Lot, Search
 from mesos_docker_scheduler.census import Census
 from mesos_docker_scheduler.cluster import Accept, Agent, Launch, Offer
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.constraints import Constraint, Facts, described, field_of, suits
 from mesos_docker_scheduler.explanation import Reason
 from mesos_docker_scheduler.resources import Need, Pool, thousandths
-from mesos_docker_scheduler.wording import count_of, instances, is_are
+from mesos_docker_scheduler.shortage import AVOIDED, CONSTRAINT, MAINTENANCE, Explanations, Shortage
 
 
 class Placement:
-    """The agents on offer, and what is left of them while instances are being placed."""
+    """The agents on offer, and what is left of them while instances are being placed.
+
+    An offer belongs to one role (`role`: that of services without one of their own), and so does each ACCEPT.
+    """
 
     def __init__(
         self,
@@ -23,125 +26,118 @@ class Placement:
         agents: Mapping[str, Agent],
         census: Census,
         now: float,
+        *,
+        role: str = "*",
+        explanations: Explanations | None = None,
+        filters: Mapping[str, str] | None = None,
     ) -> None:
-        self._offers: dict[str, list[Offer]] = {}
-        for offer in offers:
-            self._offers.setdefault(offer.agent_id, []).append(offer)
         self._agents = agents
-        self._now = now
-        self._pools = {
-            agent_id: Pool(resource for offer in own for resource in offer.resources)
-            for agent_id, own in self._offers.items()
-        }
-        self._launches: dict[str, list[Launch]] = {}
         self._census = census
-        self._placed: Counter[tuple[str, str]] = Counter()
-        self._placed_in_all: Counter[str] = Counter()
-        self._refused: dict[str, list[str]] = {}
+        self._now = now
+        self._role = role
+        self._explanations = explanations or Explanations()
+        self._filters = filters or {}
+        self._lots: dict[tuple[str, str], Lot] = {}
+        for offer in offers:
+            key = (offer.agent_id, offer.role)
+            lot = self._lots.get(key)
+            if lot is None:
+                self._lots[key] = Lot(offer.agent_id, offer.hostname, offer.role, offer, [offer], offer.pool)
+            else:
+                lot.offers.append(offer)
+                lot.pool = Pool([resource for one in lot.offers for resource in one.resources])
+        self._unfit: dict[str, str] = {}
+        self._candidates: Candidates | None = None
+        self._searches: dict[str, Search] = {}
 
     def place(self, service: Service, count: int) -> int:
-        """Place up to `count` instances, spread over the agents; returns how many found no room."""
-        need = need_of(service)
-        same_service = self._census.on_agents(service.name)
-        same_version = self._census.on_agents(service.name, service.version)
-
-        def rank(agent_id: str) -> tuple[int, int, int, str, str]:
-            new = self._placed[service.name, agent_id]
-            return (
-                same_version[agent_id] + new,
-                same_service[agent_id] + new,
-                self._census.load[agent_id] + self._placed_in_all[agent_id],
-                self._offers[agent_id][0].hostname,
-                agent_id,
-            )
-
-        refused = self._refused[service.name] = []
-        heap = []
-        for agent_id in self._offers:
-            problem = self._unfit(agent_id)
-            if problem is None:
-                heap.append(rank(agent_id))
-            else:
-                refused.append(problem)
-        heapq.heapify(heap)
-        while count and heap:
-            agent_id = heapq.heappop(heap)[-1]
-            lacking = self._pools[agent_id].lacks(need)
-            if lacking is not None:
-                refused.append(lacking)
-                continue
-            resources, host_ports = self._pools[agent_id].take(need)
-            hostname = self._offers[agent_id][0].hostname
-            self._launches.setdefault(agent_id, []).append(
-                Launch(service, agent_id, hostname, tuple(resources), host_ports)
-            )
-            self._placed[service.name, agent_id] += 1
-            self._placed_in_all[agent_id] += 1
-            heapq.heappush(heap, rank(agent_id))
+        """Place up to `count` instances; returns how many found no room."""
+        search = self._searches[service.name] = Search(
+            self._prepared(),
+            role_of(service, self._role),
+            service.constraints,
+            need_of(service),
+            count,
+            service.placement == "pack",
+            self._census.on_agents(service.name, service.version),
+            self._census.on_agents(service.name),
+        )
+        while count:
+            lot = search.next()
+            if lot is None:
+                break
+            self._launch(service, search.need, lot)
             count -= 1
+        search.close()
         return count
 
-    def _unfit(self, agent_id: str) -> str | None:
-        if any(offer.in_maintenance(self._now) for offer in self._offers[agent_id]):
-            return "maintenance"
-        agent = self._agents.get(agent_id)
-        if agent is not None and agent.avoid is not None and agent.avoid.until > self._now:
-            return "avoided"
-        return None
+    def _prepared(self) -> Candidates:
+        if self._candidates is None:
+            for lot in self._lots.values():
+                lot.load = self._census.load[lot.agent_id]
+                problem = self._problem_of_agent(lot.agent_id, lot.offers)
+                if problem is not None:
+                    self._unfit[lot.agent_id] = problem
+            self._candidates = Candidates(self._lots.values(), self._agents, self._unfit)
+        return self._candidates
+
+    def _launch(self, service: Service, need: Need, lot: Lot) -> None:
+        if not lot.launches and len(lot.offers) == 1:
+            lot.pool = lot.pool.copy()
+        resources, host_ports = lot.pool.take(need)
+        lot.launches.append(Launch(service, lot.agent_id, lot.hostname, tuple(resources), host_ports))
 
     def accepts(self) -> tuple[Accept, ...]:
-        """One for each agent that gets something: all its offers, all its launches."""
+        """One for each agent and role that gets something: all its offers, all its launches."""
         return tuple(
             Accept(
-                agent_id,
-                tuple(offer.id for offer in self._offers[agent_id]),
-                tuple(launches),
-                self._pools[agent_id],
+                lot.agent_id,
+                tuple(offer.id for offer in lot.offers),
+                tuple(lot.launches),
+                lot.pool,
+                lot.role,
             )
-            for agent_id, launches in self._launches.items()
+            for lot in self._lots.values()
+            if lot.launches
         )
 
     def unused_offers(self) -> tuple[str, ...]:
         """Offers of agents that get nothing."""
-        return tuple(
-            offer.id
-            for agent_id, offers in self._offers.items()
-            if agent_id not in self._launches
-            for offer in offers
-        )
+        return tuple(offer.id for lot in self._lots.values() if not lot.launches for offer in lot.offers)
 
     def explain(self, service: Service, missing: int) -> Reason:
         """Why `missing` instances found no room: the agents at hand, and those that we remember."""
-        need = need_of(service)
-        problems = Counter(self._refused[service.name])
-        hopeful = 0
-        pools = [(self._offers[agent_id][0].hostname, pool) for agent_id, pool in self._pools.items()]
+        cost = len(self._agents) + len(self._lots)
+        shortage = self._explanations.known(service.name, service.version, cost, self._now)
+        if shortage is None:
+            shortage = self._look_for(service)
+            self._explanations.found(service.name, service.version, cost, self._now, shortage)
+        return shortage.reason(missing)
+
+    def _look_for(self, service: Service) -> Shortage:
+        role = role_of(service, self._role)
+        search = self._searches[service.name]
+        constraints = service.constraints
+        shortage = Shortage(search.need, filtered=self._filters.get(role))
+        offered = {agent_id: lot for (agent_id, own_role), lot in self._lots.items() if own_role == role}
+        for lot in offered.values():
+            problem = self._unfit.get(lot.agent_id) or _unmet(constraints, search, lot.facts)
+            shortage.note(lot.hostname, lot.pool, problem)
         for agent in self._agents.values():
-            if agent.id in self._offers:
-                continue
-            pools.append((agent.hostname, agent.free))
-            if agent.in_maintenance:
-                problems["maintenance"] += 1
-            elif agent.avoid is not None and agent.avoid.until > self._now:
-                problems["avoided"] += 1
-            else:
-                lacking = agent.free.lacks(need)
-                if lacking is None:
-                    hopeful += 1
-                else:
-                    problems[lacking] += 1
-        subject = f"{instances(missing)} waiting for resources"
-        if not pools:
-            text = (
-                f"{subject}: Mesos has offered none so far (is a slave registered, and has the role a share?)"
-            )
-            return Reason("resources", text, missing)
-        parts = [_problem(kind, count, need, pools) for kind, count in sorted(problems.items())]
-        if hopeful:
-            parts.append(f"{hopeful} may have room, and {is_are(hopeful)} asked for")
-            problems["may have room"] = hopeful
-        text = f"{subject} ({_needs(need)}): of {count_of(len(pools), 'slave')} {', '.join(parts)}"
-        return Reason("resources", text, missing, agents=dict(problems))
+            if agent.id not in offered and agent.free:
+                problem = self._problem_of_agent(agent.id, ()) or _unmet(constraints, search, agent)
+                shortage.note(agent.hostname, agent.free.get(role), problem)
+        return shortage
+
+    def _problem_of_agent(self, agent_id: str, offers: Sequence[Offer]) -> str | None:
+        agent = self._agents.get(agent_id)
+        if any(offer.in_maintenance(self._now) for offer in offers):
+            return MAINTENANCE
+        if agent is None:
+            return None
+        if agent.in_maintenance and not offers:
+            return MAINTENANCE
+        return AVOIDED if agent.avoid is not None and agent.avoid.until > self._now else None
 
 
 def need_of(service: Service) -> Need:
@@ -151,38 +147,24 @@ def need_of(service: Service) -> Need:
         mem=thousandths(service.mem),
         disk=thousandths(service.disk),
         ports=service.host_ports,
+        gpus=thousandths(service.gpus),
     )
 
 
-_UNITS = {"cpus": "cpus", "mem": "MiB of memory", "disk": "MiB of disk"}
+def role_of(service: Service, default: str) -> str:
+    """The Mesos role whose offers it uses."""
+    return service.role or default
 
 
-def _amount(value: int) -> str:
-    return f"{value / 1000:,.3f}".rstrip("0").rstrip(".")
-
-
-def _needs(need: Need) -> str:
-    parts = [f"{_amount(need.scalar(name))} {unit}" for name, unit in _UNITS.items() if need.scalar(name)]
-    if need.ports:
-        fixed = [str(port) for port in need.ports if port]
-        parts.append(f"host port {', '.join(fixed)}" if fixed else count_of(len(need.ports), "port"))
-    return f"needs {', '.join(parts)}"
-
-
-def _problem(kind: str, count: int, need: Need, pools: Sequence[tuple[str, Pool]]) -> str:
-    if kind == "maintenance":
-        return f"{count} {is_are(count)} in or before maintenance"
-    if kind == "avoided":
-        return f"{count} {is_are(count)} avoided for a while after faults"
-    has = "has" if count == 1 else "have"
-    if kind in _UNITS:
-        free, hostname = max((pool.free(kind), hostname) for hostname, pool in pools)
-        most = f"the most that was offered is {_amount(free)}, on {hostname}"
-        return (
-            f"{count} {has} too few {_UNITS[kind]} ({most})"
-            if kind == "cpus"
-            else (f"{count} {has} too little {'memory' if kind == 'mem' else kind} ({most})")
-        )
-    if kind == "ports":
-        return f"{count} {has} too few free ports"
-    return f"{count} {has} {kind} not free"
+def _unmet(constraints: Sequence[Constraint], search: Search, facts: Facts) -> str | None:
+    """Name the first constraint that keeps an agent out, as things stand."""
+    for constraint in constraints:
+        if not suits(constraint, field_of(facts, constraint.field)):
+            return CONSTRAINT + described(constraint)
+    for test in search.tests:
+        if not suits(test, field_of(facts, test.field)):
+            return f"{CONSTRAINT}{test.field} {test.operator}"
+    for tally in search.tallies:
+        if not tally.allows(field_of(facts, tally.constraint.field) or ""):
+            return CONSTRAINT + described(tally.constraint)
+    return None

@@ -17,6 +17,7 @@ from mesos_docker_scheduler.cluster import Accept, Agent, Offer
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.explanation import Reason
 from mesos_docker_scheduler.placement import Placement
+from mesos_docker_scheduler.shortage import Explanations
 from mesos_docker_scheduler.tasks import Task, TaskState, wait_key
 from mesos_docker_scheduler.wording import clock, instances
 
@@ -55,13 +56,16 @@ def plan(
     *,
     doubtful: frozenset[str] = frozenset(),
     hold: str | None = None,
+    role: str = "*",
+    explanations: Explanations | None = None,
 ) -> Plan:
     """Plan the next step.
 
     `waits` holds failures by service version (see `wait_key`). Tasks in `doubtful` are counted as there, but
     nothing is stopped because of them, nor they themselves. `hold`: why nothing may be started or stopped.
+    `role`: that of services without one of their own. `explanations`: of earlier rounds.
     """
-    placement = Placement(offers, agents, census, now)
+    placement = Placement(offers, agents, census, now, role=role, explanations=explanations)
     kills: list[Kill] = []
     wanted: dict[str, int] = {}
     waiting: dict[str, tuple[Reason, ...]] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Message = Mapping[str, Any]
-SCALARS = ("cpus", "mem", "disk")
+SCALARS = ("cpus", "mem", "disk", "gpus")
 
 
 def thousandths(value: float) -> int:
@@ -27,11 +27,22 @@ class Need:
     mem: int
     disk: int = 0
     ports: tuple[int, ...] = ()
+    gpus: int = 0
 
     def scalar(self, name: str) -> int:
         """The amount of one of SCALARS."""
         amount: int = getattr(self, name)
         return amount
+
+    @property
+    def fixed_ports(self) -> frozenset[int]:
+        """The ports asked for by number; one may be asked for twice, for TCP and for UDP."""
+        return frozenset(filter(None, self.ports))
+
+    @property
+    def ports_in_all(self) -> int:
+        """How many ports it takes."""
+        return len(self.fixed_ports) + self.ports.count(0)
 
 
 @dataclass(slots=True)
@@ -47,19 +58,22 @@ class Pool:
     """What is free on one agent. `take` removes from it what an instance gets.
 
     Persistent volumes, special disks, shared and revocable resources are left out: nobody asked for them.
+    The resources are looked at when that is first asked for: of thousands of offers few may be.
     """
 
+    __slots__ = ("_entries", "_resources", "_totals")
+
     def __init__(self, resources: Iterable[Message]) -> None:
+        self._resources: Iterable[Message] | None = resources
         self._entries: dict[str, list[_Entry]] = {}
-        # What is reserved for our role is taken first: nobody else can use it.
-        for resource in sorted(resources, key=lambda resource: not _is_reserved(resource)):
-            entry = _entry(resource)
-            if entry is not None:
-                self._entries.setdefault(resource["name"], []).append(entry)
+        self._totals: dict[str, int] = {}
 
     def copy(self) -> Pool:
         """Return a pool that can be taken from without changing this one."""
+        self._totals_now()
         other = Pool(())
+        other._resources = None
+        other._totals = dict(self._totals)
         other._entries = {
             name: [
                 _Entry(entry.template, entry.amount, None if entry.ranges is None else list(entry.ranges))
@@ -71,21 +85,34 @@ class Pool:
 
     def free(self, name: str) -> int:
         """How much of a scalar is left, in thousandths."""
-        return sum(entry.amount for entry in self._entries.get(name, ()))
+        return self._totals_now()[name]
 
     def free_ports(self) -> int:
         """How many ports are left."""
-        return sum(last - first + 1 for first, last in self._port_ranges())
+        return self._totals_now()["ports"]
 
     def lacks(self, need: Need) -> str | None:
-        """Name the first kind that does not suffice: cpus, mem, disk, ports, or `port N`."""
-        for name in SCALARS:
-            if self.free(name) < need.scalar(name):
+        """Name the first kind that does not suffice: cpus, mem, disk, gpus, ports, or `port N`."""
+        totals = self._totals_now()
+        wanted = (need.cpus, need.mem, need.disk, need.gpus)
+        for name, amount in zip(SCALARS, wanted, strict=True):
+            if totals[name] < amount:
                 return name
-        for port in need.ports:
-            if port and not any(first <= port <= last for first, last in self._port_ranges()):
+        if not need.ports:
+            return None
+        for port in need.fixed_ports:
+            if not any(first <= port <= last for first, last in self._port_ranges()):
                 return f"port {port}"
-        return "ports" if self.free_ports() < len(need.ports) else None
+        return "ports" if totals["ports"] < need.ports_in_all else None
+
+    def room_for(self, need: Need) -> int:
+        """How many instances of that need fit, one after the other."""
+        if self.lacks(need) is not None:
+            return 0
+        totals = self._totals_now()
+        wanted = {name: need.scalar(name) for name in SCALARS} | {"ports": need.ports_in_all}
+        times = min((totals[name] // amount for name, amount in wanted.items() if amount), default=1)
+        return min(times, 1) if need.fixed_ports else times
 
     def take(self, need: Need) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
         """Remove what an instance needs; returns v1 Resources, and the host port for each of `need.ports`.
@@ -95,28 +122,55 @@ class Pool:
         lacking = self.lacks(need)
         if lacking is not None:
             raise ValueError(f"the pool lacks {lacking}")
-        taken = [part for name in SCALARS for part in self._take_scalar(name, need.scalar(name))]
-        ports, parts = self._take_ports(need.ports)
+        taken: list[dict[str, Any]] = []
+        for name in SCALARS:
+            amount = need.scalar(name)
+            if amount:
+                self._take_scalar(name, amount, taken)
+        if not need.ports:
+            return taken, ()
+        self._totals["ports"] -= need.ports_in_all
+        ports, parts = self._take_ports(need.ports, need.fixed_ports)
         return taken + parts, ports
+
+    def _totals_now(self) -> dict[str, int]:
+        if self._resources is not None:
+            self._read(self._resources)
+        return self._totals
+
+    def _read(self, resources: Iterable[Message]) -> None:
+        totals = dict.fromkeys((*SCALARS, "ports"), 0)
+        # What is reserved is taken first, and of that what fewest roles may use (docs/reservation.md).
+        for resource in sorted(resources, key=_refinements, reverse=True):
+            entry = _entry(resource)
+            if entry is not None:
+                name = resource["name"]
+                self._entries.setdefault(name, []).append(entry)
+                ranges = entry.ranges or ()
+                totals[name] += entry.amount + sum(last - first + 1 for first, last in ranges)
+        self._totals = totals
+        self._resources = None
 
     def _port_ranges(self) -> Iterable[tuple[int, int]]:
         for entry in self._entries.get("ports", ()):
             yield from entry.ranges or ()
 
-    def _take_scalar(self, name: str, amount: int) -> Iterable[dict[str, Any]]:
-        for entry in self._entries.get(name, ()):
+    def _take_scalar(self, name: str, amount: int, taken: list[dict[str, Any]]) -> None:
+        self._totals[name] -= amount
+        for entry in self._entries[name]:
             part = min(amount, entry.amount)
             if part:
                 entry.amount -= part
                 amount -= part
-                yield {**entry.template, "scalar": {"value": part / 1000}}
+                taken.append({**entry.template, "scalar": {"value": part / 1000}})
 
-    def _take_ports(self, wanted: Sequence[int]) -> tuple[tuple[int, ...], list[dict[str, Any]]]:
-        entries = self._entries.get("ports", [])
+    def _take_ports(
+        self, wanted: Sequence[int], fixed: Iterable[int]
+    ) -> tuple[tuple[int, ...], list[dict[str, Any]]]:
+        entries = self._entries["ports"]
         taken: list[list[int]] = [[] for _ in entries]
         # Fixed ports go first, or a free choice could take them away.
-        chosen = {port: port for port in wanted if port}
-        for port in chosen:
+        for port in fixed:
             index = next(index for index, entry in enumerate(entries) if _remove_port(entry, port))
             taken[index].append(port)
         result = []
@@ -139,12 +193,14 @@ class Pool:
         return tuple(result), parts
 
 
-def _is_reserved(resource: Message) -> bool:
-    return bool(resource.get("reservations")) or resource.get("role", "*") != "*"
+def _refinements(resource: Message) -> int:
+    """How many reservations it carries: each refines the one before for a role further down."""
+    return len(resource.get("reservations", ())) or int(resource.get("role", "*") != "*")
 
 
 def _entry(resource: Message) -> _Entry | None:
-    special_disk = {"persistence", "source", "volume"} & resource.get("disk", {}).keys()
+    disk = resource.get("disk")
+    special_disk = disk is not None and bool({"persistence", "source", "volume"} & disk.keys())
     if special_disk or "revocable" in resource or "shared" in resource:
         return None
     template = {key: value for key, value in resource.items() if key not in ("scalar", "ranges")}

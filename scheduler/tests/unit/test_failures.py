@@ -71,17 +71,17 @@ def test_a_new_version_begins_anew_and_the_old_one_is_forgotten() -> None:
 def test_an_agent_on_which_nothing_starts_waits_until_something_runs_there() -> None:
     failures = Failures()
     failures.ended(ended(TaskState.GONE, ran=None), [WEB], "why", NOW)
-    wait = failures.agent_wait("a")
+    wait = failures.agent_waits()["a"]
     assert wait is not None
     assert wait.failures == 1
     failures.runs(task("2", WEB, launched_at=NOW + 1))
-    assert failures.agent_wait("a") is None
+    assert failures.agent_waits() == {}
 
 
 def test_an_offer_that_was_gone_is_not_the_agents_fault() -> None:
     failures = Failures()
     failures.ended(ended(TaskState.DROPPED, ran=None, reason="REASON_INVALID_OFFERS"), [WEB], "why", NOW)
-    assert failures.agent_wait("a") is None
+    assert failures.agent_waits() == {}
 
 
 def test_a_flood_is_measured_by_what_is_wanted() -> None:

@@ -269,7 +269,7 @@ def test_an_agent_in_or_before_maintenance_gets_nothing() -> None:
 
 def known(agent_id: str, **more: Any) -> dict[str, Agent]:
     amounts = more.pop("amounts", {})
-    return {agent_id: Agent(agent_id, f"host-{agent_id}", Pool(resources(**amounts)), **more)}
+    return {agent_id: Agent(agent_id, f"host-{agent_id}", {"*": Pool(resources(**amounts))}, **more)}
 
 
 def reasons(decided: Plan) -> str:
