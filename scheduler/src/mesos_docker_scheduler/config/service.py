@@ -255,7 +255,8 @@ class Update(Section):
     progress_deadline_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=600,
         title="an update fails when no new instance became ready for so long",
-        description="a number of seconds above 0: an update fails when no new instance became ready for so long",
+        description="a number of seconds above 0:"
+        " an update fails when no new instance became ready for so long",
     )
 
     @model_validator(mode="after")
