@@ -98,5 +98,6 @@ test-vm: prepare package ## Boot a virtual machine with cgroup v2 only and run t
 bench: prepare package ## Print the figures: executor, scheduler, replacement, deployment (makes the lab anew)
 	python packaging/mesos/executor/bench/executor_figures.py
 	python scheduler/bench/scripted_cluster.py
+	python scheduler/bench/real_cluster.py
 	python scheduler/bench/replacement.py
 	python molecule/lab_acceptance/site_figures.py
