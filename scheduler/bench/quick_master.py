@@ -23,7 +23,7 @@ from typing import Any
 FRAMEWORK = "f1a6c5e0-0000-4000-8000-000000000000-0000"
 _HEARTBEAT_SECONDS = 15.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_TYPE = re.compile(rb'"type":"([A-Z_]+)"')
+_TYPE = re.compile(rb'"type": ?"([A-Z_]+)"')
 _TASK = re.compile(rb'"task_id":{"value":"([^"]+)"')
 _AGENT = re.compile(rb'"agent_id":{"value":"([^"]+)"')
 _QUESTION = re.compile(rb'{"task_id":{"value":"([^"]+)"}(?:,"agent_id":{"value":"([^"]+)"})?}')
@@ -127,6 +127,8 @@ class Master:
             return b""
         elif kind == "SUPPRESS":
             self._mark("SUPPRESS")
+        elif kind.startswith("GET_"):
+            return self._answer(kind)
         self._look()
         return _ACCEPTED
 
@@ -172,6 +174,15 @@ class Master:
         offered = b"" if self.tasks else self.offers
         transport.write(_OPENED + framed(json.dumps(subscribed).encode()) + offered)
         self._mark("offers sent")
+
+    def _answer(self, kind: str) -> bytes:
+        """Answer a question of the operator API: there is no framework but the one that is subscribed."""
+        info = {"id": {"value": FRAMEWORK}, "name": "mesos-docker-scheduler"}
+        own = [{"framework_info": info, "connected": True}] if self.stream else []
+        content = {"frameworks": own} if kind == "GET_FRAMEWORKS" else {}
+        body = json.dumps({"type": kind, kind.lower(): content}).encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        return head % len(body) + body
 
     def _accept(self, body: bytes) -> None:
         agent = _AGENT.search(body)
