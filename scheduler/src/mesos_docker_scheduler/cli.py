@@ -54,6 +54,9 @@ def _command(words: list[str]) -> int:
     run.add_argument("--config", type=Path, required=True, metavar="FILE")
     check = commands.add_parser("check-config", help="say what is wrong with a configuration file")
     check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument(
+        "--without-secrets", action="store_true", help="the files of secrets are not on this host"
+    )
     end = commands.add_parser("teardown", help="end the framework and kill all its tasks")
     end.add_argument("--config", type=Path, required=True, metavar="FILE")
     end.add_argument("--yes", action="store_true", help="really do it")
@@ -66,7 +69,7 @@ def _command(words: list[str]) -> int:
     if options.command == "adopt":
         return adopt(_load(options.config)[0], options.framework)
     if options.command == "check-config":
-        return _check(options.file)
+        return _check(options.file, options.without_secrets)
     if options.command == "teardown":
         journal.set_up("warning")
         return teardown(_load(options.config)[0], options.yes)
@@ -86,9 +89,9 @@ def _run(path: Path) -> int:
     return 0
 
 
-def _check(path: Path) -> int:
+def _check(path: Path, without_secrets: bool) -> int:
     try:
-        loaded, _ = config.load(path)
+        loaded, _ = config.load(path, without_secrets=without_secrets)
     except config.ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -99,7 +102,8 @@ def _check(path: Path) -> int:
 
 
 def _load(path: Path) -> tuple[config.Config, str]:
+    """Read a file; services whose secrets can't be read must not keep the others from being looked after."""
     try:
-        return config.load(path)
+        return config.load(path, without_secrets=True)
     except config.ConfigError as error:
         raise SchedulerError(EXIT_CONFIG, "\n".join(error.problems)) from error

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from mesos_docker_scheduler import events
 from mesos_docker_scheduler.census import Census
 from mesos_docker_scheduler.cluster import Accept, Launch
-from mesos_docker_scheduler.config import Config, Service
+from mesos_docker_scheduler.config import Config, Service, secrets
 from mesos_docker_scheduler.explanation import Reason, sentences
 from mesos_docker_scheduler.failures import Failures, Fault
 from mesos_docker_scheduler.framework import framework_info, roles_of
@@ -152,6 +152,7 @@ class Controller:
         self._kills = Kills()
         self._reconciliation = Reconciliation()
         self._failures = Failures()
+        self._unreadable: set[str] = set()  # services whose secrets can't be
         self._remember(remembered, now)
 
         self._change = Change()
@@ -603,6 +604,7 @@ class Controller:
             hold=not_yet or (flooded if until is not None else None),
             role=self._config.framework.role,
             explanations=self._explanations,
+            held=self._without_secrets(),
         )
         self._tell_waiting(decided, now)
         self._plan = decided
@@ -652,14 +654,38 @@ class Controller:
         if task is not None and task.kill_reason is not None:
             self._driver.killTask(task.id, task.agent_id or None, grace)
 
+    def _without_secrets(self) -> dict[str, str]:
+        """Why services are held that need secrets which can't be read."""
+        held: dict[str, str] = {}
+        for service in self._config.services:
+            if service.lacks_secrets or service.name in self._unreadable:
+                problems = secrets.read(service)[1]
+                if problems:
+                    held[service.name] = "; ".join(problems)
+                elif service.lacks_secrets:
+                    # They can by now; its version is known when the configuration has been read again.
+                    held[service.name] = "its secrets could not be read with the configuration"
+        self._unreadable = set(held)
+        return held
+
     def _intend_launches(self, accept: Accept, now: float) -> None:
-        infos = [self._intend_launch(launch, now) for launch in accept.launches]
+        infos: list[Message] = []
+        for launch in accept.launches:
+            values, problems = secrets.read(launch.service)
+            if problems:
+                self._unreadable.add(launch.service.name)
+                self._stale = True
+            else:
+                infos.append(self._intend_launch(launch, values, now))
+        if not infos:
+            self._decline(accept.offer_ids)
+            return
         self._offers.remove(accept.offer_ids)
         self._offers.launched(accept)
         self._metrics.offers.labels("accepted").inc(len(accept.offer_ids))
         self._send(partial(self._accept, accept.offer_ids, infos, now))
 
-    def _intend_launch(self, launch: Launch, now: float) -> Message:
+    def _intend_launch(self, launch: Launch, values: Mapping[str, str], now: float) -> Message:
         service = launch.service
         task = Task(
             id=self._new_id(service.name, service.version),
@@ -681,7 +707,7 @@ class Controller:
             self._change.versions[key] = service.model_dump_json()
         self._metrics.launches.labels(service.name).inc()
         self._note(now, "launch", f"{service.image} on {launch.hostname}", service.name, task.id)
-        return task_info(task.id, launch)
+        return task_info(task.id, launch, values)
 
     def _accept(self, offer_ids: Sequence[str], infos: list[Message], now: float) -> None:
         operation = {"type": "LAUNCH", "launch": {"task_infos": infos}}

@@ -58,12 +58,14 @@ def plan(
     hold: str | None = None,
     role: str = "*",
     explanations: Explanations | None = None,
+    held: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan the next step.
 
     `waits` holds failures by service version (see `wait_key`). Tasks in `doubtful` are counted as there, but
     nothing is stopped because of them, nor they themselves. `hold`: why nothing may be started or stopped.
-    `role`: that of services without one of their own. `explanations`: of earlier rounds.
+    `held`: why nothing of one service may be. `role`: that of services without one of their own.
+    `explanations`: of earlier rounds.
     """
     placement = Placement(offers, agents, census, now, role=role, explanations=explanations)
     kills: list[Kill] = []
@@ -74,9 +76,11 @@ def plan(
     for service in services:
         own = list(census.of(service.name))
         step = _step(service, own, waits.get(wait_key(service.name, service.version)), doubtful, now)
-        if hold is not None:
+        own_hold = (held or {}).get(service.name)
+        why_held = hold or own_hold
+        if why_held is not None:
             short = max(0, service.count - sum(task.present for task in own))
-            waiting[service.name] = (Reason("held", hold, short),) if short else ()
+            waiting[service.name] = (Reason("held", why_held, short),) if short or own_hold else ()
             continue
         kills += step.kills
         missing = placement.place(service, step.launches) if step.launches else 0

@@ -1,4 +1,4 @@
-"""Reads the configuration file again when it changes."""
+"""Reads the configuration file again when it changes, or a secret that it names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ _POLL_SECONDS = 1.0
 
 
 class ConfigWatcher(threading.Thread):
-    """Looks every second whether the file is another one, and at once when `look_now` is called."""
+    """Looks every second whether the file or a secret of it is another one, and at once after `look_now`."""
 
     def __init__(self, path: Path, put: Callable[[events.ConfigRead], None]) -> None:
         super().__init__(name="config", daemon=True)
         self._path = path
         self._put = put
         self._asked = threading.Event()
-        self._seen = _identity(path)
+        self._files = _files(path)
+        self._seen = [_identity(file) for file in self._files]
 
     def look_now(self) -> None:
         """Read the file even if it looks the same (SIGHUP)."""
@@ -30,10 +31,21 @@ class ConfigWatcher(threading.Thread):
         while True:
             asked = self._asked.wait(_POLL_SECONDS)
             self._asked.clear()
-            identity = _identity(self._path)
-            if asked or identity != self._seen:
-                self._seen = identity
+            seen = [_identity(file) for file in self._files]
+            if asked or seen != self._seen:
+                self._files = _files(self._path)
+                # Before they are read: a change that comes meanwhile is found the next time.
+                self._seen = [_identity(file) for file in self._files]
                 self._put(read(self._path))
+
+
+def _files(path: Path) -> list[Path]:
+    """The configuration file and those of its secrets."""
+    try:
+        loaded, _ = config.load(path, without_secrets=True)
+    except config.ConfigError:
+        return [path]
+    return [path, *(Path(file) for service in loaded.services for file in service.secrets.values())]
 
 
 def read(path: Path) -> events.ConfigRead:

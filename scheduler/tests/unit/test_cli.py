@@ -28,6 +28,14 @@ def written(folder: Path, **changes: Any) -> Path:
     return path
 
 
+def test_secrets_may_be_on_another_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service = {"name": "web", "image": "i", "secrets": {"TOKEN": str(tmp_path / "token")}}
+    path = written(tmp_path, services=[service])
+    assert cli.main(["check-config", str(path)]) == 1
+    assert "services[0].secrets.TOKEN: " in capsys.readouterr().err
+    assert cli.main(["check-config", "--without-secrets", str(path)]) == 0
+
+
 def test_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["--version"])

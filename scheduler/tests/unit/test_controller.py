@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mesos_docker_scheduler import events
+from mesos_docker_scheduler.config import Service, secrets
 from mesos_docker_scheduler.controller import REFUSE_SECONDS, Refused
 from mesos_docker_scheduler.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.store import Change, Remembered, SqliteStore, StoreError
@@ -706,3 +710,68 @@ def test_history_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> No
         bench.controller._put(replace(task(f"t{number}", WEB), state=TaskState.FINISHED))
     bench.take()
     assert sorted(bench.store.load().tasks) == ["t3", "t4", "t5"]
+
+
+# Secrets
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text("hunter2")
+    return path
+
+
+def with_token(token: Path) -> Service:
+    """A service with a secret, as the configuration's file gives it when the secret can be read."""
+    wish = service(count=1, secrets={"TOKEN": str(token)})
+    values, problems = secrets.read(wish)
+    return wish if problems else wish.with_secrets_digest(secrets.digest(wish.name, values))
+
+
+def test_a_secret_goes_to_mesos_and_nowhere_else(tmp_path: Path, token: Path) -> None:
+    bench = Bench(tmp_path, with_token(token))
+    bench.subscribe()
+    bench.offer("a")
+    (info,) = bench.launched()
+    assert json.loads(base64.b64decode(info["data"])) == {"secrets": {"TOKEN": "hunter2"}}
+    told = f"{bench.events} {bench.controller.snapshot.as_json()} {bench.store.load()}"
+    bench.store.close()
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("state"))
+    digest = hashlib.sha256(b"hunter2").hexdigest()
+    for shown in ("hunter2", info["data"], digest, digest[:10]):
+        assert shown not in told
+        assert shown.encode() not in kept
+
+
+def test_a_secret_that_can_not_be_read_holds_its_service_alone(tmp_path: Path, token: Path) -> None:
+    bench = Bench(tmp_path, with_token(token), service(name="db"))
+    bench.subscribe()
+    token.rename(tmp_path / "elsewhere")
+    bench.offer("a")
+    assert [info["name"] for info in bench.launched()] == ["db"]
+    assert bench.view.waiting == (f"secrets.TOKEN: {token} can't be read: No such file or directory",)
+    assert [reason.kind for reason in bench.view.reasons] == ["held"]
+    (tmp_path / "elsewhere").rename(token)
+    bench.offer("a")
+    assert [info["name"] for info in bench.launched()] == ["web"]
+    assert [reason.kind for reason in bench.view.reasons] == ["starting"]
+
+
+def test_nothing_is_replaced_while_the_version_of_a_secret_is_not_known(tmp_path: Path, token: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.commit(Change("framework", tasks={"1": task("1", with_token(token))}))
+    token.rename(tmp_path / "elsewhere")
+    bench = Bench(tmp_path, with_token(token), store=store)
+    bench.subscribe()
+    bench.tell("1", "RUNNING")
+    bench.offer("a")
+    assert bench.launched() == []
+    assert "can't be read" in bench.view.waiting[0]
+    (tmp_path / "elsewhere").rename(token)
+    bench.offer("a")
+    assert bench.launched() == []
+    bench.take(events.ConfigRead(configuration(with_token(token)), "sha"))
+    assert bench.view.waiting == ()
+    assert bench.launched() == []
+    assert bench.driver.take("kill") == []

@@ -368,6 +368,16 @@ def test_holds_everything_when_told_to() -> None:
     assert held.waiting == {"web": (), "db": (Reason("held", "a reason", 1),)}
 
 
+def test_holds_one_service_when_told_to() -> None:
+    wished, other = service(count=1), service(name="db")
+    tasks, _ = tasks_of("a/old", wished)
+    decided = plan([wished, other], Census(tasks), [offer("a")], {}, {}, NOW, held={"web": "a reason"})
+    (accept,) = decided.accepts
+    assert [launch.service.name for launch in accept.launches] == ["db"]
+    assert not decided.kills
+    assert decided.waiting["web"] == (Reason("held", "a reason", 0),)
+
+
 # Generated: whatever the situation, these hold.
 
 marks = st.sampled_from(

@@ -46,6 +46,20 @@ def test_reads_a_file_that_was_replaced(watched: Watched) -> None:
     assert len(event.sha256) == 64
 
 
+def test_reads_a_secret_that_was_replaced_or_comes_late(watched: Watched) -> None:
+    secret = watched.path.with_name("token")
+    service = {"name": "web", "image": "i", "secrets": {"TOKEN": str(secret)}}
+    watched.replace(json.dumps({**GOOD, "services": [service]}))
+    assert "services[0].secrets.TOKEN: " in str(watched.read().error)
+    secret.write_text("hunter2")
+    first = watched.read().config
+    secret.write_text("hunter33")
+    second = watched.read().config
+    assert first is not None
+    assert second is not None
+    assert first.services[0].version != second.services[0].version
+
+
 def test_leaves_alone_a_file_that_stays_the_same(watched: Watched) -> None:
     with pytest.raises(queue.Empty):
         watched.inbox.get(timeout=0.2)

@@ -44,6 +44,7 @@ __all__ = [
     "Volume",
     "load",
     "parse",
+    "secrets",
 ]
 
 
@@ -140,8 +141,9 @@ def _with_secrets(config: Config, without_secrets: bool) -> Config:
     for index, service in enumerate(config.services):
         values, unreadable = secrets.read(service)
         problems += [f"services[{index}].{problem}" for problem in unreadable]
+        known = bool(values) and not unreadable
         services.append(
-            service.with_secrets_digest(secrets.digest(service.name, values)) if values else service
+            service.with_secrets_digest(secrets.digest(service.name, values)) if known else service
         )
     if problems and not without_secrets:
         raise ConfigError(problems)

@@ -521,6 +521,11 @@ class Service(Section):
         text = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
+    @property
+    def lacks_secrets(self) -> bool:
+        """Whether it has secrets that could not be read: its version is not known then."""
+        return bool(self.secrets) and not self._secrets_digest
+
     def with_secrets_digest(self, digest: str) -> Service:
         """Return the same service; its version now depends on what its secrets hold, too."""
         copy = self.model_copy()
