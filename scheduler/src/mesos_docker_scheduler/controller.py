@@ -6,7 +6,6 @@ committed. When the store fails, nothing is sent at all until it works again.
 
 from __future__ import annotations
 
-import json
 import queue
 import time
 from collections import OrderedDict, deque
@@ -35,6 +34,7 @@ from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, view
 from mesos_docker_scheduler.store import Change, Event, Remembered, Store, StoreError
 from mesos_docker_scheduler.taskinfo import task_info
 from mesos_docker_scheduler.tasks import Status, Task, TaskState, advance, new_task_id, parse_task_id
+from mesos_docker_scheduler.versions import Versions
 from mesos_docker_scheduler.wording import clock, instances
 
 Message = dict[str, Any]
@@ -186,9 +186,7 @@ class Controller:
                 self._kills.add(task.id)
             if not task.confirmed:
                 self._unconfirmed.add(task.id)
-        self._images: dict[tuple[str, str], str] = {
-            key: json.loads(spec)["image"] for key, spec in remembered.versions.items()
-        }
+        self._versions = Versions(remembered.versions)
 
     # The loop
 
@@ -508,7 +506,7 @@ class Controller:
             id=status.task_id,
             service=name,
             version=version,
-            image=same.image if same else self._images.get(named, ""),
+            image=same.image if same else self._versions.image(name, version),
             agent_id=status.agent_id or "",
             hostname="",
             launched_at=now,
@@ -701,13 +699,16 @@ class Controller:
         )
         self._put(task)
         self._unconfirmed.add(task.id)
-        key = (service.name, service.version)
-        if key not in self._images:
-            self._images[key] = service.image
-            self._change.versions[key] = service.model_dump_json()
+        if self._versions.spec(service.name, service.version) is None:
+            configured = {service.name for service in self._config.services}
+            self._change.versions |= self._versions.put(service, configured, self._in_use)
         self._metrics.launches.labels(service.name).inc()
         self._note(now, "launch", f"{service.image} on {launch.hostname}", service.name, task.id)
         return task_info(task.id, launch, values)
+
+    def _in_use(self, name: str, version: str) -> bool:
+        """Whether a version of a service must stay on record."""
+        return any(task.version == version for task in self._census.of(name))
 
     def _accept(self, offer_ids: Sequence[str], infos: list[Message], now: float) -> None:
         operation = {"type": "LAUNCH", "launch": {"task_infos": infos}}

@@ -21,7 +21,6 @@ import orjson
 from mesos_docker_scheduler.tasks import Task, TaskState
 
 EVENTS_KEPT = 10_000
-VERSIONS_KEPT = 20  # of each service
 
 
 class StoreError(Exception):
@@ -43,14 +42,14 @@ class Event:
 class Change:
     """What to write in one go. `forget` names tasks that are of no more use.
 
-    `versions` holds what a (service, version) is made of, as JSON. `records` holds JSON of the owner's own by
-    (kind, key); None deletes one.
+    `versions` holds what a (service, version) is made of, as JSON; `records` holds JSON of the owner's own by
+    (kind, key). None deletes one.
     """
 
     framework_id: str | None = None
     tasks: dict[str, Task] = field(default_factory=dict)
     forget: set[str] = field(default_factory=set)
-    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     records: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
@@ -60,7 +59,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Everything that was written before; `versions` is limited to the latest of each service."""
+    """Everything that was written before: `versions` and `events` oldest first, `events` the latest alone."""
 
     framework_id: str | None
     tasks: Mapping[str, Task]
@@ -108,6 +107,9 @@ CREATE TABLE records (
 SCHEMA_VERSION = len(_STEPS)
 
 
+_CURE = "restore a copy of it, or move it away: the next start then takes over what runs from the master"
+
+
 class SqliteStore:
     """A SQLite file in a folder that only one scheduler uses at a time (a lock file sees to it).
 
@@ -134,13 +136,15 @@ class SqliteStore:
         try:
             framework = self._database.execute("SELECT id FROM framework").fetchone()
             tasks = [_task(record) for (record,) in self._database.execute("SELECT record FROM tasks")]
-            versions = self._database.execute("SELECT service, version, spec FROM versions").fetchall()
+            versions = self._database.execute(
+                "SELECT service, version, spec FROM versions ORDER BY rowid"
+            ).fetchall()
             events = self._database.execute(
                 "SELECT at, kind, text, service, task_id FROM events ORDER BY id"
             ).fetchall()
             records = self._database.execute("SELECT kind, key, value FROM records").fetchall()
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            raise StoreError(f"{self.path}: can't be read: {error}") from error
+        except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
+            raise StoreError(f"{self.path}: can't be read: {error}; {_CURE}") from error
         return Remembered(
             framework_id=framework[0] if framework else None,
             tasks={task.id: task for task in tasks},
@@ -155,7 +159,7 @@ class SqliteStore:
             self._database.execute("BEGIN IMMEDIATE")
             self._write(change)
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise StoreError(f"{self.path}: can't be written: {error}") from error
@@ -180,10 +184,14 @@ class SqliteStore:
             self.path.chmod(0o640)  # the environment of a service may hold secrets
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
+            (finding,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            if finding != "ok":
+                raise StoreError(f"{self.path}: is damaged: {' '.join(finding.split())}; {_CURE}")
             self._migrate(database)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             database.close()
-            raise StoreError(f"{self.path}: can't be opened: {error}") from error
+            cure = f"; {_CURE}" if type(error) is sqlite3.DatabaseError else ""
+            raise StoreError(f"{self.path}: can't be opened: {error}{cure}") from error
         except StoreError:
             database.close()
             raise
@@ -198,8 +206,19 @@ class SqliteStore:
                 " it was written by a newer version of the scheduler, which must be installed again"
             )
         if found < SCHEMA_VERSION:
+            if found:
+                self._keep_copy(database, found)
             steps = "".join(_STEPS[found:])
             database.executescript(f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+    def _keep_copy(self, database: sqlite3.Connection, schema: int) -> None:
+        """Leave what an older scheduler can read beside the file."""
+        copy = self.path.with_name(f"state.schema-{schema}.sqlite")
+        new = copy.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o640)
+        database.execute("VACUUM INTO ?", (str(new),))
+        new.replace(copy)
 
     def _write(self, change: Change) -> None:
         database = self._database
@@ -220,24 +239,12 @@ class SqliteStore:
             ],
         )
         database.executemany("DELETE FROM tasks WHERE task_id = ?", [(task_id,) for task_id in change.forget])
+        database.executemany("INSERT OR REPLACE INTO versions VALUES (?, ?, ?)", _kept(change.versions))
         database.executemany(
-            "INSERT OR REPLACE INTO versions VALUES (?, ?, ?)",
-            [(service, version, spec) for (service, version), spec in change.versions.items()],
+            "DELETE FROM versions WHERE service = ? AND version = ?", _deleted(change.versions)
         )
-        for service in {service for service, _ in change.versions}:
-            database.execute(
-                "DELETE FROM versions WHERE service = ? AND rowid NOT IN"
-                " (SELECT rowid FROM versions WHERE service = ? ORDER BY rowid DESC LIMIT ?)",
-                (service, service, VERSIONS_KEPT),
-            )
-        database.executemany(
-            "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
-            [(kind, key, value) for (kind, key), value in change.records.items() if value is not None],
-        )
-        database.executemany(
-            "DELETE FROM records WHERE kind = ? AND key = ?",
-            [name for name, value in change.records.items() if value is None],
-        )
+        database.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", _kept(change.records))
+        database.executemany("DELETE FROM records WHERE kind = ? AND key = ?", _deleted(change.records))
         database.executemany(
             "INSERT INTO events (at, kind, text, service, task_id) VALUES (?, ?, ?, ?, ?)",
             [(event.at, event.kind, event.text, event.service, event.task_id) for event in change.events],
@@ -246,6 +253,14 @@ class SqliteStore:
             database.execute(
                 "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,)
             )
+
+
+def _kept(values: Mapping[tuple[str, str], str | None]) -> list[tuple[str, str, str]]:
+    return [(*name, value) for name, value in values.items() if value is not None]
+
+
+def _deleted(values: Mapping[tuple[str, str], str | None]) -> list[tuple[str, str]]:
+    return [name for name, value in values.items() if value is None]
 
 
 def _locked(path: Path) -> int:
@@ -273,4 +288,6 @@ def _task(record: str) -> Task:
         values[name] = intern(values[name])
     values["state"] = TaskState(values["state"])
     values["host_ports"] = tuple(values["host_ports"])
-    return Task(**{name: value for name, value in values.items() if name in _TASK_FIELDS})
+    for unknown in values.keys() - _TASK_FIELDS:
+        del values[unknown]
+    return Task(**values)

@@ -1,81 +1,93 @@
+"""Stores keep their contract (tests/support/store_contract.py), and the file in SQLite what is its own."""
+
 from __future__ import annotations
 
+import os
+import random
+import select
+import shutil
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import replace
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from memory_store import MemoryStore
 from mesos_docker_scheduler import store as store_module
-from mesos_docker_scheduler.store import Change, Event, Remembered, SqliteStore, StoreError
-from mesos_docker_scheduler.tasks import Task, TaskState
+from mesos_docker_scheduler.store import Change, Event, SqliteStore, StoreError
+from mesos_docker_scheduler.tasks import TaskState
 from scheduler_fakes import NOW, service, task
+from store_contract import StoreContract
 
 WEB = service()
+CURE = "restore a copy of it, or move it away: the next start then takes over what runs from the master"
+
+
+class Folder:
+    """A SqliteStore's folder; a new process finds it as a killed one left it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open: SqliteStore | None = None
+
+    def open(self) -> SqliteStore:
+        if self._open is not None:
+            # The file of a process that was killed has its latest changes in the write-ahead log.
+            left = self.path.with_name(f"{self.path.name}-left")
+            shutil.copytree(self.path, left)
+            self.close()
+            shutil.rmtree(self.path)
+            left.rename(self.path)
+        self._open = SqliteStore(self.path)
+        return self._open
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture
+    def make(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Folder]]:
+        made: list[Folder] = []
+
+        def new() -> Folder:
+            made.append(Folder(tmp_path_factory.mktemp("store") / "state"))
+            return made[-1]
+
+        yield new
+        for folder in made:
+            folder.close()
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def make(self) -> Callable[[], Medium]:
+        return Medium
+
+
+class Medium:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    def open(self) -> MemoryStore:
+        return self.store
+
+
+def test_an_empty_change_is_nothing_to_write() -> None:
+    assert not Change()
+    assert Change(forget={"1"})
+    assert Change(records={("wait", "web"): None})
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    made = SqliteStore(tmp_path)
-    yield made
-    made.close()
-
-
-def reopened(store: SqliteStore) -> Remembered:
-    """What another process would find."""
-    store.close()
-    again = SqliteStore(store.path.parent)
-    found = again.load()
-    again.close()
-    store._lock = store_module._locked(store.path.parent / "lock")
-    store._database = store._open()
-    return found
-
-
-def test_a_new_store_is_empty(store: SqliteStore) -> None:
-    assert store.load() == Remembered(None, {}, {}, ())
-
-
-def test_finds_everything_again(store: SqliteStore) -> None:
-    made = task("1", WEB, host_ports=(31000, 31001), healthy=True, kill_reason="surplus", container="mesos-x")
-    change = Change(
-        framework_id="framework",
-        tasks={"1": made},
-        versions={("web", WEB.version): WEB.model_dump_json()},
-        events=[Event(NOW, "launch", "text", "web", "1")],
-        records={("wait", "web"): '{"failures": 2}', ("agent", "a"): "{}"},
-    )
-    store.commit(change)
-    found = reopened(store)
-    assert found == Remembered(
-        "framework",
-        {"1": made},
-        {("web", WEB.version): WEB.model_dump_json()},
-        (Event(NOW, "launch", "text", "web", "1"),),
-        {("wait", "web"): '{"failures": 2}', ("agent", "a"): "{}"},
-    )
-
-
-def test_the_latest_of_each_record_counts_and_what_is_deleted_is_gone(store: SqliteStore) -> None:
-    store.commit(Change(records={("wait", "web"): "1", ("agent", "web"): "2"}))
-    store.commit(Change(records={("wait", "web"): "3", ("agent", "web"): None, ("agent", "never"): None}))
-    assert reopened(store).records == {("wait", "web"): "3"}
-
-
-def test_the_latest_of_each_task_counts_and_what_is_forgotten_is_gone(store: SqliteStore) -> None:
-    store.commit(Change(tasks={"1": task("1", WEB), "2": task("2", WEB)}))
-    store.commit(Change(tasks={"1": task("1", WEB, state=TaskState.FAILED)}, forget={"2"}))
-    found = reopened(store).tasks
-    assert found.keys() == {"1"}
-    assert found["1"].state is TaskState.FAILED
-
-
-def test_a_new_framework_id_replaces_the_old_one(store: SqliteStore) -> None:
-    store.commit(Change(framework_id="one"))
-    store.commit(Change(framework_id="two"))
-    assert reopened(store).framework_id == "two"
+    with closing(SqliteStore(tmp_path)) as made:
+        yield made
 
 
 def test_a_change_that_fails_leaves_nothing_behind(store: SqliteStore) -> None:
@@ -85,28 +97,101 @@ def test_a_change_that_fails_leaves_nothing_behind(store: SqliteStore) -> None:
         store.commit(bad)
     assert store.load().framework_id == "one"
     store.commit(Change(framework_id="three"))
-    assert reopened(store).framework_id == "three"
+    assert store.load().framework_id == "three"
 
 
-def test_events_are_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "EVENTS_KEPT", 3)
-    for number in range(9):
-        store.commit(Change(events=[Event(NOW, "kind", str(number))]))
-    assert [event.text for event in store.load().events] == ["6", "7", "8"]
+def test_writes_survive_a_power_cut(store: SqliteStore) -> None:
+    assert store._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._database.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-def test_versions_are_bounded_by_service(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "VERSIONS_KEPT", 2)
-    store.commit(Change(versions={("db", "0"): "{}"}))
-    for number in range(4):
-        store.commit(Change(versions={("web", str(number)): "{}"}))
-    assert store.load().versions.keys() == {("db", "0"), ("web", "2"), ("web", "3")}
+_WRITER = """
+import sys
+from pathlib import Path
+from mesos_docker_scheduler.store import Change, Event, SqliteStore
+store = SqliteStore(Path(sys.argv[1]))
+number = int(store.load().framework_id or 0)
+while True:
+    number += 1
+    records = {("number", str(digit)): str(number) for digit in range(20)}
+    store.commit(Change(str(number), records=records, events=[Event(number, "number", str(number))]))
+    print(number, flush=True)
+"""
 
 
-def test_an_empty_change_is_nothing_to_write() -> None:
-    assert not Change()
-    assert Change(forget={"1"})
-    assert Change(records={("wait", "web"): None})
+def test_nothing_that_was_committed_is_lost_with_the_process(tmp_path: Path) -> None:
+    moments = random.Random(1)  # noqa: S311 - repeatable, not secret
+    for _ in range(25):
+        with subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            assert select.select([writer.stdout], [], [], 30)[0]
+            time.sleep(moments.uniform(0, 0.05))
+            writer.kill()
+            said = int(writer.stdout.read().split("\n")[-2])
+        with closing(SqliteStore(tmp_path)) as store:
+            found = store.load()
+        # The last one may have been written without a word about it; of each, all or nothing is there.
+        assert found.framework_id in (str(said), str(said + 1))
+        assert set(found.records.values()) == {found.framework_id}
+        assert [event.text for event in found.events] == [
+            str(number + 1) for number in range(int(found.framework_id))
+        ]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of a MiB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def filled(disk: Path) -> Path:
+    """A file that leaves no room for anything else."""
+    ballast = disk / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    return ballast
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+
+
+@needs_root
+def test_a_full_disk_fails_a_change_as_a_whole_and_goes_on_when_there_is_room(small_disk: Path) -> None:
+    with closing(SqliteStore(small_disk / "state")) as store:
+        store.commit(Change("one", {"1": task("1", WEB)}))
+        ballast = filled(small_disk)
+        big = {str(number): task(str(number), WEB, message="x" * 1000) for number in range(100)}
+        for _ in range(3):
+            with pytest.raises(StoreError, match=r"can't be written: database or disk is full"):
+                store.commit(Change("two", big))
+            assert (store.load().framework_id, list(store.load().tasks)) == ("one", ["1"])
+        ballast.unlink()
+        store.commit(Change("two", big))
+    with closing(SqliteStore(small_disk / "state")) as again:
+        assert (again.load().framework_id, again.load().tasks) == ("two", {"1": task("1", WEB), **big})
+
+
+@needs_root
+def test_a_disk_without_room_or_rights_at_the_start_is_told_and_nothing_is_lost(small_disk: Path) -> None:
+    with closing(SqliteStore(small_disk / "state")) as store:
+        store.commit(Change("one"))
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StoreError, match=r"state: can't be used as the state folder: Read-only"):
+        SqliteStore(small_disk / "state")
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    ballast = filled(small_disk)
+    with pytest.raises(StoreError, match=r"state\.sqlite: can't be opened"):
+        SqliteStore(small_disk / "state")
+    ballast.unlink()
+    with closing(SqliteStore(small_disk / "state")) as again:
+        assert again.load().framework_id == "one"
 
 
 def test_only_one_scheduler_may_use_a_folder(store: SqliteStore) -> None:
@@ -120,9 +205,60 @@ def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
         SqliteStore(tmp_path / "file" / "state")
 
 
-def test_a_file_of_another_schema_is_refused_and_the_folder_released(tmp_path: Path) -> None:
+def test_discarding_leaves_an_empty_store(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.commit(Change(framework_id="one"))
+    store.discard()
+    store.close()
+    with closing(SqliteStore(tmp_path)) as again:
+        assert again.load().framework_id is None
+
+
+# Damage
+
+
+def test_a_file_that_is_none_of_ours_is_refused_with_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "state.sqlite").write_bytes(b"not a database, not even nearly" * 100)
+    for _ in range(2):
+        with pytest.raises(
+            StoreError, match=rf"state\.sqlite: can't be opened: file is not a database; {CURE}"
+        ):
+            SqliteStore(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "noise"])
+def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damage: str) -> None:
+    with closing(SqliteStore(tmp_path)) as store:
+        store.commit(Change("one", {str(number): task(str(number), WEB) for number in range(1000)}))
+    path = tmp_path / "state.sqlite"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    if damage == "cut":
+        del content[middle:]
+    else:
+        noise = random.Random(1).randbytes(8192)  # noqa: S311 - repeatable, not secret
+        new = bytes(8192) if damage == "zeros" else noise
+        content[middle : middle + 8192] = new
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=rf"state\.sqlite: .*{CURE}"):
+        SqliteStore(tmp_path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("record", ["{", "[]", "{}", '{"state":"NONE","host_ports":[]}'])
+def test_a_damaged_record_is_refused(store: SqliteStore, record: str) -> None:
+    store.commit(Change(tasks={"1": task("1", WEB)}))
+    store._database.execute("UPDATE tasks SET record = ?", (record,))
+    with pytest.raises(StoreError, match=rf"can't be read: .*{CURE}"):
+        store.load()
+
+
+# Schemas
+
+
+def test_a_file_of_a_newer_schema_is_refused_and_the_folder_released(tmp_path: Path) -> None:
     SqliteStore(tmp_path).close()
-    with sqlite3.connect(tmp_path / "state.sqlite") as database:
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as database:
         database.execute("PRAGMA user_version = 99")
     for _ in range(2):
         with pytest.raises(StoreError, match="has schema version 99, this scheduler knows 2 and older"):
@@ -154,21 +290,58 @@ PRAGMA user_version = 1;
 """
 
 
-def test_a_file_of_schema_1_is_taken_over_with_all_it_holds(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "state.sqlite") as database:
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The file of a scheduler that knew schema 1 and was killed."""
+    folder = tmp_path / "old"
+    (tmp_path / "left").mkdir()
+    folder.mkdir()
+    with closing(sqlite3.connect(tmp_path / "left" / "state.sqlite")) as database:
         database.executescript(f"PRAGMA journal_mode = WAL; {_SCHEMA_1}")
-    database.close()
-    store = SqliteStore(tmp_path)
-    found = store.load()
-    assert found.framework_id == "framework"
-    assert found.versions == {("web", "0123456789"): '{"image":"demo/web:1"}'}
-    assert found.events == (Event(1.5, "launch", "started", "web", "web.1"),)
-    assert found.records == {}
-    (taken,) = found.tasks.values()
-    assert (taken.id, taken.state, taken.host_ports) == ("web.1", TaskState.RUNNING, (31000,))
-    store.commit(Change(records={("wait", "web"): "{}"}))
-    assert reopened(store).records == {("wait", "web"): "{}"}
-    store.close()
+        for file in (tmp_path / "left").iterdir():
+            shutil.copy(file, folder)
+    return folder
+
+
+def test_a_file_of_schema_1_is_taken_over_with_all_it_holds(old: Path) -> None:
+    with closing(SqliteStore(old)) as store:
+        found = store.load()
+        assert found.framework_id == "framework"
+        assert found.versions == {("web", "0123456789"): '{"image":"demo/web:1"}'}
+        assert found.events == (Event(1.5, "launch", "started", "web", "web.1"),)
+        assert found.records == {}
+        (taken,) = found.tasks.values()
+        assert (taken.id, taken.state, taken.host_ports) == ("web.1", TaskState.RUNNING, (31000,))
+        store.commit(Change(records={("wait", "web"): "{}"}))
+    with closing(SqliteStore(old)) as again:
+        assert again.load().records == {("wait", "web"): "{}"}
+
+
+def test_a_copy_stays_for_the_older_scheduler(old: Path) -> None:
+    SqliteStore(old).close()
+    copy = old / "state.schema-1.sqlite"
+    assert copy.stat().st_mode & 0o777 == 0o640
+    with closing(sqlite3.connect(copy)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        assert database.execute("SELECT task_id FROM tasks").fetchall() == [("web.1",)]
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = store_module._STEPS
+    broken = (*steps, "CREATE TABLE more (a TEXT); DROP TABLE tasks; CREATE TABLE versions (a TEXT);")
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_STEPS", broken)
+        patch.setattr(store_module, "SCHEMA_VERSION", 3)
+        with pytest.raises(
+            StoreError, match=r"state\.sqlite: can't be opened: table versions already exists"
+        ):
+            SqliteStore(old)
+    with closing(sqlite3.connect(old / "state.sqlite")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert tables == {"framework", "tasks", "versions", "events", "sqlite_sequence"}
+    with closing(SqliteStore(old)) as store:
+        assert store.load().framework_id == "framework"
 
 
 def test_a_record_with_more_and_with_fewer_fields_is_understood(store: SqliteStore) -> None:
@@ -178,56 +351,3 @@ def test_a_record_with_more_and_with_fewer_fields_is_understood(store: SqliteSto
         "UPDATE tasks SET record = json_set(json_remove(record, '$.returned', '$.message'), '$.newer', 1)"
     )
     assert store.load().tasks == {"1": made}
-
-
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "state.sqlite").write_bytes(b"not a database, not even nearly" * 100)
-    with pytest.raises(StoreError, match=r"state\.sqlite: can't be opened: file is not a database"):
-        SqliteStore(tmp_path)
-
-
-def test_a_damaged_record_is_refused(store: SqliteStore) -> None:
-    store.commit(Change(tasks={"1": task("1", WEB)}))
-    store._database.execute("UPDATE tasks SET record = '{'")
-    with pytest.raises(StoreError, match="can't be read"):
-        store.load()
-
-
-def test_writes_survive_a_power_cut(store: SqliteStore) -> None:
-    assert store._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store._database.execute("PRAGMA synchronous").fetchone() == (2,)
-
-
-def test_discarding_leaves_an_empty_store(store: SqliteStore) -> None:
-    store.commit(Change(framework_id="one"))
-    folder = store.path.parent
-    store.discard()
-    store.close()
-    again = SqliteStore(folder)
-    assert again.load().framework_id is None
-    store._database, store._lock = again._database, again._lock
-
-
-tasks = st.builds(
-    lambda task_id, state: replace(task(task_id, WEB), state=state),
-    st.sampled_from("abcd"),
-    st.sampled_from(list(TaskState)),
-)
-changes = st.lists(
-    st.tuples(st.lists(tasks, max_size=3), st.sets(st.sampled_from("abcd"), max_size=2)), max_size=8
-)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
-@given(changes)
-def test_is_what_a_dictionary_would_be(
-    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[list[Task], set[str]]]
-) -> None:
-    store, expected = SqliteStore(tmp_path_factory.mktemp("store")), dict[str, Task]()
-    for put, forget in history:
-        change = Change(tasks={made.id: made for made in put}, forget=forget)
-        store.commit(change)
-        expected |= change.tasks
-        expected = {task_id: made for task_id, made in expected.items() if task_id not in forget}
-        assert store.load().tasks == expected
-    store.close()

@@ -9,7 +9,3 @@ It keeps to what Mesos promises (docs/reconciliation.md, docs/task-state-referen
 updates with a uuid are sent until they are acknowledged, one at a time for each task; answers come in the
 order of the questions; everything else may be late, lost, or happen twice. All chance comes from one seed.
 """
-
-from simulated_mesos.disk import MemoryStore
-
-__all__ = ["MemoryStore"]

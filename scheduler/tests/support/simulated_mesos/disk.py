@@ -4,44 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from memory_store import MemoryStore
 from mesos_docker_scheduler.store import Change, Remembered, SqliteStore, Store, StoreError
-from mesos_docker_scheduler.tasks import Task
 
 from simulated_mesos.fate import Fate
-
-
-@dataclass
-class MemoryStore:
-    """A store that keeps to the contract of all stores, except that it ends with the process."""
-
-    framework_id: str | None = None
-    tasks: dict[str, Task] = field(default_factory=dict)
-    versions: dict[tuple[str, str], str] = field(default_factory=dict)
-    records: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    def load(self) -> Remembered:
-        """Read everything; events are for people, and are not kept."""
-        return Remembered(self.framework_id, dict(self.tasks), dict(self.versions), (), dict(self.records))
-
-    def commit(self, change: Change) -> None:
-        """Take in a change."""
-        self.framework_id = change.framework_id or self.framework_id
-        self.tasks |= change.tasks
-        self.versions |= change.versions
-        for task_id in change.forget:
-            self.tasks.pop(task_id, None)
-        for name, value in change.records.items():
-            if value is None:
-                self.records.pop(name, None)
-            else:
-                self.records[name] = value
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 class Medium(Protocol):
