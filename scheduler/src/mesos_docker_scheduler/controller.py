@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from typing import Any, Protocol
 
 from mesos_docker_scheduler import events
@@ -23,17 +24,27 @@ from mesos_docker_scheduler.failures import Failures, Fault
 from mesos_docker_scheduler.framework import framework_info, roles_of
 from mesos_docker_scheduler.inquiry import Inquiry
 from mesos_docker_scheduler.kills import Kills
+from mesos_docker_scheduler.maintenance import Maintenance
 from mesos_docker_scheduler.metrics import Metrics
 from mesos_docker_scheduler.offers import OfferBook, Wish
 from mesos_docker_scheduler.placement import role_of
-from mesos_docker_scheduler.planner import Kill, Plan, plan
+from mesos_docker_scheduler.planner import Kill, Memory, Plan, plan
 from mesos_docker_scheduler.reconciliation import Reconciliation
 from mesos_docker_scheduler.recovery import BEGIN_ANEW, UNSEEN, with_facts
+from mesos_docker_scheduler.rollout import Rollout, Rollouts
 from mesos_docker_scheduler.shortage import Explanations
 from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, view
 from mesos_docker_scheduler.store import Change, Event, Remembered, Store, StoreError
 from mesos_docker_scheduler.taskinfo import task_info
-from mesos_docker_scheduler.tasks import Status, Task, TaskState, advance, new_task_id, parse_task_id
+from mesos_docker_scheduler.tasks import (
+    Status,
+    Task,
+    TaskState,
+    advance,
+    new_task_id,
+    parse_task_id,
+    wait_key,
+)
 from mesos_docker_scheduler.versions import Versions
 from mesos_docker_scheduler.wording import clock, instances
 
@@ -44,6 +55,7 @@ REFUSE_SECONDS = 3600.0
 
 _UNCONFIRMED_SECONDS = 20.0
 _ABSENT_SECONDS = 3600.0
+_SHUTDOWN_DELAY_SECONDS = 2.0  # of a service that is configured no more
 _STORE_RETRY_SECONDS = 2.0
 _TICK_SECONDS = 5.0
 _WAITING_SECONDS = 1.0
@@ -142,7 +154,7 @@ class Controller:
         self._master: str | None = None
         self._tasks: dict[str, Task] = {}
         self._census = Census()
-        self._unconfirmed: set[str] = set()
+        self._unconfirmed: dict[str, float] = {}  # since when, the oldest first
         # Updates of tasks that have ended may still come: these are told apart from tasks we never knew.
         self._ended: OrderedDict[str, Task] = OrderedDict()
         self._foreign: set[str] = set()
@@ -153,6 +165,8 @@ class Controller:
         self._reconciliation = Reconciliation()
         self._failures = Failures()
         self._unreadable: set[str] = set()  # services whose secrets can't be
+        self._rollouts = Rollouts()
+        self._maintenance = Maintenance()
         self._remember(remembered, now)
 
         self._change = Change()
@@ -160,6 +174,8 @@ class Controller:
         self._undurable_kills: set[str] = set()
         self._store_problem: str | None = None
         self._plan = Plan()
+        self._memory = Memory()
+        self._acting_since: float | None = None
         self._plan_timed = metrics.plan_seconds.time()(plan)
         self._round_at = self._wake_at = now
 
@@ -168,6 +184,7 @@ class Controller:
         self._untold: dict[str, float] = {}
         self._published_at = 0.0
         self._stale = True
+        self._urgent = False  # something left the list: that is shown at once
         self.snapshot = self._snapshot(now)
         self.alive_at = time.monotonic()
         self.outcome: Refused | events.Stop | None = None
@@ -178,14 +195,19 @@ class Controller:
         self._begins_anew = BEGIN_ANEW in remembered.records
         if UNSEEN in remembered.records:
             self._inquiry.begin()
+        self._rollouts.restore(remembered.records)
         for task in sorted(remembered.tasks.values(), key=lambda task: task.state_since):
             (self._ended if task.state.ended else self._tasks)[task.id] = task
-            self._census.put(task)
-        for task in self._tasks.values():
+        for task in sorted(self._tasks.values(), key=lambda task: task.well_since or 0.0):
+            if task.well_since is not None and task.well_since > now:
+                # The clock was set back.
+                self._tasks[task.id] = replace(task, well_since=now)
+            self._census.put(self._tasks[task.id])
             if task.kill_reason is not None:
-                self._kills.add(task.id)
+                self._kills.add(task.id, min(task.kill_at or 0.0, now + self._shutdown_delay(task)))
+        for task in sorted(self._tasks.values(), key=lambda task: task.launched_at):
             if not task.confirmed:
-                self._unconfirmed.add(task.id)
+                self._unconfirmed[task.id] = task.launched_at
         self._versions = Versions(remembered.versions)
 
     # The loop
@@ -255,6 +277,7 @@ class Controller:
         """Commit what changed, then send what waits for it; False when the store failed."""
         self._change.records.update(self._failures.take_records())
         self._change.records.update(self._offers.take_records())
+        self._change.records.update(self._rollouts.take_records())
         if self._change:
             try:
                 with self._metrics.commit_seconds.time():
@@ -298,7 +321,7 @@ class Controller:
             self._tasks[task.id] = task
             self._census.put(task)
             if task.kill_reason is not None:
-                self._kills.add(task.id)
+                self._kills.add(task.id, task.kill_at or 0.0)
             return
         self._drop(task.id)
         self._ended[task.id] = task
@@ -310,7 +333,7 @@ class Controller:
         if task is not None:
             self._census.remove(task)
         self._kills.remove(task_id)
-        self._unconfirmed.discard(task_id)
+        self._unconfirmed.pop(task_id, None)
 
     def _forget(self, task_id: str) -> None:
         self._stale = True
@@ -336,6 +359,7 @@ class Controller:
                 self._take_update(event.status, now)
             case events.Offers():
                 self._metrics.offers.labels("received").inc(self._offers.add(event.offers, now))
+                self._maintenance.offered(event.offers, now)
             case events.OfferRescinded():
                 self._offers.remove([event.offer_id])
                 self._metrics.offers.labels("rescinded").inc()
@@ -345,8 +369,8 @@ class Controller:
                 self._take_disconnection(now)
             case events.AgentLost():
                 self._offers.agent_lost(event.agent_id)
-            case events.InverseOffers():
-                self._answer_inverse_offers(event.offers)
+            case events.InverseOffers() | events.InverseOfferRescinded():
+                self._take_maintenance(event, now)
             case events.CallFailed():
                 self._take_failed_call(event, now)
             case events.ConfigRead():
@@ -373,7 +397,9 @@ class Controller:
         self._note(now, "connected", text)
         busy = {task.agent_id for task in self._tasks.values()}
         self._offers.subscribed(now, busy)
+        self._maintenance.clear()
         self._kills.restart()
+        self._census.doubt(self._tasks.values())
         self._reconciliation.start({task.id: task.agent_id for task in self._tasks.values()}, now)
 
     def _take_answer(self, event: events.Recovering | events.Recovered | events.Surveyed, now: float) -> None:
@@ -422,12 +448,18 @@ class Controller:
         self._reconciliation.stop()
         self._note(now, "disconnected", f"the connection to the master {self._master} is lost")
 
-    def _answer_inverse_offers(self, messages: Iterable[events.Message]) -> None:
-        """Agree where nothing of ours runs; say no where something does."""
-        busy = {task.agent_id for task in self._tasks.values() if task.present}
-        for message in messages:
+    def _take_maintenance(
+        self, event: events.InverseOffers | events.InverseOfferRescinded, now: float
+    ) -> None:
+        """Agree where nothing of ours runs; not yet where something does: we are asked again in a moment."""
+        if isinstance(event, events.InverseOfferRescinded):
+            self._maintenance.rescinded(event.offer_id)
+            return
+        for message in event.offers:
+            self._maintenance.asked_back(message, now)
             offer_ids = [message["id"]["value"]]
-            if message["agent_id"]["value"] in busy:
+            here = self._census.here(message.get("agent_id", {}).get("value", ""))
+            if any(task.present for task in here.values()):
                 self._send(partial(self._driver.declineInverseOffer, offer_ids))
             else:
                 self._send(partial(self._driver.acceptInverseOffers, offer_ids))
@@ -457,6 +489,12 @@ class Controller:
             return
         before = self._framework_info()
         self._config = event.config
+        self._rollouts.forget_except(service.name for service in event.config.services)
+        if event.asked:
+            self._failures.forgive_all()
+            for rollout in self._rollouts.ask_again(now):
+                text = f"version {rollout.target} is tried again: the scheduler was told to reload"
+                self._note(now, "update", text, rollout.service)
         waiting = tuple(self._started_with.restart_needed(event.config))
         self._config_view = ConfigView(event.sha256, now, restart_needed=waiting)
         text = f"applied ({event.sha256[:12]})"
@@ -484,6 +522,7 @@ class Controller:
             if task is None:
                 task = self._adopt(status, now)
             if task is not None:
+                self._census.trust(task)
                 self._apply(task, status, now)
         if message.get("uuid"):
             self._send(partial(self._driver.acknowledgeStatusUpdate, message))
@@ -522,7 +561,7 @@ class Controller:
 
     def _apply(self, task: Task, status: Status, now: float) -> None:
         changed = advance(task, status, now)
-        self._unconfirmed.discard(task.id)
+        self._unconfirmed.pop(task.id, None)
         if changed is task:
             return
         self._put(changed)
@@ -545,16 +584,19 @@ class Controller:
                 self._metrics.failures.labels(changed.service, fault.value).inc()
 
     def _doubt(self, task_ids: Iterable[str], now: float) -> None:
-        doubted = [(task_id, self._tasks[task_id].agent_id) for task_id in task_ids]
-        self._reconciliation.doubt(doubted, now)
+        doubted = [self._tasks[task_id] for task_id in task_ids]
+        self._census.doubt(doubted)
+        self._reconciliation.doubt([(task.id, task.agent_id) for task in doubted], now)
 
     def _ask_about_tasks(self, now: float) -> None:
-        overdue = [
-            task_id
-            for task_id in self._unconfirmed
-            if now - self._tasks[task_id].launched_at > _UNCONFIRMED_SECONDS
-        ]
+        overdue = list(
+            takewhile(
+                lambda task_id: now - self._unconfirmed[task_id] > _UNCONFIRMED_SECONDS, self._unconfirmed
+            )
+        )
         self._doubt(overdue, now)
+        for task_id in overdue:  # it is asked about until it is answered
+            del self._unconfirmed[task_id]
         self._ask_for_survey(now)
         for question in self._reconciliation.due(now):
             self._metrics.reconciliations.labels("explicit" if question.tasks else "implicit").inc()
@@ -571,11 +613,9 @@ class Controller:
         """Drop records of what nobody remembers: should such a task come back, it is adopted."""
         gone = [
             task.id
-            for task in self._tasks.values()
+            for task in self._census.absent.values()
             # Mesos itself remembers unreachable agents for two weeks, and the others not at all.
-            if task.state.absent
-            and task.state is not TaskState.UNREACHABLE
-            and now - task.state_since > _ABSENT_SECONDS
+            if task.state is not TaskState.UNREACHABLE and now - task.state_since > _ABSENT_SECONDS
         ]
         for task_id in gone:
             self._forget(task_id)
@@ -584,11 +624,13 @@ class Controller:
 
     def _decide(self, now: float) -> None:
         services = self._config.services
-        self._failures.forgive(self._tasks.values(), services, self._offers.agents.keys(), now)
+        self._forgive(now)
         gathering = self._offers.gathering(now)
         not_yet = self._not_yet()
         until = self._failures.flooded_until(now)
         flooded = f"too much failed within a minute: nothing is started or stopped until {clock(until or 0)}"
+        hold = not_yet or (flooded if until is not None else None)
+        self._acting_since = None if hold else self._acting_since or now
         # While we only wait for a moment, offers are kept for what comes then.
         offers = [] if gathering or not_yet else self._offers.at_hand()
         decided = self._plan_timed(
@@ -598,12 +640,17 @@ class Controller:
             self._offers.agents_avoiding(self._failures.agent_waits()),
             self._failures.waits(),
             now,
-            doubtful=self._reconciliation.unanswered,
-            hold=not_yet or (flooded if until is not None else None),
+            rollouts=self._rollouts.records,
+            before=self._before(),
+            going=self._maintenance.going(now),
+            acting_since=self._acting_since or now,
+            hold=hold,
+            memory=self._memory,
             role=self._config.framework.role,
             explanations=self._explanations,
             held=self._without_secrets(),
         )
+        self._take_rollouts(decided.rollouts, now)
         self._tell_waiting(decided, now)
         self._plan = decided
         if not_yet:
@@ -618,6 +665,41 @@ class Controller:
         if not gathering:
             self._tell_wishes(decided.wanted, now)
 
+    def _forgive(self, now: float) -> None:
+        """Forget failures that have been lived down; see `Failures.forgive`."""
+        if not self._failures.waits():
+            return
+        runs = {}
+        for service in self._config.services:
+            for made in (service, self._rollouts.before(service, self._versions)):
+                if made is not None:
+                    well = self._census.standing(service.name).version(made.version).well
+                    runs[wait_key(service.name, made.version)] = bool(well)
+        self._failures.forgive(runs, self._offers.agents.keys(), now)
+
+    def _before(self) -> dict[str, Service]:
+        """The good versions of services whose update may end, or has ended, without success."""
+        before = {}
+        for service in self._config.services:
+            rollout = self._rollouts.records.get(service.name)
+            if rollout is not None and rollout.good not in (None, service.version):
+                good = self._rollouts.before(service, self._versions)
+                if good is not None:
+                    before[service.name] = good
+        return before
+
+    def _take_rollouts(self, steps: Iterable[Rollout], now: float) -> None:
+        services = {service.name: service for service in self._config.services} if steps else {}
+        for rollout in steps:
+            before = self._rollouts.records.get(rollout.service)
+            service = services[rollout.service]
+            self._keep_version(service)
+            self._rollouts.put(rollout)
+            if before is not None and rollout.state != before.state:
+                text = f"the update to {service.image} is {rollout.state}"
+                text += f": {rollout.reason}" if rollout.reason else ""
+                self._note(now, "update", text, rollout.service)
+
     def _not_yet(self) -> str | None:
         """Why we can't know yet what to do."""
         if self._inquiry.recovering is not None:
@@ -630,10 +712,18 @@ class Controller:
         return self._inquiry.why_not(self._round_at)
 
     def _intend_kill(self, kill: Kill, now: float) -> None:
-        task = replace(self._tasks[kill.task_id], kill_reason=kill.reason)
+        task = self._tasks[kill.task_id]
+        # A healthy one leaves the list first: nobody should be sent to it when it stops.
+        kill_at = now + self._shutdown_delay(task) if task.well else now
+        self._urgent = self._urgent or task.well
+        task = replace(task, kill_reason=kill.reason, kill_at=kill_at)
         self._put(task)
         self._undurable_kills.add(task.id)
         self._note(now, "kill", kill.reason, task.service, task.id)
+
+    def _shutdown_delay(self, task: Task) -> float:
+        service = self._service(task.service)
+        return service.shutdown_delay_seconds if service is not None else _SHUTDOWN_DELAY_SECONDS
 
     def _repeat_kills(self, now: float) -> None:
         if not self._connected:
@@ -698,16 +788,23 @@ class Controller:
             host_ports=launch.host_ports,
         )
         self._put(task)
-        self._unconfirmed.add(task.id)
-        if self._versions.spec(service.name, service.version) is None:
-            configured = {service.name for service in self._config.services}
-            self._change.versions |= self._versions.put(service, configured, self._in_use)
+        self._unconfirmed[task.id] = now
+        self._keep_version(service)
         self._metrics.launches.labels(service.name).inc()
         self._note(now, "launch", f"{service.image} on {launch.hostname}", service.name, task.id)
         return task_info(task.id, launch, values)
 
+    def _keep_version(self, service: Service) -> None:
+        """Keep on record what the service's version is made of."""
+        if self._versions.spec(service.name, service.version) is None:
+            configured = {service.name for service in self._config.services}
+            self._change.versions |= self._versions.put(service, configured, self._in_use)
+
     def _in_use(self, name: str, version: str) -> bool:
         """Whether a version of a service must stay on record."""
+        rollout = self._rollouts.records.get(name)
+        if rollout is not None and version in (rollout.target, rollout.good):
+            return True
         return any(task.version == version for task in self._census.of(name))
 
     def _accept(self, offer_ids: Sequence[str], infos: list[Message], now: float) -> None:
@@ -772,9 +869,10 @@ class Controller:
 
     def _publish(self, now: float) -> None:
         problem_shown = self.snapshot.problem == self._store_problem
-        due = now >= self._published_at + _PUBLISH_SECONDS or self.outcome is not None
+        due = now >= self._published_at + _PUBLISH_SECONDS or self._urgent or self.outcome is not None
         if problem_shown and not (self._stale and due):
             return
+        self._urgent = False
         self._published_at = now
         self._stale = False
         before = {service.name: service.converged for service in self.snapshot.services}

@@ -84,11 +84,15 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True)
 class ConfigRead:
-    """The configuration file was read (again). With an error, `config` is None and the old one stays."""
+    """The configuration file was read (again). With an error, `config` is None and the old one stays.
+
+    `asked`: an operator wants what failed to be tried again.
+    """
 
     config: Config | None
     sha256: str
     error: str | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from enum import Enum
 
@@ -81,20 +81,23 @@ class Failures:
         """Note that a task came to run: its agent works."""
         self._backoff.succeeded(_agent_key(task.agent_id), task.launched_at)
 
-    def forgive(
-        self, tasks: Iterable[Task], services: Sequence[Service], agents: Collection[str], now: float
-    ) -> None:
+    def forgive(self, runs: Mapping[str, bool], agents: Collection[str], now: float) -> None:
         """Forget what has been lived down, and what nobody asks for any more.
 
-        A version has lived them down when it runs and nothing of it failed for a minute since it might start.
+        `runs`: by `wait_key` of each version that is asked for, whether an instance of it is well. A version
+        has lived its failures down when one is, and nothing of it failed for a minute since it might start.
         """
         waits = self._backoff.waits()
-        if not waits:
-            return
-        runs = {wait_key(task.service, task.version) for task in tasks if task.well}
-        wanted = {wait_key(service.name, service.version) for service in services}
-        wanted -= {key for key in runs & waits.keys() if now >= waits[key].until + STABLE_SECONDS}
+        wanted = {
+            key
+            for key, well in runs.items()
+            if not (well and key in waits and now >= waits[key].until + STABLE_SECONDS)
+        }
         self._backoff.forget_except(wanted | {_agent_key(agent_id) for agent_id in agents})
+
+    def forgive_all(self) -> None:
+        """Forget everything: an operator asks to try again."""
+        self._backoff.forget_except(set())
 
     def waits(self) -> Mapping[str, Wait]:
         """Failures in a row by `wait_key`."""

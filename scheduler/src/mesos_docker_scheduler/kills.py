@@ -10,6 +10,7 @@ _LONGEST_PAUSE = 60.0
 
 @dataclass(slots=True)
 class _Repeat:
+    not_before: float
     at: float
     pause: float
 
@@ -20,18 +21,18 @@ class Kills:
     def __init__(self) -> None:
         self._repeats: dict[str, _Repeat] = {}
 
-    def add(self, task_id: str) -> None:
-        """Kill this task from now on."""
-        self._repeats.setdefault(task_id, _Repeat(0.0, _FIRST_PAUSE))
+    def add(self, task_id: str, at: float = 0.0) -> None:
+        """Kill this task from that time on."""
+        self._repeats.setdefault(task_id, _Repeat(at, at, _FIRST_PAUSE))
 
     def remove(self, task_id: str) -> None:
         """Leave off: the task has ended."""
         self._repeats.pop(task_id, None)
 
     def restart(self) -> None:
-        """Send all of them at once: there is a new master to hear it."""
-        for task_id in self._repeats:
-            self._repeats[task_id] = _Repeat(0.0, _FIRST_PAUSE)
+        """Send all that are due at once: there is a new master to hear it."""
+        for repeat in self._repeats.values():
+            repeat.at, repeat.pause = repeat.not_before, _FIRST_PAUSE
 
     def due(self, now: float) -> list[str]:
         """Tasks to send KILL for now."""

@@ -15,7 +15,10 @@ from mesos_docker_scheduler.tasks import Task, TaskState
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A task as operators see it. `since`: seconds of the epoch at which it entered its state."""
+    """A task as operators see it. `since`: seconds of the epoch at which it entered its state.
+
+    `in_service`: it is well and has not been told to leave, so clients may be sent to it.
+    """
 
     task_id: str
     agent_id: str
@@ -29,6 +32,7 @@ class Instance:
     ports: tuple[int, ...]
     leaving: str | None
     since: float
+    in_service: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ def view(
                 ports=task.host_ports,
                 leaving=task.kill_reason,
                 since=task.state_since,
+                in_service=task.well,
             )
             for task in sorted(shown, key=lambda task: (task.launched_at, task.id))
         ),

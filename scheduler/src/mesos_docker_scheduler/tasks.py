@@ -136,12 +136,14 @@ class Task:
     has_health_check: bool = False
     healthy: bool | None = None
     running_since: float | None = None
+    well_since: float | None = None
     container: str | None = None
     address: str | None = None
     host_ports: tuple[int, ...] = ()
     confirmed: bool = False  # Mesos has told us something about it
     returned: bool = False  # it was absent, and came back
     kill_reason: str | None = None  # why we want it gone
+    kill_at: float | None = None  # KILL is sent no earlier: until then it has only left the list
     reason: str | None = None
     message: str = ""
 
@@ -156,6 +158,15 @@ class Task:
         return self.present and (self.kill_reason is not None or self.state is TaskState.KILLING)
 
     @property
+    def drained(self) -> bool:
+        """Whether Mesos is stopping it because its agent is drained."""
+        return (
+            self.state is TaskState.KILLING
+            and self.kill_reason is None
+            and self.reason == "REASON_AGENT_DRAINING"
+        )
+
+    @property
     def well(self) -> bool:
         """Whether it runs, and its health check, if it has one, says that it is healthy."""
         checked = self.healthy is True if self.has_health_check else self.healthy is not False
@@ -168,7 +179,11 @@ class Task:
             return self.kill_reason is None
         if self.state is TaskState.KILLED:
             # The executor kills what fails its health check.
-            return self.kill_reason is None and self.healthy is False
+            return (
+                self.kill_reason is None
+                and self.healthy is False
+                and self.reason not in _INFRASTRUCTURE_REASONS
+            )
         if self.state is TaskState.FAILED:
             return self.kill_reason is None and self.reason not in _INFRASTRUCTURE_REASONS
         return False
@@ -182,13 +197,15 @@ def advance(task: Task, status: Status, now: float) -> Task:
         return task if task.confirmed else replace(task, confirmed=True)
     runs = status.state in (TaskState.RUNNING, TaskState.KILLING)
     came_back = status.state in _LIFE and (task.state.absent or task.state.ended)
+    healthy = task.healthy if status.healthy is None else status.healthy
     changed = replace(
         task,
         state=status.state,
         state_since=task.state_since if status.state is task.state else now,
         # The same text over again would take memory for each task.
         agent_id=task.agent_id if status.agent_id in (None, task.agent_id) else status.agent_id,
-        healthy=task.healthy if status.healthy is None else status.healthy,
+        healthy=healthy,
+        well_since=_well_since(task, status.state, healthy, now),
         running_since=now if runs and task.running_since is None else task.running_since,
         container=status.container or task.container,
         address=status.address or task.address,
@@ -199,6 +216,13 @@ def advance(task: Task, status: Status, now: float) -> Task:
         message=task.message if status.from_reconciliation and task.message else status.message,
     )
     return task if changed == task else changed
+
+
+def _well_since(task: Task, state: TaskState, healthy: bool | None, now: float) -> float | None:
+    checked = healthy is True if task.has_health_check else healthy is not False
+    if state is not TaskState.RUNNING or not checked or task.kill_reason is not None:
+        return None
+    return task.well_since if task.well and task.well_since is not None else now
 
 
 def _is_outdated(state: TaskState, status: Status) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mesos_docker_scheduler import config, events
@@ -23,7 +24,7 @@ class ConfigWatcher(threading.Thread):
         self._seen = [_identity(file) for file in self._files]
 
     def look_now(self) -> None:
-        """Read the file even if it looks the same (SIGHUP)."""
+        """Read the file even if it looks the same, and try again what failed (SIGHUP)."""
         self._asked.set()
 
     def run(self) -> None:
@@ -36,7 +37,7 @@ class ConfigWatcher(threading.Thread):
                 self._files = _files(self._path)
                 # Before they are read: a change that comes meanwhile is found the next time.
                 self._seen = [_identity(file) for file in self._files]
-                self._put(read(self._path))
+                self._put(replace(read(self._path), asked=asked))
 
 
 def _files(path: Path) -> list[Path]:

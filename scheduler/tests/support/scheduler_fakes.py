@@ -26,8 +26,9 @@ _numbers = itertools.count(1)
 
 
 def service(**fields: Any) -> Service:
-    """A service `web` with what is given."""
-    return Service.model_validate_json(json.dumps({"name": "web", "image": "demo/web:1", **fields}))
+    """A service `web` with what is given; an instance that leaves the list is stopped at once."""
+    usual = {"name": "web", "image": "demo/web:1", "shutdown_delay_seconds": 0}
+    return Service.model_validate_json(json.dumps({**usual, **fields}))
 
 
 def configuration(*services: Service, **fields: Any) -> Config:

@@ -193,7 +193,19 @@ def snapshot(framework_id: str | None, *instances: Instance) -> Snapshot:
 
 def test_says_what_it_leaves_running(capsys: pytest.CaptureFixture[str]) -> None:
     left = Instance(
-        "web.1", "agent", "host-a", "mesos-x", "TASK_RUNNING", None, "demo/web:1", "v", None, (), None, 0
+        "web.1",
+        "agent",
+        "host-a",
+        "mesos-x",
+        "TASK_RUNNING",
+        None,
+        "demo/web:1",
+        "v",
+        None,
+        (),
+        None,
+        0,
+        True,
     )
     farewell(snapshot("framework", left), "again", "stop", 604_800)
     assert capsys.readouterr().out.splitlines()[1:] == [

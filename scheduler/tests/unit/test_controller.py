@@ -507,6 +507,7 @@ def test_of_a_service_that_is_not_configured_it_is_adopted_and_stopped(bench: Be
     ours = new_task_id("former", WEB.version)
     bench.take(events.Update(answer(ours, "RUNNING")))
     bench.answer_survey()
+    bench.take(after=2)
     assert [call[1] for call in bench.driver.take("kill")] == [ours]
 
 

@@ -53,18 +53,18 @@ def test_a_minute_without_a_failure_while_something_runs_lives_it_down() -> None
         failures.ended(replace(ended(), launched_at=started), [WEB], "why", NOW)
     until = failures.waits()[KEY].until
     assert until > NOW
-    failures.forgive([task("2", WEB)], [WEB], [], until + 59)
+    failures.forgive({KEY: True}, [], until + 59)
     assert KEY in failures.waits()
-    failures.forgive([task("2", WEB, healthy=False)], [WEB], [], until + 60)
+    failures.forgive({KEY: False}, [], until + 60)
     assert KEY in failures.waits()
-    failures.forgive([task("2", WEB)], [WEB], [], until + 60)
+    failures.forgive({KEY: True}, [], until + 60)
     assert KEY not in failures.waits()
 
 
 def test_a_new_version_begins_anew_and_the_old_one_is_forgotten() -> None:
     failures = Failures()
     failures.ended(ended(), [WEB], "why", NOW)
-    failures.forgive([], [service(image="demo/web:2")], [], NOW)
+    failures.forgive({wait_key("web", service(image="demo/web:2").version): False}, [], NOW)
     assert failures.waits() == {}
 
 

@@ -74,7 +74,7 @@ def decide(case: Case) -> Plan:
     tasks, doubtful = tasks_of(case.has, wished)
     waits = {wait_key(wished.name, wished.version): case.wait} if case.wait else {}
     offers = [offer(agent_id) for agent_id in case.offers.split()]
-    return plan([wished], Census(tasks), offers, {}, waits, NOW, doubtful=doubtful)
+    return plan([wished], Census(tasks, doubtful), offers, {}, waits, NOW)
 
 
 def starts(decided: Plan) -> list[str]:
@@ -348,10 +348,11 @@ def test_keeps_saying_why_it_failed_while_it_tries_again() -> None:
     )
 
 
-def test_explains_an_update_and_that_it_is_paused() -> None:
+def test_explains_an_update_that_waits_for_a_failing_version() -> None:
     text = reasons(decide(Case("", has="a/old b/old a", wait=FAILED_BEFORE)))
     assert (
-        "update to demo/web:1: 1 of 2 new, 2 old still running; paused until a new instance runs well" in text
+        "update to demo/web:1: 1 of 2 new, 2 old still running;"
+        " none of these is stopped until a new instance runs well" in text
     )
 
 
@@ -438,7 +439,7 @@ def test_every_offer_is_either_used_or_declined_and_never_overdrawn(case: Case) 
     wished = service(count=case.count, **case.fields)
     tasks, doubtful = tasks_of(case.has, wished)
     offers = [offer(agent_id, cpus=2, mem=4096) for agent_id in case.offers.split()]
-    decided = plan([wished], Census(tasks), offers, {}, {}, NOW, doubtful=doubtful)
+    decided = plan([wished], Census(tasks, doubtful), offers, {}, {}, NOW)
     used = [offer_id for accept in decided.accepts for offer_id in accept.offer_ids]
     assert sorted([*used, *decided.declines]) == sorted(made.id for made in offers)
     for accept in decided.accepts:
