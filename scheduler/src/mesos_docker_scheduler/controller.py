@@ -521,6 +521,9 @@ class Controller:
             task = self._tasks.get(status.task_id) or self._ended.get(status.task_id)
             if task is None:
                 task = self._adopt(status, now)
+                if task is not None:
+                    # What tells of it may be older than its end, which nobody tells again.
+                    self._reconciliation.doubt([(task.id, status.agent_id)], now)
             if task is not None:
                 self._census.trust(task)
                 self._apply(task, status, now)
