@@ -514,7 +514,7 @@ class Controller:
 
     def _take_update(self, message: events.Message, now: float) -> None:
         status = Status.from_message(message)
-        self._metrics.updates.labels(status.state.value.lower()).inc()
+        self._metrics.updates[status.state].inc()
         if self._reconciliation.answered(status.task_id):
             self._stale = True  # what is shown may be certain now
         else:

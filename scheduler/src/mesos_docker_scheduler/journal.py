@@ -44,6 +44,9 @@ class _JournalFormatter(logging.Formatter):
 
 def set_up(level: str, stream: TextIO = sys.stderr) -> None:
     """Send all logging to `stream`."""
+    # What no line shows need not be found out for each (Python's logging HOWTO, "Optimization").
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream)
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_JournalFormatter("%(message)s"))

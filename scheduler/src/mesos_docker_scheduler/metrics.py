@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.tasks import TaskState
 
 _PREFIX = "mesos_docker_scheduler"
 
@@ -23,7 +24,9 @@ class Metrics:
         self.offers = self._counter("offers", "Offers by what became of them", ["outcome"])
         self.launches = self._counter("launches", "Instances launched", ["service"])
         self.kills = self._counter("kills", "KILL calls, repeated ones included", ["service"])
-        self.updates = self._counter("status_updates", "Status updates received", ["state"])
+        updates = self._counter("status_updates", "Status updates received", ["state"])
+        # Looked up once and for all: there is nothing that is counted as often.
+        self.updates = {state: updates.labels(state.value.lower()) for state in TaskState}
         self.failures = self._counter(
             "failures", "Instances that ended unasked, by whose fault", ["service", "fault"]
         )

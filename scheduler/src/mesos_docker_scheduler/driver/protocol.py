@@ -257,8 +257,8 @@ class Subscription:
         notices: list[Notice] = []
         for record in attempt.records.feed(response.take_body()):
             notices += self._record(attempt, record, now)
-            if self.is_over:
-                return notices
+            if self._attempt is not attempt:
+                return notices  # it is over
         if response.complete:
             notices += self._over("the master ended the stream", now)
         return notices
