@@ -45,6 +45,9 @@ class NoMetrics:
         # As a decorator it leaves what it decorates.
         return arguments[0] if arguments and callable(arguments[0]) else self
 
+    def __getitem__(self, key: object) -> Any:
+        return self
+
     def __enter__(self) -> None:
         """Measure nothing."""
 

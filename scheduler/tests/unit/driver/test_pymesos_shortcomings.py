@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,7 +78,11 @@ def test_an_exception_in_a_callback_ends_nothing(kind: str) -> None:
 
 
 @both_drivers
-@pytest.mark.parametrize("refusal", [Answer(400, body="bad"), Answer(500)], ids=["400", "500"])
+@pytest.mark.parametrize(
+    "refusal",
+    [Answer(400, body="bad"), Answer(500), Answer(hang_up=True)],
+    ids=["400", "500", "socket error"],
+)
 def test_a_failed_call_in_a_callback_ends_nothing(kind: str, refusal: Answer) -> None:
     with (
         ScriptedMaster(refuse("DECLINE", refusal)) as master,
@@ -311,6 +317,18 @@ def test_ipv6_works(kind: str) -> None:
         driver.do("suppressOffers")
         [request] = master.wait_for_calls("SUPPRESS")
         assert request.headers["host"] == f"[::1]:{master.port}"
+
+
+@both_drivers
+def test_tls_works(kind: str, certificates: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "master.pem", certificates / "master.key")
+    tls = {"ours": {"tls": {"ca_file": str(certificates / "ca.pem")}}, "plain": {}}[kind]
+    with (
+        ScriptedMaster(tls=context) as master,
+        start(kind, f"https://{master.address}", **tls) as driver,
+    ):
+        driver.wait_for("registered")
 
 
 @both_drivers
