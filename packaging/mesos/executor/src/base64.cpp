@@ -8,8 +8,13 @@
 
 namespace executor {
 
+namespace {
+
+constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+}  // namespace
+
 std::string base64(std::string_view bytes) {
-  static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t at = 0; at < bytes.size(); at += 3) {
@@ -21,6 +26,26 @@ std::string base64(std::string_view bytes) {
     for (size_t i = 0; i < 4; ++i) text += i <= count ? alphabet[group >> (18 - 6 * i) & 63] : '=';
   }
   return text;
+}
+
+std::string fromBase64(std::string_view text) {
+  const std::string_view known(alphabet, 64);
+  if (text.size() % 4 != 0) throw std::invalid_argument("not base64: its length is not a multiple of four");
+  std::string bytes;
+  bytes.reserve(text.size() / 4 * 3);
+  for (size_t at = 0; at < text.size(); at += 4) {
+    std::string_view quad = text.substr(at, 4);
+    if (at + 4 == text.size()) quad = quad.substr(0, quad.find_last_not_of('=') + 1);
+    if (quad.size() < 2) throw std::invalid_argument("not base64: too much padding");
+    unsigned group = 0;
+    for (size_t i = 0; i < 4; ++i) {
+      const size_t digit = i < quad.size() ? known.find(quad[i]) : 0;
+      if (digit == std::string_view::npos) throw std::invalid_argument("not base64: an unknown letter");
+      group = group << 6 | static_cast<unsigned>(digit);
+    }
+    for (size_t i = 0; i + 1 < quad.size(); ++i) bytes += static_cast<char>(group >> (16 - 8 * i) & 0xff);
+  }
+  return bytes;
 }
 
 std::string randomUuid() {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -61,7 +62,8 @@ void dieWithParent(pid_t parent) {
   if (getppid() != parent) _exit(1);
 }
 
-std::unique_ptr<Child> Child::program(EventLoop& loop, const std::vector<std::string>& arguments, Done done) {
+std::unique_ptr<Child> Child::program(EventLoop& loop, const std::vector<std::string>& arguments,
+                                      const std::map<std::string, std::string>& environment, Done done) {
   Pipe output;
   Pipe errors;
   std::vector<char*> argv;
@@ -77,6 +79,7 @@ std::unique_ptr<Child> Child::program(EventLoop& loop, const std::vector<std::st
     dup2(null, STDIN_FILENO);
     dup2(output.writeEnd.get(), STDOUT_FILENO);
     dup2(errors.writeEnd.get(), STDERR_FILENO);
+    for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
     execvp(argv[0], argv.data());
     dprintf(STDERR_FILENO, "can't run %s: %s\n", argv[0], std::strerror(errno));
     _exit(127);

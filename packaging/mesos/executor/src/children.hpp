@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,9 +31,10 @@ class Child {
  public:
   using Done = std::function<void(const ChildResult&)>;
 
-  // Runs a program, found through PATH, without a shell. Throws std::runtime_error when fork fails; a program that
+  // Runs a program, found through PATH, without a shell; `environment` is added to this process' own. Throws std::runtime_error when fork fails; a program that
   // can't be executed ends with status 127 and says so on stderr.
-  static std::unique_ptr<Child> program(EventLoop& loop, const std::vector<std::string>& arguments, Done done);
+  static std::unique_ptr<Child> program(EventLoop& loop, const std::vector<std::string>& arguments,
+                                        const std::map<std::string, std::string>& environment, Done done);
 
   // Runs `work` in a fork of this process; it writes its result to the descriptor that it is given, and must not
   // return to the loop.

@@ -32,7 +32,8 @@ class Builder {
         command_(member(task, "command", "task")),
         container_(member(task, "container", "task")),
         docker_(member(container_, "docker", "container")),
-        resources_(resourcesOf(task)) {}
+        resources_(resourcesOf(task)),
+        secrets_(secretsOf(task)) {}
 
   CreateArguments build() {
     refuseWhatIsNotForDocker();
@@ -128,14 +129,9 @@ class Builder {
   void addEnvironment() {
     std::map<std::string, std::string> variables = context_.taskEnvironment;
     const Json& environment = member(command_, "environment", "command");
-    std::set<std::string> own;
     for (const Json& variable : arrayOf(environment, "variables", "command.environment")) {
       const std::string name = textOr(variable, "name", "", "command.environment");
-      if (textOr(variable, "type", "VALUE", "command.environment") == "SECRET" || has(variable, "secret")) {
-        throw InvalidField("command.environment variable '" + name +
-                           "' is a secret: Docker tasks take variables of type VALUE only");
-      }
-      if (context_.taskEnvironment.count(name) == 0) {
+      if (context_.taskEnvironment.count(name) == 0 && secrets_.count(name) == 0) {
         variables[name] = textOr(variable, "value", "", "command.environment");
       }
     }
@@ -143,6 +139,11 @@ class Builder {
     variables["MESOS_CONTAINER_NAME"] = context_.containerName;
     if (!resources_.allocationRole.empty()) variables["MESOS_ALLOCATION_ROLE"] = resources_.allocationRole;
     for (const auto& [name, value] : variables) add("-e", name + "=" + value);
+    for (const auto& [name, value] : secrets_) {
+      if (variables.count(name) > 0) continue;
+      add("-e", name);
+      result_.environment[name] = value;
+    }
   }
 
   void setVolumeDriver(const std::string& driver) {
@@ -440,6 +441,7 @@ class Builder {
   const Json& container_;
   const Json& docker_;
   const Resources resources_;
+  const Secrets secrets_;
   std::string networkMode_;
   std::string network_;
   std::string volumeDriver_;

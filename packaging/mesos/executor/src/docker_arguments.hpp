@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "json.hpp"
+#include "secrets.hpp"
 
 namespace executor {
 
@@ -27,6 +28,7 @@ struct CreateContext {
 
 struct CreateArguments {
   std::vector<std::string> arguments;  // what follows "docker create"
+  Secrets environment;                 // variables that docker takes over from its own environment
   std::vector<std::string> notes;      // one sentence each
 };
 

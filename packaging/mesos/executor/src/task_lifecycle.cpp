@@ -183,7 +183,7 @@ void TaskLifecycle::create(const CreateArguments& arguments) {
   command.insert(command.end(), arguments.arguments.begin(), arguments.arguments.end());
   guard_.containerMayComeToBe();
   containerMayExist_ = true;
-  creation_ = Child::program(loop_, command, [this](const ChildResult& result) { created(result); });
+  creation_ = Child::program(loop_, command, arguments.environment, [this](const ChildResult& result) { created(result); });
 }
 
 void TaskLifecycle::created(const ChildResult& result) {
@@ -270,7 +270,11 @@ void TaskLifecycle::running(const Json& inspected, const std::string& document) 
   networkInfo_ = networkInfoOf(task_, inspected);
   Json update = status("TASK_RUNNING");
   // Mesos' docker executor hands on what `docker inspect` prints: a list of one.
-  if (!document.empty()) update["data"] = base64("[" + trimmed(document) + "]");
+  if (!document.empty()) {
+    const Secrets secrets = secretsOf(task_);
+    const std::string shown = secrets.empty() ? trimmed(document) : dump(withoutSecrets(inspected, secrets));
+    update["data"] = base64("[" + shown + "]");
+  }
   sendRunning(std::move(update));
   logInfo("Container " + container_ + " is running");
 

@@ -30,7 +30,7 @@ Json arguments(const Json& request) {
   context.cgroupsEnableCfs = given.value("cgroupsEnableCfs", false);
   context.totalMemory = given.value("totalMemory", uint64_t{0});
   const CreateArguments result = createArguments(request.at("task"), context);
-  return {{"arguments", result.arguments}, {"notes", result.notes}};
+  return {{"arguments", result.arguments}, {"environment", result.environment}, {"notes", result.notes}};
 }
 
 Json records(const Json& request) {
@@ -113,6 +113,8 @@ Json answer(const Json& request) {
   if (call == "health") return health(request);
   if (call == "check") return check(request);
   if (call == "duration") return parseDuration(request.at("text").get<std::string>()).count();
+  if (call == "fromBase64") return fromBase64(request.at("text").get<std::string>());
+  if (call == "withoutSecrets") return withoutSecrets(request.at("inspected"), request.at("secrets"));
   if (call == "base64") return base64(request.at("text").get<std::string>());
   if (call == "pidsFolder") return pidsFolderOf(request.at("sandbox").get<std::string>());
   if (call == "network") {

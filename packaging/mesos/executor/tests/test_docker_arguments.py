@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -174,10 +176,72 @@ def test_environment_is_sorted_and_hooks_win(pure: Pure) -> None:
     ]  # fmt: skip
 
 
-def test_secrets_in_the_environment_are_refused(pure: Pure) -> None:
-    variables = [{"name": "PASSWORD", "type": "SECRET", "secret": {"type": "VALUE"}}]
-    message = task(command={"shell": False, "environment": {"variables": variables}})
-    assert "'PASSWORD' is a secret" in refusal(pure, message)
+def secret_task(data: bytes | None, *variables: Message) -> Message:
+    message = task(command={"shell": False, "environment": {"variables": list(variables)}})
+    return message if data is None else {**message, "data": base64.b64encode(data).decode()}
+
+
+def reference(name: str, to: str) -> Message:
+    return {"name": name, "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": to}}}
+
+
+def test_secrets_come_by_the_environment_of_docker_not_by_its_arguments(pure: Pure) -> None:
+    data = json.dumps({"secrets": {"p": "hunter2\nü", "q": "x" * 1000}}).encode()
+    message = secret_task(data, reference("PASSWORD", "p"), {"name": "A", "value": "b"}, reference("Q", "q"))
+    made = pure("arguments", task=message)
+    assert made["environment"] == {"PASSWORD": "hunter2\nü", "Q": "x" * 1000}
+    words = made["arguments"]
+    assert [words[at + 1] for at, word in enumerate(words) if word == "-e"] == [
+        "A=b", *ENVIRONMENT[1::2], "PASSWORD", "Q",
+    ]  # fmt: skip
+    assert "hunter2" not in " ".join(words)
+
+
+def test_hooks_win_over_secrets(pure: Pure) -> None:
+    message = secret_task(b'{"secrets": {"p": "hunter2"}}', reference("PASSWORD", "p"))
+    made = pure("arguments", task=message, context={"taskEnvironment": {"PASSWORD": "hook"}})
+    assert made["environment"] == {}
+    assert "PASSWORD=hook" in made["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("data", "variable", "problem"),
+    [
+        (
+            None,
+            {"name": "P", "type": "SECRET", "secret": {"type": "VALUE"}},
+            "'P' is a secret: must be of type",
+        ),
+        (None, reference("P", "p"), "task.data: must be the JSON of the task's secrets"),
+        (b"hunter2", reference("P", "p"), "task.data: must be the JSON of the task's secrets"),
+        (b'{"secrets": ["hunter2"]}', reference("P", "p"), "refers to the secret 'p', which task.data lacks"),
+        (b'{"secrets": {"q": "hunter2"}}', reference("P", "p"), "refers to the secret 'p', which task.data"),
+    ],
+)
+def test_secrets_that_are_not_carried(
+    pure: Pure, data: bytes | None, variable: Message, problem: str
+) -> None:
+    told = refusal(pure, secret_task(data, variable))
+    assert problem in told
+    assert "hunter2" not in told
+
+
+def test_the_description_of_a_container_has_no_secrets(pure: Pure) -> None:
+    inspected = {"Id": "c", "Config": {"Env": ["A=b", "PASSWORD=hunter2", "PASSWORD_FILE=/x"]}}
+    shown = pure("withoutSecrets", inspected=inspected, secrets={"PASSWORD": "hunter2"})
+    assert shown == {"Id": "c", "Config": {"Env": ["A=b", "PASSWORD=(secret)", "PASSWORD_FILE=/x"]}}
+    assert pure("withoutSecrets", inspected={"Id": "c"}, secrets={"PASSWORD": "x"}) == {"Id": "c"}
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"a", b"ab", b"abc", b"abcd", "ü".encode() * 99])
+def test_base64_is_read_again(pure: Pure, bytes_: bytes) -> None:
+    assert pure("fromBase64", text=base64.b64encode(bytes_).decode()) == bytes_.decode()
+
+
+@pytest.mark.parametrize("text", ["a", "abc", "ab c", "a===", "====", "ab==cdef"])
+def test_what_is_no_base64(pure: Pure, text: str) -> None:
+    with pytest.raises(Exception, match="not base64"):
+        pure("fromBase64", text=text)
 
 
 @pytest.mark.parametrize(
