@@ -415,7 +415,7 @@ class Controller:
                     known = f"the master knows framework {event.framework_id} as ours"
                     text = f"{known}, with {instances(len(event.tasks))}: it is taken over"
                     self._note(now, "recovered", text)
-                self._learn(event.tasks, now)
+                self._learn(event, now)
                 self._send(event.go_on)
             case events.Surveyed(error=None):
                 if event.problem is not None and event.problem != self._inquiry.unseen:
@@ -423,15 +423,17 @@ class Controller:
                 if self._inquiry.unseen is not None and event.problem is None:
                     self._change.records[UNSEEN] = None
                 self._inquiry.answered(event.problem)
-                self._learn(event.tasks, now)
+                self._learn(event, now)
             case events.Surveyed():
                 self._inquiry.failed()
                 self._note(now, "survey failed", f"asked what runs: {event.error}")
 
-    def _learn(self, tasks: Iterable[Task], now: float) -> None:
-        """Take over what the master knows and we don't: tasks of ours, and facts about them."""
+    def _learn(self, event: events.Recovered | events.Surveyed, now: float) -> None:
+        """Take over what the master knows and we don't: tasks of ours, facts about them and their agents."""
+        for agent in event.agents:
+            self._offers.learn(agent)
         new = []
-        for told in tasks:
+        for told in event.tasks:
             known = self._tasks.get(told.id)
             if known is None and told.id not in self._ended:
                 self._note_adopted(told, now)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mesos_docker_scheduler.cluster import Agent
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.tasks import Task
 
@@ -104,25 +105,28 @@ class Recovering:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What the master knows of us, who have no record: our framework's id (None: there is none) and tasks.
+    """What the master knows of us, who have no record: our tasks and their agents.
 
-    `go_on` subscribes; it must wait until this is durable.
+    `framework_id`: None when there is no framework of ours. `go_on` subscribes; it must wait until this is
+    durable.
     """
 
     framework_id: str | None
     tasks: tuple[Task, ...]
+    agents: tuple[Agent, ...]
     go_on: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """All tasks that the master knows of our framework, asked for because something was not on record.
+    """All that the master knows of our tasks and their agents: something was not on record.
 
     `problem`: why it can't be told whether an earlier framework of ours has tasks. `error`: why there is no
     answer.
     """
 
     tasks: tuple[Task, ...] = ()
+    agents: tuple[Agent, ...] = ()
     problem: str | None = None
     error: str | None = None
 

@@ -14,6 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from mesos_docker_scheduler import events
+from mesos_docker_scheduler.cluster import Agent
+from mesos_docker_scheduler.constraints import attribute_text
 from mesos_docker_scheduler.operator_api import OperatorApi, OperatorApiError
 from mesos_docker_scheduler.tasks import Status, Task, parse_task_id
 
@@ -94,25 +96,35 @@ def hidden_frameworks(frameworks: Message, name: str, principal: str | None, fra
     return f"framework {found} of the same name has turned up; {_WAY_OUT}" if found else None
 
 
-def tasks_of(framework_id: str, tasks: Message, agents: Message, now: float) -> tuple[Task, ...]:
-    """Read the tasks of ours that may run out of GET_TASKS and GET_AGENTS."""
-    hostnames = {
-        info["id"]["value"]: info["hostname"]
-        for info in [
-            *(agent["agent_info"] for agent in agents.get("agents", ())),
-            *agents.get("recovered_agents", ()),
-        ]
-    }
+def tasks_of(
+    framework_id: str, tasks: Message, agents: Message, now: float
+) -> tuple[tuple[Task, ...], tuple[Agent, ...]]:
+    """Read the tasks of ours that may run, and their agents, out of GET_TASKS and GET_AGENTS."""
+    infos = [*(one["agent_info"] for one in agents.get("agents", ())), *agents.get("recovered_agents", ())]
+    known = {info["id"]["value"]: _agent(info) for info in infos}
     made = [
-        _task(message, hostnames, now)
+        _task(message, known, now)
         for kind in ("tasks", "unreachable_tasks")
         for message in tasks.get(kind, ())
         if message["framework_id"]["value"] == framework_id
     ]
-    return tuple(task for task in made if task is not None and not task.state.ended)
+    ours = tuple(task for task in made if task is not None and not task.state.ended)
+    busy = {task.agent_id for task in ours}
+    return ours, tuple(agent for agent in known.values() if agent.id in busy)
 
 
-def _task(message: Message, hostnames: Mapping[str, str], now: float) -> Task | None:
+def _agent(info: Message) -> Agent:
+    place = info.get("domain", {}).get("fault_domain", {})
+    return Agent(
+        info["id"]["value"],
+        info["hostname"],
+        attributes={item["name"]: attribute_text(item) for item in reversed(info.get("attributes", ()))},
+        region=place.get("region", {}).get("name"),
+        zone=place.get("zone", {}).get("name"),
+    )
+
+
+def _task(message: Message, agents: Mapping[str, Agent], now: float) -> Task | None:
     task_id, agent_id = message["task_id"]["value"], message["agent_id"]["value"]
     named = parse_task_id(task_id)
     if named is None:
@@ -130,7 +142,7 @@ def _task(message: Message, hostnames: Mapping[str, str], now: float) -> Task | 
         version=version,
         image=docker.get("image", ""),
         agent_id=agent_id,
-        hostname=hostnames.get(agent_id, ""),
+        hostname=agents[agent_id].hostname if agent_id in agents else "",
         launched_at=_at(statuses[0], now) if statuses else now,
         state_since=_at(statuses[-1], now) if statuses else now,
         state=last.state,
@@ -224,9 +236,10 @@ class Recovery:
         frameworks, agents = self._api.ask("GET_FRAMEWORKS", "GET_AGENTS")
         framework_id = our_framework(frameworks, agents, self._name, self._principal)
         tasks: tuple[Task, ...] = ()
+        busy: tuple[Agent, ...] = ()
         if framework_id is not None:
-            tasks = self._tasks(framework_id)
-        return events.Recovered(framework_id, tasks, lambda: go_on(framework_id))
+            tasks, busy = self._tasks(framework_id)
+        return events.Recovered(framework_id, tasks, busy, lambda: go_on(framework_id))
 
     def _survey(self, framework_id: str, is_new: bool) -> None:
         try:
@@ -234,14 +247,14 @@ class Recovery:
             if is_new:
                 (frameworks,) = self._api.ask("GET_FRAMEWORKS")
                 problem = hidden_frameworks(frameworks, self._name, self._principal, framework_id)
-            self._put(events.Surveyed(self._tasks(framework_id), problem))
+            self._put(events.Surveyed(*self._tasks(framework_id), problem))
         except OperatorApiError as error:
             self._put(events.Surveyed(error=_in_words(error)))
         except Exception as error:
             logger.exception("What the master answers is not understood")
             self._put(events.Surveyed(error=f"what the master answers is not understood ({error!r})"))
 
-    def _tasks(self, framework_id: str) -> tuple[Task, ...]:
+    def _tasks(self, framework_id: str) -> tuple[tuple[Task, ...], tuple[Agent, ...]]:
         tasks, agents = self._api.ask("GET_TASKS", "GET_AGENTS")
         return tasks_of(framework_id, tasks, agents, time.time())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from mesos_docker_scheduler import events
+from mesos_docker_scheduler.cluster import Agent
 from mesos_docker_scheduler.config import Service, secrets
 from mesos_docker_scheduler.controller import REFUSE_SECONDS, Refused
 from mesos_docker_scheduler.recovery import BEGIN_ANEW
@@ -456,10 +457,14 @@ def test_what_the_master_knows_of_a_lost_state_is_durable_before_the_subscriptio
     on_record: list[Remembered] = []
     bench.take(events.Recovering("no master leads"))
     assert bench.view.waiting == ("not known yet which instances run: no master leads",)
-    recovered = events.Recovered("framework", tuple(found), lambda: on_record.append(bench.store.load()))
+    agent = Agent("a", "host-a", attributes={"rack": "1"}, region="r", zone="z")
+    recovered = events.Recovered(
+        "framework", tuple(found), (agent,), lambda: on_record.append(bench.store.load())
+    )
     bench.take(recovered)
     assert on_record[0].framework_id == "framework"
     assert on_record[0].tasks == {made.id: made for made in found}
+    assert json.loads(on_record[0].records["agent", "a"])["attributes"] == {"rack": "1"}
     bench.take(events.Subscribed("framework", MASTER))
     assert bench.surveys == []
     for made in found:

@@ -68,7 +68,11 @@ def running(task_id: str = TASK_ID, **fields: Any) -> Message:
     }
 
 
-AGENTS: Message = {"agents": [{"agent_info": {"id": {"value": "a1"}, "hostname": "slave1"}, "active": True}]}
+def agent(agent_id: str, hostname: str, **more: Any) -> Message:
+    return {"agent_info": {"id": {"value": agent_id}, "hostname": hostname, **more}, "active": True}
+
+
+AGENTS: Message = {"agents": [agent("a1", "slave1")]}
 
 
 @pytest.mark.parametrize(
@@ -127,12 +131,26 @@ def test_a_new_framework_that_is_not_shown_may_not_be_the_only_one_hidden() -> N
 
 
 def test_a_task_is_told_with_all_that_the_master_knows_of_it() -> None:
-    (told,) = tasks_of("f-1", {"tasks": [running()]}, AGENTS, NOW)
+    (told,), _ = tasks_of("f-1", {"tasks": [running()]}, AGENTS, NOW)
     assert (told.id, told.service, told.version, told.image) == (TASK_ID, "web", "0123456789", "demo/web:1")
     assert (told.agent_id, told.hostname, told.host_ports) == ("a1", "slave1", (31000, 31001))
     assert (told.launched_at, told.running_since, told.state_since) == (100.5, 102.5, 102.5)
     assert (told.state, told.healthy, told.has_health_check) == (TaskState.RUNNING, True, True)
     assert (told.container, told.address, told.confirmed) == ("mesos-c-1", "172.17.0.2", True)
+
+
+def test_the_agents_of_our_tasks_are_told_with_what_constraints_ask() -> None:
+    attributes = [
+        {"name": "rack", "type": "TEXT", "text": {"value": "r1"}},
+        {"name": "rack", "type": "TEXT", "text": {"value": "r2"}},
+        {"name": "disks", "type": "SCALAR", "scalar": {"value": 2.0}},
+    ]
+    domain = {"fault_domain": {"region": {"name": "r"}, "zone": {"name": "z"}}}
+    agents = {"agents": [agent("a2", "slave2"), agent("a1", "slave1", attributes=attributes, domain=domain)]}
+    _, (told,) = tasks_of("f-1", {"tasks": [running()]}, agents, NOW)
+    assert (told.id, told.hostname, told.region, told.zone) == ("a1", "slave1", "r", "z")
+    assert told.attributes["rack"] == "r1"
+    assert told.attributes.keys() == {"rack", "disks"}
 
 
 def test_ports_come_in_the_order_of_the_mappings() -> None:
@@ -143,7 +161,7 @@ def test_ports_come_in_the_order_of_the_mappings() -> None:
             {"host_port": 31000, "container_port": 81},
         ],
     }
-    (told,) = tasks_of("f-1", {"tasks": [running(container={"docker": docker})]}, AGENTS, NOW)
+    (told,), _ = tasks_of("f-1", {"tasks": [running(container={"docker": docker})]}, AGENTS, NOW)
     assert told.host_ports == (31001, 31000)
 
 
@@ -157,17 +175,17 @@ def test_only_our_tasks_that_may_run_are_told() -> None:
         "unreachable_tasks": [running(state="TASK_UNREACHABLE", agent_id={"value": "a2"}, statuses=[])],
         "completed_tasks": [running("web.0123456789.00112233445566fe", state="TASK_KILLED")],
     }
-    (told,) = tasks_of("f-1", answer, AGENTS, NOW)
+    (told,), _ = tasks_of("f-1", answer, AGENTS, NOW)
     assert (told.id, told.state, told.hostname, told.launched_at) == (TASK_ID, TaskState.UNREACHABLE, "", NOW)
 
 
 def test_a_clock_ahead_of_ours_does_not_make_a_task_younger_than_now() -> None:
-    (told,) = tasks_of("f-1", {"tasks": [running()]}, AGENTS, 101.0)
+    (told,), _ = tasks_of("f-1", {"tasks": [running()]}, AGENTS, 101.0)
     assert (told.launched_at, told.running_since) == (100.5, 101.0)
 
 
 def test_facts_fill_in_what_is_unknown_and_leave_the_state() -> None:
-    (told,) = tasks_of("f-1", {"tasks": [running()]}, AGENTS, NOW)
+    (told,), _ = tasks_of("f-1", {"tasks": [running()]}, AGENTS, NOW)
     bare = task(TASK_ID, service(), hostname="", image="", state=TaskState.KILLING, kill_reason="surplus")
     filled = with_facts(bare, told)
     assert (filled.image, filled.hostname, filled.host_ports) == ("demo/web:1", "slave1", (31000, 31001))
