@@ -50,6 +50,7 @@ class Standing:
     drained: dict[str, Task] = field(default_factory=dict)
     absent: dict[str, Task] = field(default_factory=dict)
     on_agents: Counter[str] = field(default_factory=Counter)
+    states: Counter[TaskState] = field(default_factory=Counter)
     generation: int = 0
 
     @property
@@ -91,7 +92,9 @@ class Census:
         standing.generation = self._generation
         known = standing.tasks.get(task.id)
         place = _place(standing, task)
+        standing.states[task.state] += 1
         if known is not None:
+            standing.states[known.state] -= 1
             before = _place(standing, known)
             if before is place and known.agent_id == task.agent_id and known.returned == task.returned:
                 # Most updates change nothing that is counted; the order in `well` stays as well.
@@ -117,6 +120,7 @@ class Census:
         if known is not None:
             self._generation += 1
             standing.generation = self._generation
+            standing.states[known.state] -= 1
             self._take_out(standing, known, _place(standing, known))
             if not standing.tasks:
                 del self._standings[task.service]

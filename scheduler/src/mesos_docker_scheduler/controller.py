@@ -33,7 +33,7 @@ from mesos_docker_scheduler.reconciliation import Reconciliation
 from mesos_docker_scheduler.recovery import BEGIN_ANEW, UNSEEN, with_facts
 from mesos_docker_scheduler.rollout import Rollout, Rollouts
 from mesos_docker_scheduler.shortage import Explanations
-from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, view
+from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, Views
 from mesos_docker_scheduler.store import Change, Event, Remembered, Store, StoreError
 from mesos_docker_scheduler.taskinfo import task_info
 from mesos_docker_scheduler.tasks import (
@@ -139,6 +139,7 @@ class Controller:
     ) -> None:
         now = clock()
         self._config = self._started_with = config
+        self._services = {service.name: service for service in config.services}
         self._config_view = ConfigView(sha256, now)
         self._store = store
         self._driver = driver
@@ -175,6 +176,7 @@ class Controller:
         self._store_problem: str | None = None
         self._plan = Plan()
         self._memory = Memory()
+        self._views = Views()
         self._acting_since: float | None = None
         self._plan_timed = metrics.plan_seconds.time()(plan)
         self._round_at = self._wake_at = now
@@ -491,7 +493,9 @@ class Controller:
             return
         before = self._framework_info()
         self._config = event.config
-        self._rollouts.forget_except(service.name for service in event.config.services)
+        self._services = {service.name: service for service in event.config.services}
+        for kept in (self._rollouts, self._memory, self._views):
+            kept.forget_except(self._services)
         if event.asked:
             self._failures.forgive_all()
             for rollout in self._rollouts.ask_again(now):
@@ -694,10 +698,9 @@ class Controller:
         return before
 
     def _take_rollouts(self, steps: Iterable[Rollout], now: float) -> None:
-        services = {service.name: service for service in self._config.services} if steps else {}
         for rollout in steps:
             before = self._rollouts.records.get(rollout.service)
-            service = services[rollout.service]
+            service = self._services[rollout.service]
             self._keep_version(service)
             self._rollouts.put(rollout)
             if before is not None and rollout.state != before.state:
@@ -870,7 +873,7 @@ class Controller:
                 self._note(now, "waiting", "; ".join(sentences(reasons)), name)
 
     def _service(self, name: str) -> Service | None:
-        return next((service for service in self._config.services if service.name == name), None)
+        return self._services.get(name)
 
     def _publish(self, now: float) -> None:
         problem_shown = self.snapshot.problem == self._store_problem
@@ -889,10 +892,7 @@ class Controller:
                 self._note(now, "converged", text, service.name)
 
     def _snapshot(self, now: float) -> Snapshot:
-        by_service: dict[str, list[Task]] = {}
-        for task in self._tasks.values():
-            by_service.setdefault(task.service, []).append(task)
-        hostnames = {agent.id: agent.hostname for agent in self._offers.agents.values()}
+        certain = self._connected and self._reconciliation.settled
         return Snapshot(
             at=now,
             framework_id=self._framework_id,
@@ -900,12 +900,12 @@ class Controller:
             master=self._master if self._connected else None,
             config=self._config_view,
             services=tuple(
-                view(
+                self._views.show(
                     service,
-                    by_service.get(service.name, []),
+                    self._census.standing(service.name),
                     self._plan.waiting.get(service.name, ()),
-                    hostnames,
-                    certain=self._connected and self._reconciliation.settled,
+                    self._offers.agents,
+                    certain,
                 )
                 for service in self._config.services
             ),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.tasks import TaskState
 
 _PREFIX = "mesos_docker_scheduler"
@@ -17,6 +17,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._shown: dict[str, ServiceView] = {}
         self.connected = self._gauge("connected", "1 while subscribed to a master")
         self.wanted = self._gauge("instances_wanted", "Instances that should run", ["service"])
         self.instances = self._gauge("instances", "Instances by state", ["service", "state"])
@@ -47,14 +48,22 @@ class Metrics:
     def show(self, snapshot: Snapshot) -> None:
         """Set the gauges to what the snapshot says."""
         self.connected.set(snapshot.connected)
-        for gauge in (self.wanted, self.instances, self.converged):
-            gauge.clear()
-        for service in snapshot.services:
-            self.wanted.labels(service.name).set(service.wanted)
-            self.converged.labels(service.name).set(service.converged)
-            for instance in service.instances:
-                state = instance.state.removeprefix("TASK_").lower()
-                self.instances.labels(service.name, state).inc()
+        before, self._shown = self._shown, {service.name: service for service in snapshot.services}
+        for name in before.keys() - self._shown.keys():
+            for gauge in (self.wanted, self.converged):
+                gauge.remove(name)
+            for state in before[name].states:
+                self.instances.remove(name, state.lower())
+        for name, service in self._shown.items():
+            last = before.get(name)
+            if last is service:
+                continue
+            self.wanted.labels(name).set(service.wanted)
+            self.converged.labels(name).set(service.converged)
+            for state in last.states.keys() - service.states.keys() if last is not None else ():
+                self.instances.remove(name, state.lower())
+            for state, count in service.states.items():
+                self.instances.labels(name, state.lower()).set(count)
 
     def text(self) -> bytes:
         """The exposition format."""

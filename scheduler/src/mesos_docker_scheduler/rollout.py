@@ -7,7 +7,7 @@ wish and progress it comes to the same end, whenever the scheduler was killed be
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
@@ -126,7 +126,7 @@ class Rollouts:
         self.records[rollout.service] = rollout
         self._changed.add(rollout.service)
 
-    def forget_except(self, names: Iterable[str]) -> None:
+    def forget_except(self, names: Collection[str]) -> None:
         """Forget services that are no longer configured."""
         for name in self.records.keys() - set(names):
             del self.records[name]

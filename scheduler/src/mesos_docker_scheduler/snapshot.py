@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
+from mesos_docker_scheduler.census import Standing
+from mesos_docker_scheduler.cluster import Agent
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.explanation import Reason, sentences
 from mesos_docker_scheduler.store import Event
-from mesos_docker_scheduler.tasks import Task, TaskState
+from mesos_docker_scheduler.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,13 @@ class Instance:
     in_service: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceView:
-    """A service: what is wanted, what runs, and why something does not: `waiting` holds the sentences."""
+    """A service: what is wanted, what runs, and why something does not: `waiting` holds the sentences.
+
+    `states`: how many tasks are in which state. `tasks` are made into `instances` by the first who reads
+    these, on a thread of its own: the controller has no time for that when there are very many.
+    """
 
     name: str
     image: str
@@ -45,10 +51,35 @@ class ServiceView:
     wanted: int
     running: int
     staging: int
-    instances: tuple[Instance, ...]
     waiting: tuple[str, ...]
     reasons: tuple[Reason, ...]
     converged: bool
+    states: Mapping[str, int] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+
+    @cached_property
+    def instances(self) -> tuple[Instance, ...]:
+        """The instances, the oldest first."""
+        return tuple(
+            _instance(task, self.agents.get(task.agent_id))
+            for task in sorted(self.tasks, key=lambda task: (task.launched_at, task.id))
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API gives it."""
+        return {
+            "name": self.name,
+            "image": self.image,
+            "version": self.version,
+            "wanted": self.wanted,
+            "running": self.running,
+            "staging": self.staging,
+            "converged": self.converged,
+            "waiting": self.waiting,
+            "reasons": [reason.as_json() for reason in self.reasons],
+            "instances": [_as_json(instance) for instance in self.instances],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,52 +107,89 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The answer of /v1/status."""
-        return dataclasses.asdict(self)
+        return {
+            **_as_json(self),
+            "config": _as_json(self.config),
+            "services": [service.as_json() for service in self.services],
+            "events": [_as_json(event) for event in self.events],
+        }
 
 
-def view(
+class Views:
+    """The services as they are shown: each is made again only when something about it changed."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[tuple[object, ...], ServiceView]] = {}
+
+    def show(
+        self,
+        service: Service,
+        standing: Standing,
+        reasons: tuple[Reason, ...],
+        agents: Mapping[str, Agent],
+        certain: bool,
+    ) -> ServiceView:
+        """Summarise one service.
+
+        `agents` name the hosts of tasks that were adopted without knowing theirs. Nothing is called converged
+        unless it is `certain` that Mesos sees the tasks as we do.
+        """
+        made_from = (service, standing.generation, reasons, certain)
+        known = self._made.get(service.name)
+        if known is None or known[0] != made_from:
+            known = self._made[service.name] = (made_from, _view(service, standing, reasons, agents, certain))
+        return known[1]
+
+    def forget_except(self, names: Collection[str]) -> None:
+        """Forget services that are gone."""
+        for name in self._made.keys() - set(names):
+            del self._made[name]
+
+
+def _view(
     service: Service,
-    tasks: list[Task],
+    standing: Standing,
     reasons: tuple[Reason, ...],
-    hostnames: Mapping[str, str],
+    agents: Mapping[str, Agent],
     certain: bool,
 ) -> ServiceView:
-    """Summarise one service.
-
-    `hostnames` by agent id serve tasks that were adopted without knowing theirs. Nothing is called converged
-    unless it is `certain` that Mesos sees the tasks as we do.
-    """
-    shown = [task for task in tasks if not task.state.ended]
-    staying = [task for task in shown if task.present and not task.leaving]
-    running = [task for task in staying if task.state is TaskState.RUNNING]
-    good = [task for task in running if task.version == service.version and task.well]
+    staging = sum(len(group.starting) for group in standing.versions.values())
+    well = len(standing.version(service.version).well)
+    present = len(standing.tasks) - len(standing.absent)
     return ServiceView(
         name=service.name,
         image=service.image,
         version=service.version,
         wanted=service.count,
-        running=len(running),
-        staging=len(staying) - len(running),
-        instances=tuple(
-            Instance(
-                task_id=task.id,
-                agent_id=task.agent_id,
-                hostname=task.hostname or hostnames.get(task.agent_id, ""),
-                container=task.container,
-                state=f"TASK_{task.state.value}",
-                healthy=task.healthy,
-                image=task.image,
-                version=task.version,
-                address=task.address,
-                ports=task.host_ports,
-                leaving=task.kill_reason,
-                since=task.state_since,
-                in_service=task.well,
-            )
-            for task in sorted(shown, key=lambda task: (task.launched_at, task.id))
-        ),
+        running=standing.staying - staging,
+        staging=staging,
         waiting=sentences(reasons),
         reasons=reasons,
         # What is absent counts for nothing; what is leaving must be gone first.
-        converged=certain and len(good) == service.count == sum(task.present for task in shown),
+        converged=certain and well == service.count == present,
+        states={state.value: count for state, count in standing.states.items() if count},
+        tasks=tuple(standing.tasks.values()),
+        agents=agents,
     )
+
+
+def _instance(task: Task, agent: Agent | None) -> Instance:
+    return Instance(
+        task_id=task.id,
+        agent_id=task.agent_id,
+        hostname=task.hostname or (agent.hostname if agent is not None else ""),
+        container=task.container,
+        state=f"TASK_{task.state.value}",
+        healthy=task.healthy,
+        image=task.image,
+        version=task.version,
+        address=task.address,
+        ports=task.host_ports,
+        leaving=task.kill_reason,
+        since=task.state_since,
+        in_service=task.well,
+    )
+
+
+def _as_json(shown: Any) -> dict[str, Any]:
+    return {item.name: getattr(shown, item.name) for item in fields(shown)}

@@ -11,8 +11,9 @@ from mesos_docker_scheduler import __version__, cli, teardown, tutorial
 from mesos_docker_scheduler.console import farewell, print_event
 from mesos_docker_scheduler.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE
-from mesos_docker_scheduler.snapshot import ConfigView, Instance, ServiceView, Snapshot
+from mesos_docker_scheduler.snapshot import ConfigView, ServiceView, Snapshot
 from mesos_docker_scheduler.store import Change, Event, SqliteStore
+from mesos_docker_scheduler.tasks import Task
 from scheduler_fakes import service, task
 
 
@@ -186,27 +187,13 @@ def test_adopt_refuses_while_the_scheduler_runs(tmp_path: Path, capsys: pytest.C
     running.close()
 
 
-def snapshot(framework_id: str | None, *instances: Instance) -> Snapshot:
-    web = ServiceView("web", "demo/web:1", "v", 2, len(instances), 0, instances, (), (), True)
+def snapshot(framework_id: str | None, *left: Task) -> Snapshot:
+    web = ServiceView("web", "demo/web:1", "v", 2, len(left), 0, (), (), True, tasks=left)
     return Snapshot(0, framework_id, True, "m1:5050", ConfigView("sha", 0), (web,))
 
 
 def test_says_what_it_leaves_running(capsys: pytest.CaptureFixture[str]) -> None:
-    left = Instance(
-        "web.1",
-        "agent",
-        "host-a",
-        "mesos-x",
-        "TASK_RUNNING",
-        None,
-        "demo/web:1",
-        "v",
-        None,
-        (),
-        None,
-        0,
-        True,
-    )
+    left = task("web.1", service(), container="mesos-x")
     farewell(snapshot("framework", left), "again", "stop", 604_800)
     assert capsys.readouterr().out.splitlines()[1:] == [
         "The scheduler has ended. 1 instance left running:",
