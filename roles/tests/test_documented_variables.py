@@ -17,9 +17,10 @@ def generator(load: Load) -> ModuleType:
     return load("docs/generate_variables.py")
 
 
-def test_specifications_defaults_and_documentation_agree() -> None:
+@pytest.mark.parametrize("program", ["generate_variables.py", "generate_services.py"])
+def test_specifications_defaults_and_documentation_agree(program: str) -> None:
     check = subprocess.run(
-        [sys.executable, ROOT / "docs" / "generate_variables.py", "--check"],
+        [sys.executable, ROOT / "docs" / program, "--check"],
         capture_output=True,
         text=True,
         check=False,

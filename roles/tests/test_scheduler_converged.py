@@ -21,6 +21,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "running": 2,
         "staging": 0,
         "waiting": [],
+        "reasons": [],
         "converged": True,
         "instances": [],
     }
@@ -111,3 +112,19 @@ def test_does_not_wait_for_ever_for_a_scheduler_that_does_not_answer(module: Mod
     patience = module.Patience(30, now=0)
     assert patience.lost(None, now=29) is None
     assert patience.lost(None, now=30) == "Nothing has moved for 30 seconds."
+
+
+@pytest.mark.parametrize("kind", ["update paused", "rolled back"])
+def test_gives_up_when_an_update_has_failed_and_stays_so(module: ModuleType, kind: str) -> None:
+    failed = status(service={"converged": False, "reasons": [{"kind": kind}]})
+    patience = module.Patience(20, 0)
+    assert patience.lost(failed, 0) is None
+    assert patience.lost(failed, 3) == "An update has failed."
+
+
+def test_a_failed_update_that_is_tried_again_is_waited_for(module: ModuleType) -> None:
+    failed = status(service={"converged": False, "reasons": [{"kind": "update paused"}]})
+    patience = module.Patience(20, 0)
+    assert patience.lost(failed, 0) is None
+    assert patience.lost(status(service={"converged": False}), 2) is None
+    assert patience.lost(failed, 4) is None

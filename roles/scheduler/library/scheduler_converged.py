@@ -52,6 +52,9 @@ services:
 POLL_SECONDS = 0.25
 # So many failures can't be bad luck. The scheduler goes on trying, but the operator should know now.
 FAILURES = 3
+# An update that has failed is tried again by a reload: the scheduler gets a moment to hear of it.
+STOPPED = {"update paused", "rolled back"}
+STOPPED_SECONDS = 3
 
 
 def fetch(url: str) -> tuple[dict[str, Any] | None, str]:
@@ -88,6 +91,7 @@ class Patience:
         self._moved_at = now
         self._seen: object = None
         self._began_at: float | None = None
+        self._stopped_since: float | None = None
 
     def lost(self, status: dict[str, Any] | None, now: float) -> str | None:
         """Say why there is nothing more to wait for, or return None."""
@@ -102,6 +106,13 @@ class Patience:
             if len(ended) >= FAILURES:
                 return f"{len(ended)} instances have failed."
             services = status["services"]
+            kinds = {reason["kind"] for service in services for reason in service["reasons"]}
+            if not kinds & STOPPED:
+                self._stopped_since = None
+            elif self._stopped_since is None:
+                self._stopped_since = now
+            elif now - self._stopped_since >= STOPPED_SECONDS:
+                return "An update has failed."
             seen = [
                 [(one["task_id"], one["state"], one["healthy"]) for one in service["instances"]]
                 for service in services

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Writes docs/services.md from the schema of the scheduler's configuration.
+
+python docs/generate_services.py           writes the file
+python docs/generate_services.py --check   fails when the schema and the file disagree
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mesos_docker_scheduler.config import Service
+
+PAGE = Path(__file__).resolve().parent / "services.md"
+INTRODUCTION = """\
+# Services
+
+What an entry of `scheduler_services` may hold. The short form (`scheduler_image`, `scheduler_count` and so
+on) has the same fields with `scheduler_` before their names.
+
+    scheduler_services:
+      - name: api
+        image: registry.example.org/shop/api:3.1
+        count: 4
+        mem: 512
+        ports: [{container_port: 8080}]
+        health_check: {protocol: http, port: 8080, path: /health}
+        constraints: [{field: "@zone", operator: GROUP_BY}]
+        update: {max_surge: 2, on_failure: rollback}
+
+All services are checked together; when one is wrong, nothing changes and everything that is wrong is said.
+
+This page is generated from the scheduler's own schema by `docs/generate_services.py`.
+"""
+
+Schema = dict[str, Any]
+
+
+def page() -> str:
+    """Render the page: a table for a service, and one for each section in it."""
+    schema = Service.model_json_schema()
+    tables = [_table("Service", schema)]
+    tables += [_table(name, section) for name, section in sorted(schema["$defs"].items())]
+    return INTRODUCTION + "".join(tables)
+
+
+def _table(name: str, section: Schema) -> str:
+    lines = [f"\n## {name}\n", f"{section['description'].splitlines()[0]}\n"]
+    lines += ["| field | default | what it is | what is allowed |", "| --- | --- | --- | --- |"]
+    required = section.get("required", ())
+    for field, schema in section["properties"].items():
+        default, title = _default(field in required, schema), _text(schema["title"])
+        lines.append(f"| `{field}` | {default} | {title} | {_allowed(schema)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(required: bool, schema: Schema) -> str:
+    if required:
+        return "**required**"
+    default = schema.get("default")
+    if isinstance(default, dict):
+        return "see below"
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default if default != '' else chr(34) * 2}`"
+
+
+def _allowed(schema: Schema) -> str:
+    text = _text(schema["description"])
+    for name in _sections(schema):
+        text += f": [{name}](#{name.lower()})"
+    return text
+
+
+def _sections(schema: Schema) -> list[str]:
+    """The sections that a field holds."""
+    parts = [schema, schema.get("items", {}), *schema.get("anyOf", ())]
+    return [part["$ref"].rpartition("/")[2] for part in parts if "$ref" in part]
+
+
+def _text(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main() -> int:
+    """Write the page, or check it."""
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(page(), encoding="utf-8")
+    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
+        print(
+            "docs/services.md is not what the schema says: run python docs/generate_services.py",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Ansible filters: the secrets that services name, and the files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Service = Mapping[str, Any]
+
+
+def with_secret_paths(service: object, folder: str) -> object:
+    """Put the path of its file in the place of each secret that is given by name.
+
+    What is no service at all is left to the scheduler's own check, which says so.
+    """
+    if not isinstance(service, Mapping) or not isinstance(service.get("secrets"), Mapping):
+        return service
+    paths = {
+        variable: name if not isinstance(name, str) or name.startswith("/") else f"{folder}/{name}"
+        for variable, name in service["secrets"].items()
+    }
+    return {**service, "secrets": paths}
+
+
+def named_secrets(services: Iterable[object], folder: str) -> list[str]:
+    """Return the names of the secrets that have their files in the folder."""
+    paths = [
+        path
+        for service in services
+        if isinstance(service, Mapping) and isinstance(service.get("secrets"), Mapping)
+        for path in service["secrets"].values()
+    ]
+    start = f"{folder}/"
+    return sorted(
+        {path.removeprefix(start) for path in paths if isinstance(path, str) and path.startswith(start)}
+    )
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, object]:
+        """Return the filters by name."""
+        return {"with_secret_paths": with_secret_paths, "named_secrets": named_secrets}

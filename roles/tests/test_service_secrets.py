@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture(scope="module")
+def plugin(load: Load) -> ModuleType:
+    return load("roles/scheduler/filter_plugins/service_secrets.py")
+
+
+def test_names_become_paths_and_paths_stay(plugin: ModuleType) -> None:
+    service = {"name": "web", "secrets": {"A": "db", "B": "/run/b", "C": 3}}
+    assert plugin.with_secret_paths(service, "/etc/s") == {
+        "name": "web",
+        "secrets": {"A": "/etc/s/db", "B": "/run/b", "C": 3},
+    }
+
+
+@pytest.mark.parametrize("service", [{"name": "web"}, {"secrets": "no"}, "no service", 3])
+def test_what_has_no_secrets_is_left_alone(plugin: ModuleType, service: object) -> None:
+    assert plugin.with_secret_paths(service, "/etc/s") == service
+
+
+def test_finds_the_names(plugin: ModuleType) -> None:
+    services = [{"secrets": {"A": "/etc/s/db", "B": "/run/b"}}, {}, {"secrets": {"C": "/etc/s/api"}}, "x"]
+    assert plugin.named_secrets(services, "/etc/s") == ["api", "db"]
