@@ -238,6 +238,12 @@ class Search:
         found = None
         while self._open and found is None:
             counts, values = self._open[0]
+            if not values:
+                # No field to keep even: one bucket.
+                found = self._first_fit(values) if self._pack else self._best(values)
+                if found is None or found < 0:
+                    break
+                continue
             if any(tally.full(value) for tally, value in zip(self._shared, values, strict=True)):
                 heapq.heappop(self._open)
                 continue
@@ -255,7 +261,7 @@ class Search:
                 found = None
         for entry in blocked:
             heapq.heappush(self._open, entry)
-        if found is None:
+        if found is None or found < 0:
             if not self.tallies and not self._group.has_no_room_for(self._need):
                 self._group.hopeless.append(self._need)
             return None
@@ -296,12 +302,14 @@ class Search:
                 if tally.limit is not None and self._candidates.one_each(role, tally.constraint.field)
             }
             limit = min(limits.values(), default=wanted)
-            for number in self._candidates.passing(role, self.tests, [constraint.field, *limits]):
+            passing = self._candidates.passing(role, self.tests, [constraint.field, *limits])
+            for number in sorted(passing, key=lambda number: self._lots[number].load):
                 lot = self._lots[number]
                 value = field_of(lot.facts, constraint.field) or ""
-                if counts[value] < wanted:
-                    counts[value] += min(limit, lot.pool.room_for(self._need))
-        return min(counts, key=lambda value: (-min(wanted, counts[value]), value), default=None)
+                counts[value] += min(limit, lot.pool.room_for(self._need))
+                if counts[value] >= wanted:
+                    return value
+        return max(counts, key=lambda value: (counts[value], value), default=None)
 
     def _mark(self, role: str, same_version: Mapping[str, int], same_service: Mapping[str, int]) -> None:
         numbers = self._candidates.numbers(role)

@@ -84,7 +84,7 @@ class Placement:
     def _launch(self, service: Service, need: Need, lot: Lot) -> None:
         if not lot.launches and len(lot.offers) == 1:
             lot.pool = lot.pool.copy()
-        resources, host_ports = lot.pool.take(need)
+        resources, host_ports = lot.pool.take_checked(need)
         lot.launches.append(Launch(service, lot.agent_id, lot.hostname, tuple(resources), host_ports))
 
     def accepts(self) -> tuple[Accept, ...]:

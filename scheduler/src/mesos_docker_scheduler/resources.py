@@ -7,7 +7,7 @@ whole thousandths until it leaves as JSON.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Message = Mapping[str, Any]
@@ -21,28 +21,29 @@ def thousandths(value: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one instance takes. Scalars in thousandths; of `ports`, 0 asks for any one."""
+    """What one instance takes. Scalars in thousandths; of `ports`, 0 asks for any one.
+
+    `fixed_ports`: those asked for by number; one may be asked for twice, for TCP and for UDP.
+    """
 
     cpus: int
     mem: int
     disk: int = 0
     ports: tuple[int, ...] = ()
     gpus: int = 0
+    fixed_ports: frozenset[int] = field(init=False, compare=False)
+    ports_in_all: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Count the ports once: a need is looked at many times."""
+        fixed = frozenset(filter(None, self.ports))
+        object.__setattr__(self, "fixed_ports", fixed)
+        object.__setattr__(self, "ports_in_all", len(fixed) + self.ports.count(0))
 
     def scalar(self, name: str) -> int:
         """The amount of one of SCALARS."""
         amount: int = getattr(self, name)
         return amount
-
-    @property
-    def fixed_ports(self) -> frozenset[int]:
-        """The ports asked for by number; one may be asked for twice, for TCP and for UDP."""
-        return frozenset(filter(None, self.ports))
-
-    @property
-    def ports_in_all(self) -> int:
-        """How many ports it takes."""
-        return len(self.fixed_ports) + self.ports.count(0)
 
 
 @dataclass(slots=True)
@@ -93,11 +94,14 @@ class Pool:
 
     def lacks(self, need: Need) -> str | None:
         """Name the first kind that does not suffice: cpus, mem, disk, gpus, ports, or `port N`."""
-        totals = self._totals_now()
-        wanted = (need.cpus, need.mem, need.disk, need.gpus)
-        for name, amount in zip(SCALARS, wanted, strict=True):
-            if totals[name] < amount:
-                return name
+        totals = self._totals if self._resources is None else self._totals_now()
+        if not (
+            totals["cpus"] >= need.cpus
+            and totals["mem"] >= need.mem
+            and totals["disk"] >= need.disk
+            and totals["gpus"] >= need.gpus
+        ):
+            return next(name for name in SCALARS if totals[name] < need.scalar(name))
         if not need.ports:
             return None
         for port in need.fixed_ports:
@@ -122,6 +126,10 @@ class Pool:
         lacking = self.lacks(need)
         if lacking is not None:
             raise ValueError(f"the pool lacks {lacking}")
+        return self.take_checked(need)
+
+    def take_checked(self, need: Need) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
+        """Do what `take` does, after `lacks` has said that nothing is lacking."""
         taken: list[dict[str, Any]] = []
         for name in SCALARS:
             amount = need.scalar(name)
@@ -177,9 +185,11 @@ class Pool:
         for port in wanted:
             number = port
             if not port:
-                index = next(index for index, entry in enumerate(entries) if entry.ranges)
-                number = (entries[index].ranges or [])[0][0]
-                _remove_port(entries[index], number)
+                index, ranges = next(
+                    (index, entry.ranges) for index, entry in enumerate(entries) if entry.ranges
+                )
+                number, last = ranges[0]
+                ranges[0:1] = [(number + 1, last)] if number < last else []
                 taken[index].append(number)
             result.append(number)
         parts = [
