@@ -110,10 +110,17 @@ def suits(constraint: Constraint, value: str | None) -> bool:
         case "UNLIKE":
             return _pattern(wanted).fullmatch(value) is None
         case "IS":
-            return value == (_scalar_text(wanted) if _SCALAR.fullmatch(wanted) else wanted)
+            return value == plain_text(constraint)
         case "CLUSTER":
             return constraint.value is None or value == wanted
     return True
+
+
+def plain_text(constraint: Constraint) -> str:
+    """What the field must be, for IS and CLUSTER with a value. IS reads numbers as attributes are read."""
+    wanted = constraint.value or ""
+    is_number = constraint.operator == "IS" and _SCALAR.fullmatch(wanted)
+    return _scalar_text(wanted) if is_number else wanted
 
 
 class Tally:

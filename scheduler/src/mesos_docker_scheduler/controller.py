@@ -21,7 +21,7 @@ from mesos_docker_scheduler.cluster import Accept, Launch
 from mesos_docker_scheduler.config import Config, Service, secrets
 from mesos_docker_scheduler.explanation import Reason, sentences
 from mesos_docker_scheduler.failures import Failures, Fault
-from mesos_docker_scheduler.framework import framework_info, roles_of
+from mesos_docker_scheduler.framework import Registration
 from mesos_docker_scheduler.inquiry import Inquiry
 from mesos_docker_scheduler.kills import Kills
 from mesos_docker_scheduler.maintenance import Maintenance
@@ -161,6 +161,7 @@ class Controller:
         self._foreign: set[str] = set()
         self._offers = OfferBook()
         self._explanations = Explanations()
+        self._registration = Registration(config)
         self._inquiry = Inquiry()
         self._kills = Kills()
         self._reconciliation = Reconciliation()
@@ -482,6 +483,8 @@ class Controller:
                 for info in operation["launch"]["task_infos"]
             ]
             self._doubt([task_id for task_id in launched if task_id in self._tasks], now)
+        elif kind == "UPDATE_FRAMEWORK":
+            self._registration.refused()
         elif kind == "SUPPRESS":
             self._offers.suppress_failed()
 
@@ -491,7 +494,6 @@ class Controller:
                 self._config_view = replace(self._config_view, error=event.error)
                 self._note(now, "config refused", f"the old configuration stays: {event.error}")
             return
-        before = self._framework_info()
         self._config = event.config
         self._services = {service.name: service for service in event.config.services}
         for kept in (self._rollouts, self._memory, self._views):
@@ -507,14 +509,12 @@ class Controller:
         if waiting:
             text += f"; with the next restart of the scheduler: {', '.join(waiting)}"
         self._note(now, "config", text)
-        if self._framework_info() != before:
-            self._send(partial(self._driver.updateFramework, self._framework_info()))
 
-    def _framework_info(self) -> Message:
-        """As configured, except for what Mesos can't change while we are subscribed."""
-        old = self._started_with.framework
-        settings = self._config.framework.model_copy(update={"user": old.user, "principal": old.principal})
-        return framework_info(self._config.model_copy(update={"framework": settings}), None)
+    def _tell_framework(self, before: Mapping[str, Service], asking: Mapping[str, Service]) -> None:
+        """Tell Mesos which roles are in use and, while somebody asks for offers, which agents to offer."""
+        change = self._registration.change(self._config, before, asking)
+        if change is not None:
+            self._send(partial(self._driver.updateFramework, *change))
 
     # Status updates
 
@@ -642,6 +642,7 @@ class Controller:
         self._acting_since = None if hold else self._acting_since or now
         # While we only wait for a moment, offers are kept for what comes then.
         offers = [] if gathering or not_yet else self._offers.at_hand()
+        before = self._before()
         decided = self._plan_timed(
             services,
             self._census,
@@ -650,7 +651,7 @@ class Controller:
             self._failures.waits(),
             now,
             rollouts=self._rollouts.records,
-            before=self._before(),
+            before=before,
             going=self._maintenance.going(now),
             acting_since=self._acting_since or now,
             hold=hold,
@@ -658,10 +659,12 @@ class Controller:
             role=self._config.framework.role,
             explanations=self._explanations,
             held=self._without_secrets(),
+            filters=self._registration.filters.texts,
         )
         self._take_rollouts(decided.rollouts, now)
         self._tell_waiting(decided, now)
         self._plan = decided
+        self._tell_framework(before, decided.asking)
         if not_yet:
             return
         for kill in decided.kills:
@@ -672,7 +675,7 @@ class Controller:
         if given_back:
             self._decline(given_back)
         if not gathering:
-            self._tell_wishes(decided.wanted, now)
+            self._tell_wishes(decided, now)
 
     def _forgive(self, now: float) -> None:
         """Forget failures that have been lived down; see `Failures.forgive`."""
@@ -836,13 +839,12 @@ class Controller:
         self._metrics.offers.labels("declined").inc(len(offer_ids))
         self._send(partial(self._driver.declineOffer, offer_ids, REFUSE_SECONDS))
 
-    def _tell_wishes(self, wanted: Mapping[str, int], now: float) -> None:
+    def _tell_wishes(self, decided: Plan, now: float) -> None:
         """Ask for offers to the roles that want some, and for none to the others."""
-        roles = roles_of(self._config)
+        roles: list[str] = self._registration.info["roles"]
         by_role: dict[str, dict[str, int]] = {role: {} for role in roles}
-        for service in self._config.services:
-            if service.name in wanted:
-                by_role[role_of(service, self._config.framework.role)][service.name] = wanted[service.name]
+        for name, service in decided.asking.items():
+            by_role[role_of(service, self._config.framework.role)][name] = decided.wanted[name]
         for wish, told in self._offers.wishes(by_role, now).items():
             call = self._driver.reviveOffers if wish is Wish.REVIVE else self._driver.suppressOffers
             self._send(partial(call, None if len(told) == len(roles) else told))

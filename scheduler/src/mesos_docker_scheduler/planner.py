@@ -44,6 +44,7 @@ class Plan:
     kills: tuple[Kill, ...] = ()
     declines: tuple[str, ...] = ()
     wanted: Mapping[str, int] = field(default_factory=dict)
+    asking: Mapping[str, Service] = field(default_factory=dict)
     waiting: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     rollouts: tuple[Rollout, ...] = ()
     wake_at: float | None = None
@@ -99,6 +100,7 @@ def plan(
     role: str = "*",
     explanations: Explanations | None = None,
     held: Mapping[str, str] | None = None,
+    filters: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan the next step.
 
@@ -108,10 +110,12 @@ def plan(
     `hold`: why nothing may be started or stopped. With a `memory`, services where nothing has changed cost
     next to nothing; the plan is the same. `held`: why nothing of one service may be
     done. `role`: that of services without one of their own. `explanations`: of earlier rounds.
+    `filters`: by role, what agents must have to be offered.
     """
-    placement = Placement(offers, agents, census, now, role=role, explanations=explanations)
+    placement = Placement(offers, agents, census, now, role=role, explanations=explanations, filters=filters)
     kills: list[Kill] = []
     wanted: dict[str, int] = {}
+    asking: dict[str, Service] = {}
     waiting: dict[str, tuple[Reason, ...]] = {}
     steps: list[Rollout] = []
     rollouts, before, memory = rollouts or {}, before or {}, memory or Memory()
@@ -143,6 +147,7 @@ def plan(
         reasons = step.reasons
         if missing:
             wanted[service.name] = missing
+            asking[service.name] = step.service
             reasons = (*reasons, placement.explain(step.service, missing))
         waiting[service.name] = reasons
         if step.rollout != rollout:
@@ -161,6 +166,7 @@ def plan(
         kills=tuple(kills),
         declines=placement.unused_offers(),
         wanted=wanted,
+        asking=asking,
         waiting=waiting,
         rollouts=tuple(steps),
         wake_at=None if wake_at == inf else wake_at,

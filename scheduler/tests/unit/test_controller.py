@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mesos_docker_scheduler import events
@@ -596,7 +597,7 @@ def test_what_mesos_may_know_of_us_is_changed_while_we_run(bench: Bench) -> None
         }
     )
     bench.take(events.ConfigRead(changed, "sha2"))
-    ((_, info),) = bench.driver.take("update framework")
+    ((_, info, _),) = bench.driver.take("update framework")
     assert info["failover_timeout"] == 60.0
     assert info["user"] == "root"
 
@@ -780,3 +781,79 @@ def test_nothing_is_replaced_while_the_version_of_a_secret_is_not_known(tmp_path
     assert bench.view.waiting == ()
     assert bench.launched() == []
     assert bench.driver.take("kill") == []
+
+
+def constrained(rack: str, **fields: Any) -> Service:
+    limit = {"field": "rack", "operator": "LIKE", "value": rack}
+    return service(constraints=[limit], **{"name": f"on-{rack}", **fields})
+
+
+def rack(agent_id: str, text: str, role: str = "*") -> Message:
+    attribute = {"name": "rack", "type": "TEXT", "text": {"value": text}}
+    return offer_message(agent_id, more={"attributes": [attribute], "allocation_info": {"role": role}})
+
+
+def test_the_master_filters_offers_while_only_that_is_asked_for(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, constrained("r1", count=1))
+    bench.subscribe()
+    bench.take(events.Offers((rack("a", "r2"),)))
+    bench.take(after=1.0)
+    ((_, _, filters),) = bench.driver.take("update framework")
+    (group,) = filters["role_constraints"]["*"]["groups"]
+    assert group["attribute_constraints"][0]["predicate"] == {"text_matches": {"regex": "r1"}}
+    bench.take(after=2.0)
+    assert bench.view.waiting[0].endswith(
+        "of 1 slave 1 does not meet constraint rack LIKE r1; only slaves with rack LIKE r1 are offered"
+    )
+    bench.take(events.ConfigRead(configuration(constrained("r1", count=1), service(mem=99_999)), "2"))
+    ((_, _, filters),) = bench.driver.take("update framework")
+    assert filters == {}
+
+
+def test_filters_that_the_master_refuses_are_left_out(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, constrained("r1", count=1))
+    bench.subscribe()
+    bench.take(after=1.0)
+    ((_, info, filters),) = bench.driver.take("update framework")
+    assert filters
+    call = {"type": "UPDATE_FRAMEWORK", "update_framework": {"framework_info": info}}
+    bench.take(events.CallFailed(call, "400: too complex"))
+    ((_, _, filters),) = bench.driver.take("update framework")
+    assert filters == {}
+    bench.take(after=60)
+    assert bench.driver.take("update framework") == []
+
+
+def test_asks_for_offers_to_the_roles_that_want_some_and_for_none_to_others(tmp_path: Path) -> None:
+    web, db = service(count=1, role="web"), service(name="db", count=1, role="db")
+    bench = Bench(tmp_path, web, db)
+    bench.subscribe()
+    bench.take(events.Offers((rack("a", "r1", "web"),)))
+    bench.take(after=1.0)
+    assert [info["name"] for info in bench.launched()] == ["web"]
+    assert bench.driver.take("suppress") == [("suppress", ["web"])]
+    bench.take(after=2.0)
+    assert bench.driver.take("revive") == [("revive", ["db"])]
+    bench.take(events.Offers((rack("a", "r1", "db"),)))
+    bench.take(after=1.0)
+    assert [info["name"] for info in bench.launched()] == ["db"]
+    assert bench.driver.take("suppress") == [("suppress", ["db"])]
+
+
+def test_facts_of_agents_outlive_the_process(tmp_path: Path) -> None:
+    unique = {"field": "rack", "operator": "UNIQUE"}
+    web = service(count=2, constraints=[unique])
+    bench = Bench(tmp_path, web)
+    bench.subscribe()
+    bench.take(events.Offers((rack("a", "r1"),)))
+    bench.take(after=1.0)
+    (first,) = bench.launched()
+    bench.tell(first["task_id"]["value"], "RUNNING", "a")
+
+    again = Bench(tmp_path, web, store=bench.store)
+    again.take(events.Subscribed("framework", MASTER))
+    again.take(events.Update(answer(first["task_id"]["value"], "RUNNING")))
+    again.answer_fence()
+    again.take(events.Offers((rack("b", "r1"), rack("c", "r2"))))
+    again.take(after=1.0)
+    assert [info["agent_id"]["value"] for info in again.launched()] == ["c"]
