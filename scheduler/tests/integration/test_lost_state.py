@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import shutil
 import subprocess
 import time
+import types
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from container_watch import ContainerWatch
-from mesos_testbed import eventually
+from mesos_testbed import Master, eventually
 from scheduler_process import Cluster, Scheduler
 
 pytestmark = pytest.mark.integration
@@ -84,6 +86,19 @@ def test_two_frameworks_of_its_name_are_not_guessed_at(
         assert cluster.frameworks(scheduler.framework_name) == [framework_id]
     finally:
         second.stop()
+
+
+def test_a_master_that_hides_frameworks_may_hide_an_earlier_one(tmp_path: Path) -> None:
+    hidden = {"view_frameworks": [{"principals": {"type": "ANY"}, "users": {"type": "NONE"}}]}
+    with Master(tmp_path / "master", {"acls": json.dumps(hidden)}) as master:
+        no_slaves = cast(Cluster, types.SimpleNamespace(url=master.address))
+        with Scheduler(tmp_path, no_slaves) as scheduler:
+            eventually(
+                lambda: "does not show this framework" in " ".join(scheduler.web["waiting"]),
+                "the hidden framework noticed",
+                20,
+            )
+            assert "mesos-docker-scheduler adopt" in scheduler.log()
 
 
 def test_an_old_copy_of_the_state_is_brought_up_to_date(
