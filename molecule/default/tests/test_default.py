@@ -42,14 +42,25 @@ def test_scheduler_is_healthy(cluster: Cluster) -> None:
 
 
 def test_count_containers_of_the_image_run(cluster: Cluster) -> None:
-    containers = cluster.containers().values()
+    containers = cluster.containers("web").values()
     assert [container.image for container in containers] == [IMAGE] * COUNT
+
+
+def test_further_services_run_beside_it(cluster: Cluster) -> None:
+    containers = cluster.containers("helper").values()
+    assert [container.image for container in containers] == [IMAGE.replace(":1", ":2")]
+    assert cluster.service("helper")["converged"]
+
+
+def test_the_configuration_is_for_the_scheduler_alone(host: Any) -> None:
+    config = host.file("/etc/mesos-docker-scheduler/config.json")
+    assert (config.user, config.group, config.mode) == ("root", "mesos-scheduler", 0o640)
 
 
 def test_containers_tell_what_they_belong_to(cluster: Cluster) -> None:
     task_ids = {instance["task_id"] for instance in cluster.service()["instances"]}
     framework = cluster.status()["framework_id"]
-    for container in cluster.containers().values():
+    for container in cluster.containers("web").values():
         assert container.labels["mesos.task_id"] in task_ids
         assert container.labels["mesos.label.service"] == "web"
         assert container.labels["mesos.framework_id"] == framework
@@ -59,7 +70,7 @@ def test_killed_container_was_replaced(cluster: Cluster, host: Any) -> None:
     killed = host.file("/var/tmp/killed-container").content_string
     eventually(
         f"{COUNT} containers without the killed one",
-        lambda: len(cluster.containers().keys() - {killed}) == COUNT and killed not in cluster.containers(),
+        lambda: len(running := cluster.containers("web")) == COUNT and killed not in running,
         seconds=30,
     )
 
