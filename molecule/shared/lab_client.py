@@ -2,9 +2,9 @@
 
     python lab_client.py STATUS-URL SERVICE '{"lab-slave1": "10.77.0.21"}'
 
-Which instances are in service it learns from the scheduler's status; where their hosts are, it is told. When
-its standard input ends, it ends, and writes a report as JSON. It is a process of its own, so that a test
-that is busy does not slow it down.
+It learns from the scheduler's status which instances are in service; where their hosts are it is told. When
+its standard input ends, it ends, and writes a report as JSON. It is a process of its own, so that a test that
+is busy does not slow it down.
 """
 
 from __future__ import annotations

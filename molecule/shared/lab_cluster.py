@@ -9,7 +9,7 @@ import json
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -82,10 +82,43 @@ class Cluster:
         status: dict[str, Any] = self.get(self.master, SCHEDULER_PORT, "/v1/status")
         return status
 
-    def service(self) -> dict[str, Any]:
-        """Return the one service's part of the scheduler's status."""
-        (service,) = self.status()["services"]
+    def service(self, name: str = "web") -> dict[str, Any]:
+        """Return the service's part of the scheduler's status."""
+        (service,) = (service for service in self.status()["services"] if service["name"] == name)
         return dict(service)
+
+    def reasons(self, service: str = "web") -> list[dict[str, Any]]:
+        """Return why what the service lacks is lacking: the scheduler's /v1/explain."""
+        return list(self.get(self.master, SCHEDULER_PORT, f"/v1/explain/{service}")["reasons"])
+
+    def reason(self, kind: str, service: str = "web") -> dict[str, Any]:
+        """Return the reason of that kind, and fail when there is none."""
+        reasons = self.reasons(service)
+        found = [reason for reason in reasons if reason["kind"] == kind]
+        assert len(found) == 1, f"not one reason of kind {kind!r}, but {reasons}"
+        return found[0]
+
+    def scheduler_journal(self, since: float) -> str:
+        """Return what the scheduler has written since that second of the epoch."""
+        command = f"journalctl --no-pager --output=cat --unit=mesos-docker-scheduler --since=@{since:.0f}"
+        return str(self.host(self.master).check_output(command))
+
+    def call_master(self, call: Mapping[str, Any]) -> Any:
+        """Make a call of the master's operator API; returns its answer, if it has one."""
+        request = urllib.request.Request(
+            f"http://{self.address(self.master)}:{MASTER_PORT}/api/v1",
+            data=json.dumps(call).encode(),
+            headers={"Content-Type": "application/json", "Accept": "application/json"},
+        )
+        with _direct.open(request, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def agent(self, slave: str) -> dict[str, Any]:
+        """Return what the master knows of the slave's agent."""
+        agents = self.call_master({"type": "GET_AGENTS"})["get_agents"]["agents"]
+        (found,) = (agent for agent in agents if agent["agent_info"]["hostname"] == slave)
+        return dict(found)
 
     def frameworks(self) -> list[str]:
         """Return the ids of the frameworks that the master has registered, disconnected ones included."""
@@ -100,23 +133,30 @@ class Cluster:
             return []
         return sorted(slave["hostname"] for slave in slaves if slave["active"])
 
-    def containers(self) -> dict[str, Container]:
-        """Return the tasks' running containers on all slaves that are up, by container id."""
-        found = {}
+    def inspected(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return slave and `docker inspect` of each task's running container, on all slaves that are up."""
+        found: list[tuple[str, dict[str, Any]]] = []
         for slave in self.slaves:
             listing = self.host(slave).run(
                 'ids=$(docker ps --quiet --filter name=^mesos-) && [ -z "$ids" ] || docker inspect $ids'
             )
-            for entry in json.loads(listing.stdout) if listing.rc == 0 and listing.stdout.strip() else []:
-                container = Container(
-                    id=entry["Id"],
-                    name=entry["Name"].removeprefix("/"),
-                    image=entry["Config"]["Image"],
-                    host=slave,
-                    labels=entry["Config"]["Labels"] or {},
-                )
-                found[container.id] = container
+            if listing.rc == 0 and listing.stdout.strip():
+                found += [(slave, entry) for entry in json.loads(listing.stdout)]
         return found
+
+    def containers(self, service: str | None = None) -> dict[str, Container]:
+        """Return the running containers by id: all tasks', or those of one service."""
+        return {
+            entry["Id"]: Container(
+                id=entry["Id"],
+                name=entry["Name"].removeprefix("/"),
+                image=entry["Config"]["Image"],
+                host=slave,
+                labels=entry["Config"]["Labels"] or {},
+            )
+            for slave, entry in self.inspected()
+            if service in (None, (entry["Config"]["Labels"] or {}).get("mesos.label.service"))
+        }
 
     def converged(self) -> bool:
         """Tell whether the scheduler answers, is connected, and runs what it should."""

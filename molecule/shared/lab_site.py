@@ -36,17 +36,30 @@ class Run:
         return sum(int(count) for count in re.findall(r"changed=(\d+)", self.output))
 
 
-def deploy(variables: Mapping[str, object] | None = None, *, inventories: Sequence[Path] = ()) -> Run:
-    """Run site.yml on the lab with these variables, and these inventories besides the lab's own."""
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "site.yml"]
-    for inventory in (Path("inventory/lab"), *inventories):
-        command += ["--inventory", str(inventory)]
-    # As JSON they keep their types.
-    values = {"scheduler_image": IMAGE, "scheduler_count": COUNT, **(variables or {})}
-    command += ["--extra-vars", json.dumps(values)]
+# The web service for updates, drains and lost state. It has a health check, and is ready after a second.
+WEB_COUNT = 3
+WEB_UPDATE = {"min_ready_seconds": 1, "max_failures": 2}
+WEB: dict[str, object] = {
+    "scheduler_count": WEB_COUNT,
+    "scheduler_env": {"DEMO_READY_SECONDS": "1"},
+    "scheduler_health_check": {
+        "protocol": "http",
+        "port": 80,
+        "path": "/health",
+        "interval_seconds": 0.5,
+        "timeout_seconds": 2,
+        "grace_seconds": 5,
+    },
+    "scheduler_update": WEB_UPDATE,
+}
+
+
+def playbook(name: str, *arguments: str) -> Run:
+    """Run a playbook on the lab."""
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), name, "--inventory", "inventory/lab"]
     start = time.monotonic()
     run = subprocess.run(
-        command,
+        [*command, *arguments],
         cwd=ROOT,
         env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
         stdout=subprocess.PIPE,
@@ -57,18 +70,37 @@ def deploy(variables: Mapping[str, object] | None = None, *, inventories: Sequen
     return Run(run.returncode, run.stdout, time.monotonic() - start)
 
 
+def deploy(variables: Mapping[str, object] | None = None, *, inventories: Sequence[Path] = ()) -> Run:
+    """Run site.yml on the lab with these variables, and these inventories besides the lab's own."""
+    # As JSON they keep their types.
+    values = {"scheduler_image": IMAGE, "scheduler_count": COUNT, **(variables or {})}
+    more = [f"--inventory={inventory}" for inventory in inventories]
+    return playbook("site.yml", *more, "--extra-vars", json.dumps(values))
+
+
+def deploy_web(variables: Mapping[str, object] | None = None) -> Run:
+    """Run site.yml where the scheduler is, with the web service's variables and these."""
+    values = {"scheduler_image": IMAGE, **WEB, **(variables or {})}
+    return playbook("site.yml", "--limit=schedulers", "--extra-vars", json.dumps(values))
+
+
+def runs(image: str, count: int) -> bool:
+    """Tell whether all slaves are there and `count` containers of the image run, and nothing else."""
+    images = [container.image for container in LAB.containers().values()]
+    return images == [image] * count and LAB.converged() and len(LAB.registered_slaves()) == len(LAB.slaves)
+
+
 def as_deployed() -> bool:
     """Tell whether all slaves are there and COUNT containers of IMAGE run."""
-    images = [container.image for container in LAB.containers().values()]
-    return images == [IMAGE] * COUNT and LAB.converged() and len(LAB.registered_slaves()) == len(LAB.slaves)
+    return runs(IMAGE, COUNT)
 
 
 class Measure:
-    """Keeps times for a table: what took how many seconds."""
+    """Keeps figures for a table: what took how many seconds, or what else is to be said of it."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[str, float]] = []
+        self.rows: list[tuple[str, str]] = []
 
-    def __call__(self, what: str, seconds: float) -> None:
-        """Keep one."""
-        self.rows.append((what, seconds))
+    def __call__(self, what: str, figure: float | object) -> None:
+        """Keep one: seconds, or anything that has a text."""
+        self.rows.append((what, f"{figure:7.1f} s" if isinstance(figure, float) else f"  {figure}"))

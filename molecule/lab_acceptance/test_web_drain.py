@@ -1,0 +1,94 @@
+"""A slave is drained, by Mesos' own call and by the playbook: what runs there moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+import pytest
+from lab_client import asking
+from lab_cluster import Cluster, eventually
+from lab_site import WEB_COUNT, Measure, playbook
+
+SLAVE = "lab-slave1"
+NANOSECONDS = 10**9
+
+
+@pytest.fixture
+def drainable(web: Cluster) -> Generator[Cluster, None, None]:
+    """The lab; afterwards the slave is taken back, whatever the test has come to."""
+    assert any(container.host == SLAVE for container in web.containers().values())
+    yield web
+    web.call_master({"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {"schedule": {}}})
+    if web.agent(SLAVE).get("deactivated"):
+        agent_id = web.agent(SLAVE)["agent_info"]["id"]
+        web.call_master({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": agent_id}})
+    eventually("the slave is back", lambda: web.registered_slaves() == sorted(web.slaves), seconds=30)
+
+
+def moved(lab: Cluster) -> bool:
+    """Tell whether all run, none of them on the slave, and Mesos calls it drained."""
+    hosts = [container.host for container in lab.containers().values()]
+    drained = lab.agent(SLAVE).get("drain_info", {}).get("state") == "DRAINED"
+    return len(hosts) == WEB_COUNT and SLAVE not in hosts and drained and lab.converged()
+
+
+def test_what_mesos_drains_moves_at_once(drainable: Cluster, measure: Measure) -> None:
+    lab, since = drainable, time.time()
+    staying = {id_ for id_, container in lab.containers().items() if container.host != SLAVE}
+    agent_id = lab.agent(SLAVE)["agent_info"]["id"]
+    with asking(lab, "web") as client:
+        lab.call_master(
+            {
+                "type": "DRAIN_AGENT",
+                "drain_agent": {
+                    "agent_id": agent_id,
+                    "max_grace_period": {"nanoseconds": 10 * NANOSECONDS},
+                },
+            }
+        )
+        _, seconds = eventually("all have moved", lambda: moved(lab), seconds=60)
+    measure("DRAIN_AGENT, until all run elsewhere", seconds)
+    measure("  meanwhile (Mesos stops them without a word before)", client.report)
+    after = lab.containers()
+    assert staying < after.keys(), "what runs elsewhere must stay"
+    assert not any(reason["kind"] == "back-off" for reason in lab.reasons()), lab.reasons()
+    journal = lab.scheduler_journal(since)
+    assert "held back" not in journal
+    assert "in a row" not in journal
+
+    lab.call_master({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": agent_id}})
+    eventually("the slave is back", lambda: lab.registered_slaves() == sorted(lab.slaves), seconds=30)
+    assert lab.containers().keys() == after.keys(), "nothing moves back by itself"
+
+
+def test_the_playbook_drains_without_a_failed_request(drainable: Cluster, measure: Measure) -> None:
+    lab = drainable
+    with asking(lab, "web") as client:
+        run = playbook("playbooks/drain.yml", "--limit", SLAVE)
+        assert run.exit_code == 0, run.output
+        assert moved(lab), "the playbook ends when the slave is empty"
+    measure("playbooks/drain.yml", run.seconds)
+    measure("  meanwhile", client.report)
+    assert not client.report.failures, f"{client.report}: {client.report.failures[:10]}"
+    assert client.report.fewest == WEB_COUNT
+    again = playbook("playbooks/drain.yml", "--limit", SLAVE)
+    assert (again.exit_code, again.changed) == (0, 0), again.output
+
+    after = lab.containers()
+    back = playbook("playbooks/undrain.yml", "--limit", SLAVE)
+    measure("playbooks/undrain.yml", back.seconds)
+    assert back.exit_code == 0, back.output
+    eventually("the slave is back", lambda: lab.registered_slaves() == sorted(lab.slaves), seconds=10)
+    schedule = lab.call_master({"type": "GET_MAINTENANCE_SCHEDULE"})["get_maintenance_schedule"]["schedule"]
+    assert not schedule.get("windows")
+    again = playbook("playbooks/undrain.yml", "--limit", SLAVE)
+    assert (again.exit_code, again.changed) == (0, 0), again.output
+    assert lab.containers().keys() == after.keys()
+
+
+def test_the_playbook_asks_which_slave(web: Cluster) -> None:
+    run = playbook("playbooks/drain.yml")
+    assert run.exit_code != 0
+    assert run.changed == 0
+    assert "name those that you mean with --limit" in run.output
