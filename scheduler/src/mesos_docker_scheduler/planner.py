@@ -150,12 +150,12 @@ def plan(
             asking[service.name] = step.service
             reasons = (*reasons, placement.explain(step.service, missing))
         waiting[service.name] = reasons
-        if step.rollout != rollout:
+        if step.rollout is not rollout:
             steps.append(step.rollout)
         wake_at = min(wake_at, step.wake_at)
 
     if hold is None and census.services:
-        for name in census.services - {service.name for service in services}:
+        for name in sorted(census.services - {service.name for service in services}):
             kills += [
                 Kill(task.id, "the configuration has no such service any more")
                 for task in census.of(name)
@@ -367,7 +367,7 @@ class _Situation:
         """What should stay, but not where it is: its agent will go."""
         return {
             task.id: task
-            for agent_id in self.going
+            for agent_id in sorted(self.going)
             for task in self.census.here(agent_id).values()
             if task.service == self.service.name and task.id in current
         }

@@ -403,9 +403,10 @@ def test_a_launch_on_a_lost_connection_counts_as_not_sent(bench: Bench) -> None:
     assert {task.state for task in bench.store.load().tasks.values()} == {TaskState.DROPPED}
 
 
-def test_a_task_that_was_unreachable_is_replaced_and_stopped_when_it_returns(bench: Bench) -> None:
+@pytest.mark.parametrize("state", ["UNREACHABLE", "LOST", "GONE_BY_OPERATOR"])
+def test_a_task_that_was_away_is_replaced_and_stopped_when_it_returns(bench: Bench, state: str) -> None:
     first, second = bench.launch("a", "b")
-    bench.tell(second, "UNREACHABLE", "b")
+    bench.tell(second, state, "b")
     bench.offer("a")
     (info,) = bench.launched()
     replacement = info["task_id"]["value"]
