@@ -78,11 +78,7 @@ def test_an_exception_in_a_callback_ends_nothing(kind: str) -> None:
 
 
 @both_drivers
-@pytest.mark.parametrize(
-    "refusal",
-    [Answer(400, body="bad"), Answer(500), Answer(hang_up=True)],
-    ids=["400", "500", "socket error"],
-)
+@pytest.mark.parametrize("refusal", [Answer(400, body="bad"), Answer(500)], ids=["400", "500"])
 def test_a_failed_call_in_a_callback_ends_nothing(kind: str, refusal: Answer) -> None:
     with (
         ScriptedMaster(refuse("DECLINE", refusal)) as master,
@@ -91,6 +87,18 @@ def test_a_failed_call_in_a_callback_ends_nothing(kind: str, refusal: Answer) ->
         master.send(OFFERS)
         master.wait_for_calls("DECLINE")
         expect_alive(master, driver)
+
+
+@both_drivers
+def test_a_call_that_is_hung_up_on_does_not_end_the_subscription(kind: str) -> None:
+    with (
+        ScriptedMaster(refuse("DECLINE", Answer(hang_up=True))) as master,
+        start(kind, master.address, callbacks={"resourceOffers": DECLINE[kind]}) as driver,
+    ):
+        master.send(OFFERS)
+        master.wait_for_calls("DECLINE")
+        expect_alive(master, driver)
+        assert len(master.calls("SUBSCRIBE")) == 1
 
 
 @both_drivers
