@@ -30,7 +30,13 @@ class SchedulerProcess:
         command = [sys.executable, "-m", "mesos_docker_scheduler", "run", "--config", str(self._path)]
         with self.log.open("ab") as log:
             begun = time.monotonic()
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "JOURNAL_STREAM": "0:0"},
+            )
         return begun
 
     @property

@@ -35,7 +35,7 @@ from mesos_docker_scheduler.rollout import Rollout, Rollouts
 from mesos_docker_scheduler.shortage import Explanations
 from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, Views
 from mesos_docker_scheduler.store import Change, Event, Remembered, Store, StoreError
-from mesos_docker_scheduler.taskinfo import task_info
+from mesos_docker_scheduler.taskinfo import TaskInfos
 from mesos_docker_scheduler.tasks import (
     Status,
     Task,
@@ -176,6 +176,7 @@ class Controller:
         self._undurable_kills: set[str] = set()
         self._store_problem: str | None = None
         self._plan = Plan()
+        self._task_infos = TaskInfos()
         self._memory = Memory()
         self._views = Views()
         self._acting_since: float | None = None
@@ -803,7 +804,7 @@ class Controller:
         self._keep_version(service)
         self._metrics.launches.labels(service.name).inc()
         self._note(now, "launch", f"{service.image} on {launch.hostname}", service.name, task.id)
-        return task_info(task.id, launch, values)
+        return self._task_infos.make(task.id, launch, values)
 
     def _keep_version(self, service: Service) -> None:
         """Keep on record what the service's version is made of."""

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from mesos_docker_scheduler.store import Event
 
-_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
+_PRIORITIES = {logging.CRITICAL: 3, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
 _WARNINGS = frozenset(
     {
         "waiting",
@@ -37,7 +37,7 @@ logger = logging.getLogger("mesos_docker_scheduler")
 
 class _JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        priority = next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
+        priority = _PRIORITIES.get(record.levelno, 7)
         # Each line of a traceback is an entry of its own, and needs its own priority.
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 

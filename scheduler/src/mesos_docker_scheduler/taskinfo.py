@@ -16,22 +16,31 @@ Message = dict[str, Any]
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 
-def task_info(task_id: str, launch: Launch, secrets: Mapping[str, str] = NO_SECRETS) -> Message:
-    """The TaskInfo of one instance: a Docker container run by Mesos' Docker executor.
+class TaskInfos:
+    """Makes TaskInfos: what all instances of a service have in common is made once for each."""
 
-    `secrets` has the values of the service's secrets. They travel in `data`, the one field that neither
-    master nor agent shows, logs or writes down; the environment only refers to them, and our executor puts
-    the two together. An agent would show an environment's values, even those of type SECRET, to whoever asks
-    for its executors.
-    """
-    service = launch.service
+    def __init__(self) -> None:
+        self._common: dict[str, tuple[Service, Message]] = {}
+
+    def make(self, task_id: str, launch: Launch, secrets: Mapping[str, str] = NO_SECRETS) -> Message:
+        """The TaskInfo of one instance: a Docker container run by Mesos' Docker executor.
+
+        It shares parts with others and must not be changed. `secrets` has the values of the service's
+        secrets. They travel in `data`, the one field that neither master nor agent shows, logs or writes
+        down; the environment only refers to them, and our executor puts the two together. An agent would
+        show an environment's values, even those of type SECRET, to whoever asks for its executors.
+        """
+        known = self._common.get(launch.service.name)
+        if known is None or known[0] is not launch.service:
+            known = self._common[launch.service.name] = (launch.service, _common(launch.service))
+        return _made(known[1], task_id, launch, secrets)
+
+
+def _common(service: Service) -> Message:
     info: Message = {
         "name": service.name,
-        "task_id": {"value": task_id},
-        "agent_id": {"value": launch.agent_id},
-        "resources": list(launch.resources),
         "command": _command(service),
-        "container": _container(service, launch.host_ports),
+        "container": _container(service),
         "kill_policy": {"grace_period": {"nanoseconds": round(service.kill_grace_seconds * 1e9)}},
         "labels": {
             "labels": [
@@ -44,11 +53,30 @@ def task_info(task_id: str, launch: Launch, secrets: Mapping[str, str] = NO_SECR
             ]
         },
     }
+    if service.health_check is not None:
+        info["health_check"] = _health_check(service.health_check)
+    return info
+
+
+def _made(common: Message, task_id: str, launch: Launch, secrets: Mapping[str, str]) -> Message:
+    info = {
+        **common,
+        "task_id": {"value": task_id},
+        "agent_id": {"value": launch.agent_id},
+        "resources": list(launch.resources),
+    }
+    container = common["container"]
+    if "port_mappings" in container["docker"]:
+        mappings = [
+            {**mapping, "host_port": host_port}
+            for mapping, host_port in zip(
+                container["docker"]["port_mappings"], launch.host_ports, strict=True
+            )
+        ]
+        info["container"] = {**container, "docker": {**container["docker"], "port_mappings": mappings}}
     if secrets:
         text = json.dumps({"secrets": dict(secrets)})
         info["data"] = base64.b64encode(text.encode()).decode()
-    if service.health_check is not None:
-        info["health_check"] = _health_check(service.health_check)
     return info
 
 
@@ -70,7 +98,8 @@ def _command(service: Service) -> Message:
     return command
 
 
-def _container(service: Service, host_ports: tuple[int, ...]) -> Message:
+def _container(service: Service) -> Message:
+    """All but the host ports."""
     docker: Message = {
         "image": service.image,
         "network": service.network.upper(),
@@ -80,8 +109,7 @@ def _container(service: Service, host_ports: tuple[int, ...]) -> Message:
     }
     if service.network in ("bridge", "user"):
         docker["port_mappings"] = [
-            {"host_port": host_port, "container_port": port.container_port, "protocol": port.protocol}
-            for port, host_port in zip(service.ports, host_ports, strict=True)
+            {"container_port": port.container_port, "protocol": port.protocol} for port in service.ports
         ]
     container: Message = {
         "type": "DOCKER",

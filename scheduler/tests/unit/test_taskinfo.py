@@ -5,12 +5,12 @@ import json
 from typing import Any
 
 from mesos_docker_scheduler.cluster import Launch
-from mesos_docker_scheduler.taskinfo import task_info
+from mesos_docker_scheduler.taskinfo import TaskInfos
 from scheduler_fakes import resources, service
 
 
 def info(host_ports: tuple[int, ...] = (), **fields: Any) -> dict[str, Any]:
-    return task_info("id-1", Launch(service(**fields), "a", "host-a", tuple(resources()), host_ports))
+    return TaskInfos().make("id-1", Launch(service(**fields), "a", "host-a", tuple(resources()), host_ports))
 
 
 def test_the_shortest_service() -> None:
@@ -118,7 +118,7 @@ def test_gpus_are_handed_over_unless_the_operator_does() -> None:
 def test_secrets_are_given_apart_from_the_environment() -> None:
     wish = service(env={"A": "b"}, secrets={"TOKEN": "/run/token"})
     launch = Launch(wish, "a", "host-a", tuple(resources()), ())
-    made = task_info("id-1", launch, {"TOKEN": "hunter2\u00fc"})
+    made = TaskInfos().make("id-1", launch, {"TOKEN": "hunter2\u00fc"})
     assert made["command"]["environment"]["variables"] == [
         {"name": "A", "type": "VALUE", "value": "b"},
         {"name": "TOKEN", "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": "TOKEN"}}},
@@ -162,3 +162,18 @@ def test_health_checks() -> None:
     assert info(health_check={"protocol": "tcp", "port": 80})["health_check"]["tcp"] == {"port": 80}
     command = info(health_check={"protocol": "command", "command": "true"})["health_check"]["command"]
     assert command == {"shell": True, "value": "true"}
+
+
+def test_what_instances_share_is_not_mixed_up() -> None:
+    infos = TaskInfos()
+    first = service(image="demo/web:1", ports=[{"container_port": 80}])
+    second = service(image="demo/web:2", ports=[{"container_port": 80}])
+    made = [
+        infos.make(task_id, Launch(wanted, "a", "host-a", (), (port,)))
+        for task_id, wanted, port in (("1", first, 8001), ("2", first, 8002), ("3", second, 8003))
+    ]
+    assert [
+        (info["task_id"]["value"], docker["image"], docker["port_mappings"][0]["host_port"])
+        for info in made
+        for docker in [info["container"]["docker"]]
+    ] == [("1", "demo/web:1", 8001), ("2", "demo/web:1", 8002), ("3", "demo/web:2", 8003)]

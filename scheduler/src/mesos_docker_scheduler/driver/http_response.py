@@ -39,6 +39,11 @@ class ResponseParser:
         self._grown: list[Response] = []
         self._head_bytes = 0
 
+    @property
+    def between(self) -> bool:
+        """Whether the last response is complete and nothing of the next has come."""
+        return self._current.complete
+
     def feed(self, data: bytes) -> list[Response]:
         """Return the responses whose head or body grew with `data`, in their order.
 

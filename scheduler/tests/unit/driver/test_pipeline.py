@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -183,6 +184,39 @@ def test_any_bytes_give_outcomes_or_a_response_error(pieces: list[bytes]) -> Non
         except ResponseError:
             pass
         assert len(pipeline.abandon("over")) <= 3
+
+
+ANSWERS = [
+    Answer(202, {"Date": "1"}).encode(),
+    Answer(202, {"Date": "2"}).encode(),
+    Answer(202, {"Date": "HTTP/1.1 202 "}).encode(),
+    Answer(202, body="HTTP/1.1 202 x").encode(),
+    Answer(200).encode(),
+    Answer(400, body="\r\n\r\nHTTP/1.1 202 Accepted\r\n\r\n").encode(),
+]
+
+
+@given(st.lists(st.sampled_from(ANSWERS), max_size=30), st.lists(st.integers(min_value=0), max_size=10))
+def test_answers_mean_the_same_however_they_are_cut(answers: list[bytes], cuts: list[int]) -> None:
+    calls_made = [calls.kill(str(number), None, None) for number in range(len(answers))]
+    whole = b"".join(answers)
+    places = sorted({0, len(whole), *(cut % (len(whole) + 1) for cut in cuts)})
+    outcomes = []
+    each = [len(b"".join(answers[:number])) for number in range(len(answers) + 1)]
+    for bounds in (places, each, [0, *range(1, len(whole) + 1)]):
+        pipeline = new(*calls_made)
+        pipeline.take_requests(0.0, 10**6)
+        failed: list[Any] = []
+        for start, end in pairwise(bounds):
+            failures, usable = pipeline.receive(whole[start:end])
+            failed += [
+                (call["kill"]["task_id"]["value"], str(error), error.status) for call, error in failures
+            ]
+        outcomes.append((failed, pipeline.idle, usable if len(bounds) > 1 else True))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert [name for name, _, _ in outcomes[0][0]] == [
+        str(number) for number, answer in enumerate(answers) if answer == ANSWERS[-1]
+    ]
 
 
 @pytest.mark.parametrize("bad", [object(), "\ud800"])
