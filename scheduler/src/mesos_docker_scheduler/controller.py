@@ -180,7 +180,6 @@ class Controller:
         self._memory = Memory()
         self._views = Views()
         self._acting_since: float | None = None
-        self._plan_timed = metrics.plan_seconds.time()(plan)
         self._round_at = self._wake_at = now
 
         self._recent = deque(remembered.events[-_EVENTS_SHOWN:], maxlen=_EVENTS_SHOWN)
@@ -644,24 +643,25 @@ class Controller:
         # While we only wait for a moment, offers are kept for what comes then.
         offers = [] if gathering or not_yet else self._offers.at_hand()
         before = self._before()
-        decided = self._plan_timed(
-            services,
-            self._census,
-            offers,
-            self._offers.agents_avoiding(self._failures.agent_waits()),
-            self._failures.waits(),
-            now,
-            rollouts=self._rollouts.records,
-            before=before,
-            going=self._maintenance.going(now),
-            acting_since=self._acting_since or now,
-            hold=hold,
-            memory=self._memory,
-            role=self._config.framework.role,
-            explanations=self._explanations,
-            held=self._without_secrets(),
-            filters=self._registration.filters.texts,
-        )
+        with self._metrics.plan_seconds.time():
+            decided = plan(
+                services,
+                self._census,
+                offers,
+                self._offers.agents_avoiding(self._failures.agent_waits()),
+                self._failures.waits(),
+                now,
+                rollouts=self._rollouts.records,
+                before=before,
+                going=self._maintenance.going(now),
+                acting_since=self._acting_since or now,
+                hold=hold,
+                memory=self._memory,
+                role=self._config.framework.role,
+                explanations=self._explanations,
+                held=self._without_secrets(),
+                filters=self._registration.filters.texts,
+            )
         self._take_rollouts(decided.rollouts, now)
         self._tell_waiting(decided, now)
         self._plan = decided
