@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mesos_docker_scheduler.candidates import Candidates, Lot, Search
 from mesos_docker_scheduler.census import Census
@@ -10,7 +10,7 @@ from mesos_docker_scheduler.cluster import Accept, Agent, Launch, Offer
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.constraints import Constraint, Facts, described, field_of, suits
 from mesos_docker_scheduler.explanation import Reason
-from mesos_docker_scheduler.resources import Need, Pool, thousandths
+from mesos_docker_scheduler.resources import SCALARS, Need, Pool, thousandths
 from mesos_docker_scheduler.shortage import AVOIDED, CONSTRAINT, MAINTENANCE, Explanations, Shortage
 
 
@@ -138,6 +138,17 @@ class Placement:
         if agent.in_maintenance and not offers:
             return MAINTENANCE
         return AVOIDED if agent.avoid is not None and agent.avoid.until > self._now else None
+
+
+def biggest_first(services: Collection[Service]) -> list[Service]:
+    """The order in which to place them: small ones find room in what big ones leave."""
+    needs = {service.name: need_of(service) for service in services}
+    most = {name: max((need.scalar(name) for need in needs.values()), default=0) or 1 for name in SCALARS}
+
+    def size(service: Service) -> float:
+        return max(needs[service.name].scalar(name) / most[name] for name in SCALARS)
+
+    return sorted(services, key=size, reverse=True)
 
 
 def need_of(service: Service) -> Need:

@@ -9,8 +9,10 @@ from mesos_docker_scheduler.resources import Need, Pool, thousandths
 from scheduler_fakes import resources
 
 
-def need(cpus: float = 0, mem: float = 0, disk: float = 0, ports: tuple[int, ...] = ()) -> Need:
-    return Need(thousandths(cpus), thousandths(mem), thousandths(disk), ports)
+def need(
+    cpus: float = 0, mem: float = 0, disk: float = 0, ports: tuple[int, ...] = (), gpus: int = 0
+) -> Need:
+    return Need(thousandths(cpus), thousandths(mem), thousandths(disk), ports, thousandths(gpus))
 
 
 def cpus(value: float, **fields: Any) -> dict[str, Any]:
@@ -45,6 +47,44 @@ def test_what_is_reserved_for_us_goes_first_and_keeps_its_reservation() -> None:
     assert taken == cpus(0.5, **RESERVED)
 
 
+def test_what_is_reserved_for_fewest_roles_goes_first() -> None:
+    refined = {"reservations": [{"type": "STATIC", "role": "web"}, {"type": "DYNAMIC", "role": "web/front"}]}
+    pool = Pool([cpus(1), cpus(1, **RESERVED), cpus(1, **refined)])
+    taken, _ = pool.take(need(cpus=2.5))
+    assert taken == [cpus(1, **refined), cpus(1, **RESERVED), cpus(0.5)]
+
+
+def test_gpus_are_a_scalar() -> None:
+    pool = Pool([cpus(1), {"name": "gpus", "type": "SCALAR", "scalar": {"value": 2}}])
+    taken, _ = pool.take(need(cpus=0.5, gpus=1))
+    assert taken[1] == {"name": "gpus", "type": "SCALAR", "scalar": {"value": 1.0}}
+    assert pool.lacks(need(gpus=2)) == "gpus"
+
+
+def test_one_port_serves_tcp_and_udp() -> None:
+    pool = Pool(resources(ports="53-54"))
+    taken, ports = pool.take(need(ports=(53, 53, 0)))
+    assert ports == (53, 53, 54)
+    assert taken[-1]["ranges"]["range"] == [{"begin": 53, "end": 53}, {"begin": 54, "end": 54}]
+    assert pool.free_ports() == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "times"),
+    [(need(cpus=1), 4), (need(cpus=1, mem=1500), 2), (need(cpus=9), 0), (need(ports=(31000,)), 1)],
+)
+def test_says_how_many_fit(wanted: Need, times: int) -> None:
+    assert Pool(resources()).room_for(wanted) == times
+
+
+def test_a_copy_is_a_pool_of_its_own() -> None:
+    pool = Pool(resources())
+    copy = pool.copy()
+    copy.take(need(cpus=4, ports=(0,)))
+    assert (pool.free("cpus"), pool.free_ports()) == (4000, 10)
+    assert (copy.free("cpus"), copy.free_ports()) == (0, 9)
+
+
 def test_reserved_and_unreserved_are_taken_together_when_neither_is_enough() -> None:
     pool = Pool([cpus(1), cpus(1, **RESERVED)])
     taken, _ = pool.take(need(cpus=1.5))
@@ -58,7 +98,6 @@ def test_reserved_and_unreserved_are_taken_together_when_neither_is_enough() -> 
         cpus(8, shared={}),
         {"name": "disk", "type": "SCALAR", "scalar": {"value": 8}, "disk": {"persistence": {"id": "x"}}},
         {"name": "disk", "type": "SCALAR", "scalar": {"value": 8}, "disk": {"source": {"type": "MOUNT"}}},
-        {"name": "gpus", "type": "SCALAR", "scalar": {"value": 8}},
         {"name": "bugs", "type": "SET", "set": {"item": ["a"]}},
     ],
     ids=str,
