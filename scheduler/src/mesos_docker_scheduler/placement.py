@@ -146,7 +146,7 @@ def biggest_first(services: Collection[Service]) -> list[Service]:
     most = {name: max((need.scalar(name) for need in needs.values()), default=0) or 1 for name in SCALARS}
 
     def size(service: Service) -> float:
-        return max(needs[service.name].scalar(name) / most[name] for name in SCALARS)
+        return sum(needs[service.name].scalar(name) / most[name] for name in SCALARS)
 
     return sorted(services, key=size, reverse=True)
 

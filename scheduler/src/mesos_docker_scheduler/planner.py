@@ -17,7 +17,7 @@ from mesos_docker_scheduler.census import Census, Group, Standing
 from mesos_docker_scheduler.cluster import Accept, Agent, Offer
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.explanation import Reason
-from mesos_docker_scheduler.placement import Placement
+from mesos_docker_scheduler.placement import Placement, biggest_first
 from mesos_docker_scheduler.rollout import Progress, Rollout, advance, deadline
 from mesos_docker_scheduler.shortage import Explanations
 from mesos_docker_scheduler.tasks import Task, wait_key
@@ -116,6 +116,7 @@ def plan(
     kills: list[Kill] = []
     wanted: dict[str, int] = {}
     asking: dict[str, Service] = {}
+    launching: dict[str, _Step] = {}
     waiting: dict[str, tuple[Reason, ...]] = {}
     steps: list[Rollout] = []
     rollouts, before, memory = rollouts or {}, before or {}, memory or Memory()
@@ -143,16 +144,20 @@ def plan(
             )
             memory.keep(service.name, made_from, step)
         kills += step.kills
-        missing = placement.place(step.service, step.launches) if step.launches else 0
-        reasons = step.reasons
-        if missing:
-            wanted[service.name] = missing
-            asking[service.name] = step.service
-            reasons = (*reasons, placement.explain(step.service, missing))
-        waiting[service.name] = reasons
+        if step.launches:
+            launching[service.name] = step
+        waiting[service.name] = step.reasons
         if step.rollout is not rollout:
             steps.append(step.rollout)
         wake_at = min(wake_at, step.wake_at)
+
+    for made in biggest_first([step.service for step in launching.values()]):
+        missing = placement.place(made, launching[made.name].launches)
+        if missing:
+            wanted[made.name] = missing
+            asking[made.name] = made
+    for name, missing in wanted.items():
+        waiting[name] = (*waiting[name], placement.explain(asking[name], missing))
 
     if hold is None and census.services:
         for name in sorted(census.services - {service.name for service in services}):

@@ -481,3 +481,12 @@ def test_repeated_rounds_come_to_rest(case: Case) -> None:
             for launch in accept.launches
         ]
     assert [made.version for made in tasks] == [wished.version] * case.count
+
+
+def test_big_services_go_first_so_that_small_ones_leave_them_room() -> None:
+    small, big = service(name="small", count=4, cpus=1, mem=10), service(name="big", count=1, cpus=4, mem=10)
+    decided = plan([small, big], Census(), [offer("a"), offer("b")], {}, {}, NOW)
+    assert decided.wanted == {}
+    decided = plan([small, big], Census(), [offer("a")], {}, {}, NOW)
+    assert decided.wanted == {"small": 4}
+    assert decided.waiting["small"][0].agents == {"cpus": 1}
