@@ -32,6 +32,19 @@ on) has the same fields with `scheduler_` before their names.
 
 All services are checked together; when one is wrong, nothing changes and everything that is wrong is said.
 
+## Secrets
+
+In `secrets: {DB_PASSWORD: db}` the name `db` is one of `scheduler_secret_values`, which belongs into a vault;
+an absolute path is that of a file on the scheduler's host. The container finds the value in its environment,
+and so does whoever may use Docker on its slave. It is not in the scheduler's status, log and state, nor in
+what Mesos' masters and slaves tell, log and keep, nor in a list of processes. From the scheduler to the
+masters and slaves it travels as safely as everything else there: encrypted when they speak TLS.
+
+- A changed value replaces the instances, like a changed image. Older values are not kept: a rollback starts
+  the older version with the value of today.
+- While a secret can't be read, nothing of its service is started or stopped, and the status says why.
+- This needs the executor of this project's Mesos package. Mesos' own would leave the variable empty.
+
 This page is generated from the scheduler's own schema by `docs/generate_services.py`.
 """
 
@@ -71,6 +84,7 @@ def _default(required: bool, schema: Schema) -> str:
 
 def _allowed(schema: Schema) -> str:
     text = _text(schema["description"])
+    text = text.removesuffix(f": {_text(schema['title'])}")
     for name in _sections(schema):
         text += f": [{name}](#{name.lower()})"
     return text

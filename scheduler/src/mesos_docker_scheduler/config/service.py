@@ -420,7 +420,7 @@ class Service(Section):
     shutdown_delay_seconds: Seconds = Field(
         default=2,
         title="how long an instance that has left the list of those in service still runs",
-        description=f"{SECONDS}: how long a healthy instance that has left the list still runs",
+        description=f"{SECONDS}: how long an instance that has left the list of those in service still runs",
     )
     role: Role | None = Field(
         default=None,
