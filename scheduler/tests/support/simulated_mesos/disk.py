@@ -57,10 +57,10 @@ class Disk:
     """The store of a simulated scheduler, as good as its medium, with faults before and after each write.
 
     `durable` repeats what was committed: invariants look there, and what is loaded must be the same. `check`
-    hears which tasks a change decides to stop.
+    sees each change, and which tasks it decides to stop.
     """
 
-    def __init__(self, fate: Fate, medium: Medium, check: Callable[[set[str]], None]) -> None:
+    def __init__(self, fate: Fate, medium: Medium, check: Callable[[Change, set[str]], None]) -> None:
         self.durable = MemoryStore()
         self._fate = fate
         self._medium = medium
@@ -91,8 +91,7 @@ class Disk:
             if task.kill_reason is not None and (task.id not in known or known[task.id].kill_reason is None)
         }
         self.durable.commit(change)
-        if decided:
-            self._check(decided)
+        self._check(change, decided)
         if fate.chance(1 / 40):
             fate.count("disk: written, but said to have failed")
             raise StoreError("the answer of the disk is lost")

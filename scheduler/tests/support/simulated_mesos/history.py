@@ -83,7 +83,7 @@ class History:
         self.config = self.wishes.first() if config is None else config
         self.judge = self.wire.watcher = Judge(fate, self.wire, self.config)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.disk = self.judge.disk = Disk(fate, self._medium(), self.judge.decides_to_stop)
+        self.disk = self.judge.disk = Disk(fate, self._medium(), self.judge.sees_change)
         self._controller_type = controller
         self._rounds_at_once = 0
         self.rounds = 0
@@ -174,7 +174,8 @@ class History:
             self.judge.sees(self.controller)
         except SchedulerKilledError:
             self.restart()
-        self.judge.looks_at_disk()
+        if self.wire.master.refusals:
+            raise InvariantError(f"Mesos refuses {self.wire.master.refusals}")
 
     def _trouble(self) -> None:
         what = self.fate.random.random()

@@ -21,6 +21,7 @@ from mesos_docker_scheduler import events
 from mesos_docker_scheduler.config import Config, Service
 from mesos_docker_scheduler.controller import Controller
 from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.store import Change
 
 from simulated_mesos.agents import ENDED, Agent
 from simulated_mesos.disk import Disk
@@ -71,7 +72,8 @@ class Judge:
         self._offers: dict[str, Message] = {}
         self._going: dict[str, float] = {}
         self._inverse: dict[str, str] = {}
-        self._acknowledged: dict[str, str] = {}
+        self._acknowledged: set[str] = set()
+        self._acknowledged_ends: set[str] = set()
         self._left: dict[str, float] = {}
         self._served: set[str] = set()
         self._unexplained: dict[str, float] = {}
@@ -89,6 +91,7 @@ class Judge:
         """Note that what was on the disk is gone, and what Mesos has told with it."""
         self._said.clear()
         self._acknowledged.clear()
+        self._acknowledged_ends.clear()
         self._left.clear()
         self._served.clear()
 
@@ -194,8 +197,16 @@ class Judge:
 
     # Kills
 
-    def decides_to_stop(self, task_ids: set[str]) -> None:
-        """Look at instances that the store has just been told to let go."""
+    def sees_change(self, change: Change, task_ids: set[str]) -> None:
+        """Look at what was just written, and at the instances that it decides to stop."""
+        for task in change.tasks.values():
+            # Mesos will not say again what was acknowledged.
+            if task.id in self._acknowledged_ends and not task.state.ended:
+                self._fail(f"{task.id}: its end was acknowledged, but the record says {task.state.value}")
+        if task_ids:
+            self._decides_to_stop(task_ids)
+
+    def _decides_to_stop(self, task_ids: set[str]) -> None:
         serving = {name: set(self._serving(name)) for name in {self._service_of(one) for one in task_ids}}
         for service in self.config.services:
             mine = serving.get(service.name)
@@ -241,17 +252,9 @@ class Judge:
             self._fail(f"{task_id}: {state} is acknowledged, but the record says {known}")
         if state in _LIFE and known in _LIFE and _LIFE.index(known) < _LIFE.index(state):
             self._fail(f"{task_id}: {state} is acknowledged, but the record says {known}")
-        self._acknowledged[task_id] = state
-
-    def looks_at_disk(self) -> None:
-        """What was acknowledged stays known: Mesos will not say it again."""
-        tasks = self.disk.durable.tasks
-        for task_id, state in self._acknowledged.items():
-            record = tasks.get(task_id)
-            if record is None or state not in ENDED:
-                continue
-            if not record.state.ended:
-                self._fail(f"{task_id}: {state} was acknowledged, but the record says {record.state.value}")
+        self._acknowledged.add(task_id)
+        if state in ENDED and state not in _DOUBTFUL_ENDS:
+            self._acknowledged_ends.add(task_id)
 
     # What is shown
 

@@ -1,0 +1,189 @@
+"""Each invariant catches a scheduler that breaks it: a judge that never condemns proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from mesos_docker_scheduler import cluster, resources
+from mesos_docker_scheduler.controller import Controller
+from mesos_docker_scheduler.events import AnyEvent, Message
+from mesos_docker_scheduler.planner import Kill
+from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.store import Change
+from mesos_docker_scheduler.tasks import Task
+from simulated_mesos.disk import MemoryStore
+from simulated_mesos.history import History
+
+SEEDS = 30
+
+
+class LaunchesTwice(Controller):
+    """Counts only what runs."""
+
+    def _put(self, task: Task) -> None:
+        super()._put(task)
+        if task.running_since is None:
+            self._census.remove(task)
+
+
+class KillsTooMany(Controller):
+    """An update of the impatient kind."""
+
+    def _decide(self, now: float) -> None:
+        super()._decide(now)
+        for service in self._config.services:
+            for task in list(self._census.of(service.name)):
+                if task.version != service.version and task.kill_reason is None and task.well:
+                    self._intend_kill(Kill(task.id, "old"), now)
+
+
+class RepeatsIds(Controller):
+    """Counts from 1 in each process."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._number = 0
+        super().__init__(*arguments, **{**named, "new_id": self._next})
+
+    def _next(self, service: str, version: str) -> str:
+        self._number += 1
+        return f"{service}.{version}.{self._number:016x}"
+
+
+class ActsFirst(Controller):
+    """Sends, then writes."""
+
+    def _send(self, call: Callable[[], object]) -> None:
+        call()
+
+
+class KillsUnwritten(Controller):
+    """Kills without a record of why."""
+
+    def _intend_kill(self, kill: Kill, now: float) -> None:
+        self._driver.killTask(kill.task_id, None, None)
+
+
+class AcknowledgesFirst(Controller):
+    """Says that it knows before it has written anything."""
+
+    def _take_update(self, message: Message, now: float) -> None:
+        if message.get("uuid"):
+            self._driver.acknowledgeStatusUpdate(message)
+        super()._take_update(message, now)
+
+
+class NeverRevives(Controller):
+    """Suppressed for ever."""
+
+    def _send(self, call: Callable[[], object]) -> None:
+        if _name_of(call) != "reviveOffers":
+            super()._send(call)
+
+
+class NeverSuppresses(Controller):
+    """Takes offers that it does not need."""
+
+    def _send(self, call: Callable[[], object]) -> None:
+        if _name_of(call) != "suppressOffers":
+            super()._send(call)
+
+
+class AsksAllTheTime(Controller):
+    """Reconciles every five seconds."""
+
+    _asked_at = 0.0
+
+    def _ask_about_tasks(self, now: float) -> None:
+        super()._ask_about_tasks(now)
+        if now >= self._asked_at + 5:
+            self._asked_at = now
+            self._send(lambda: self._driver.reconcileTasks([]))
+
+
+class Restless(Controller):
+    """Wakes ten times a second."""
+
+    def process(self, batch: Iterable[AnyEvent], now: float) -> None:
+        super().process(batch, now)
+        self._wake_at = min(self._wake_at, now + 0.1)
+
+
+class Sleepless(Controller):
+    """Does not sleep at all."""
+
+    def process(self, batch: Iterable[AnyEvent], now: float) -> None:
+        super().process(batch, now)
+        self._wake_at = now
+
+
+class Silent(Controller):
+    """Says nothing."""
+
+    def _snapshot(self, now: float) -> Snapshot:
+        snapshot = super()._snapshot(now)
+        return replace(
+            snapshot, services=tuple(replace(view, waiting=(), reasons=()) for view in snapshot.services)
+        )
+
+
+def _name_of(call: Any) -> str:
+    return str(getattr(getattr(call, "func", call), "__name__", ""))
+
+
+def condemned(controller_type: type[Controller] = Controller) -> str:
+    """What the judge says of this scheduler in the first history in which it condemns it."""
+    for seed in range(1, SEEDS):
+        try:
+            History(seed, controller=controller_type).tell()
+        except AssertionError as error:
+            return str(error).splitlines()[-1]
+    return "never condemned"
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (LaunchesTwice, "are launched beside"),
+        (KillsTooMany, "serve beside"),
+        (RepeatsIds, "is launched a second time"),
+        (ActsFirst, "was not written down"),
+        (KillsUnwritten, "is killed, but that was not written down"),
+        (AcknowledgesFirst, "is acknowledged, but"),
+        (NeverRevives, "does not converge"),
+        (NeverSuppresses, "offers are wanted while there is nothing to do"),
+        (AsksAllTheTime, "calls while there is nothing to do"),
+        (Restless, "of rest"),
+        (Sleepless, "does not sleep"),
+        (Silent, "nothing says why"),
+    ],
+)
+def test_a_broken_scheduler_is_condemned(broken: type[Controller], words: str) -> None:
+    assert words in condemned(broken)
+
+
+def test_launching_where_maintenance_is_announced_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.Offer, "in_maintenance", lambda self, now: False)
+    assert "will be taken away" in condemned()
+
+
+def test_taking_more_than_is_offered_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = resources.Pool.take
+
+    def generous(self: resources.Pool, need: resources.Need) -> Any:
+        return take(self.copy(), need)  # what was given stays free
+
+    monkeypatch.setattr(resources.Pool, "take", generous)
+    assert "Mesos refuses" in condemned()
+
+
+def test_an_acknowledged_update_that_the_store_loses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(self: MemoryStore, change: Change) -> None:
+        kept = {task_id: task for task_id, task in change.tasks.items() if not task.state.ended}
+        commit(self, replace(change, tasks=kept))
+
+    commit = MemoryStore.commit
+    monkeypatch.setattr(MemoryStore, "commit", forgetful)
+    assert "is acknowledged, but" in condemned()
