@@ -41,7 +41,7 @@ def test_the_scheduler_may_be_killed_at_every_step_of_an_update(seed: int) -> No
 
 def test_the_simulation_makes_trouble() -> None:
     """Without faults a history proves little: schedulers die, tasks end, masters change."""
-    histories = [History(seed, trouble=0.05) for seed in range(1, 16)]
+    histories = [History(seed, trouble=0.05) for seed in range(1, 41)]
     for history in histories:
         history.run(TROUBLED_SECONDS)
         history.close()

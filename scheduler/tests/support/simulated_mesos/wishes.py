@@ -80,9 +80,9 @@ class Wishes:
             fields["ports"] = [{"container_port": 80}]
         elif chance.random() < 0.2:
             # Each service has a port of its own, which no other takes by chance (they take the lowest); while
-            # it is updated, one agent must be free of it.
+            # it is updated, one agent must be free of it; another may be away for good.
             fields["ports"] = [{"container_port": 80, "host_port": 31_019 - _NAMES.index(name)}]
-            fields["count"] = chance.randint(0, self._machines - 1)
+            fields["count"] = chance.randint(0, self._machines - 2)
             fields["update"] = {"max_surge": 1}
         if not good and chance.random() < 0.1:
             fields["cpus"] = 3.0  # more than some agents have left
