@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from memory_store import MemoryStore
 from mesos_docker_scheduler import cluster, resources
 from mesos_docker_scheduler.controller import Controller
 from mesos_docker_scheduler.events import AnyEvent, Message
@@ -14,7 +15,6 @@ from mesos_docker_scheduler.planner import Kill
 from mesos_docker_scheduler.snapshot import Snapshot
 from mesos_docker_scheduler.store import Change
 from mesos_docker_scheduler.tasks import Task
-from simulated_mesos.disk import MemoryStore
 from simulated_mesos.history import History
 
 SEEDS = 30
