@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -148,7 +149,7 @@ def condemned(controller_type: type[Controller] = Controller) -> str:
     [
         (LaunchesTwice, "are launched beside"),
         (KillsTooMany, "serve beside"),
-        (RepeatsIds, "is launched a second time"),
+        (RepeatsIds, "is launched a second time|its end was acknowledged"),
         (ActsFirst, "was not written down"),
         (KillsUnwritten, "is killed, but that was not written down"),
         (AcknowledgesFirst, "is acknowledged, but"),
@@ -161,7 +162,7 @@ def condemned(controller_type: type[Controller] = Controller) -> str:
     ],
 )
 def test_a_broken_scheduler_is_condemned(broken: type[Controller], words: str) -> None:
-    assert words in condemned(broken)
+    assert re.search(words, condemned(broken))
 
 
 def test_launching_where_maintenance_is_announced_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,7 @@ class Container:
     image: str
     checked: bool
     resources: Bundle
+    info: Message
     state: str = "STAGING"
     healthy: bool | None = None
     reason: str | None = None
@@ -134,7 +135,7 @@ class Agent:
         named = parse_task_id(name)
         assert named is not None
         image = info["container"]["docker"]["image"]
-        container = Container(name, *named, image, "health_check" in info, Bundle.of(info["resources"]))
+        container = Container(name, *named, image, "health_check" in info, Bundle.of(info["resources"]), info)
         self.containers[name] = container
         if self.draining:
             self.become(container, "KILLED", reason="REASON_AGENT_DRAINING")
@@ -180,7 +181,7 @@ class Agent:
     def drop(self, task_id: str, reason: str) -> None:
         """Report, reliably, that a task never came here."""
         named = parse_task_id(task_id) or ("", "")
-        container = Container(task_id, *named, "", False, Bundle())
+        container = Container(task_id, *named, "", False, Bundle(), {})
         self.containers[task_id] = container
         self.become(container, "DROPPED", reason=reason)
 

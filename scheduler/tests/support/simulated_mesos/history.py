@@ -243,38 +243,37 @@ class History:
         ]
 
     def _settled(self) -> bool:
-        snapshot = self.controller.snapshot
-        if len(snapshot.services) < len(self.config.services) or not all(
-            view.converged for view in snapshot.services
-        ):
-            return False
+        return next(iter(self._unsettled()), None) is None
+
+    def _unsettled(self) -> Iterator[str]:
+        """What is not as it is wished, or not known to everybody yet."""
+        snapshot, master = self.controller.snapshot, self.wire.master
+        shown = {view.name: view.converged for view in snapshot.services}
         wished = {service.name: service for service in self.config.services}
-        for agent in self.wire.master.agents.values():
-            if not agent.up and self.wire.master.standing[agent.id] in (
-                Standing.REGISTERED,
-                Standing.RECOVERED,
-            ):
-                return False  # the master has not noticed yet
+        yield from (f"{name} is not shown as converged" for name in wished if not shown.get(name))
+        for agent in master.agents.values():
+            if not agent.up and master.standing[agent.id] in (Standing.REGISTERED, Standing.RECOVERED):
+                yield f"{agent.id} is away, and the master has not noticed"
             for one in agent.containers.values() if agent.up else ():
-                if one.updates or (one.alive and one.service not in wished):
-                    return False
+                if one.updates:
+                    yield f"{one.id}: not all has been told"
+                if one.alive and one.service not in wished:
+                    yield f"{one.id} runs, and nobody wants it"
+        runs = {container.id for _, container in master.containers()}
+        for task in self.disk.durable.tasks.values():
+            if task.present and task.id not in runs:
+                yield f"{task.id} does not run, but is on record as {task.state.value}"
         for service in wished.values():
             containers = self.containers(service.name)
             if len(containers) != service.count:
-                return False
-            if not all(one.well and one.version == service.version for one in containers):
-                return False
-        return True
+                yield f"{service.name}: {len(containers)} of {service.count} run"
+            for one in containers:
+                if not one.well or one.version != service.version:
+                    yield f"{one.id} is {one.state}, healthy: {one.healthy}"
 
-    def _state(self) -> dict[str, Any]:
-        views = {view.name: (view.converged, view.waiting) for view in self.controller.snapshot.services}
-        return {
-            "wished": {one.name: (one.count, one.version, one.image) for one in self.config.services},
-            "seen": views,
-            "running": [
-                (agent.id, one.id, one.state, one.healthy) for agent, one in self.wire.master.containers()
-            ],
-        }
+    def _state(self) -> str:
+        explained = {view.name: view.waiting for view in self.controller.snapshot.services}
+        return f"{'; '.join(self._unsettled())}; it says {explained}"
 
     def tell(self) -> None:
         """Run the whole of it; a failure names the seed, and what happened last."""

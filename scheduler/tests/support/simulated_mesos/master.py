@@ -35,6 +35,7 @@ class Known:
 
     agent_id: str
     resources: Bundle
+    info: Message
     said: str = "STAGING"
     uuid: str | None = None
     healthy: bool | None = None
@@ -148,7 +149,9 @@ class Master:
             for container in agent.containers.values():
                 if container.state == "DROPPED":
                     continue
-                known = Known(agent.id, container.resources, container.state, ended=not container.alive)
+                known = Known(
+                    agent.id, container.resources, container.info, container.state, ended=not container.alive
+                )
                 known.healthy = container.healthy
                 if container.updates:
                     known.said = container.updates[0]["state"].removeprefix("TASK_")
@@ -370,7 +373,7 @@ class Master:
                 self._say(task_id, "ERROR", agent_id, "REASON_TASK_INVALID", message=problem)
                 continue
             left = left.less(needed)
-            self.tasks[task_id] = Known(agent.id, needed)
+            self.tasks[task_id] = Known(agent.id, needed, info)
             self._fate.later(self._fate.between(0.001, 0.1), partial(self._run, agent, info))
         self._filter(valid[0].role, agent.id, left, refuse_seconds)
 
