@@ -5,7 +5,7 @@ books. What Mesos did, or has not told yet, is not its fault:
 
 - *Above*: when it launches, the containers of a service that run or may come to run, with the new ones, are
   count + max_surge at most. Those that Mesos has called ended or absent don't count: they were rightly
-  replaced.
+  replaced. Nor do those that Mesos stops because it drains their agent.
 - *Below*: when it decides to stop an instance that serves, as Mesos told it since the subscription began,
   then at least count - max_unavailable others serve, as Mesos told it, and are to stay. What Mesos has not
   told, or has told wrongly, is not counted against it.
@@ -34,6 +34,7 @@ ABSENT = frozenset({"LOST", "UNKNOWN", "UNREACHABLE", "GONE_BY_OPERATOR"})
 _DOUBTFUL_ENDS = frozenset({"DROPPED", "GONE"})
 _LIFE = ("STAGING", "STARTING", "RUNNING", "KILLING")
 _UNEXPLAINED_SECONDS = 2.0
+_DELAY_SECONDS = 2.0  # the shutdown delay of services that nobody wants any more
 
 
 class InvariantError(AssertionError):
@@ -46,12 +47,18 @@ class Said:
 
     state: str
     healthy: bool | None
+    reason: str | None = None
     since_subscription: bool = True
 
     @property
     def there(self) -> bool:
         """Whether Mesos has not called it ended or absent."""
         return self.state not in ENDED and self.state not in ABSENT
+
+    @property
+    def drained(self) -> bool:
+        """Whether Mesos itself is stopping it."""
+        return self.state == "KILLING" and self.reason == "REASON_AGENT_DRAINING"
 
     def serves(self, checked: bool) -> bool:
         """Whether Mesos has said since the subscription began that it runs, and that it is healthy."""
@@ -74,8 +81,11 @@ class Judge:
         self._inverse: dict[str, str] = {}
         self._acknowledged: set[str] = set()
         self._acknowledged_ends: set[str] = set()
+        self._in_service: set[str] = set()
         self._left: dict[str, float] = {}
-        self._served: set[str] = set()
+        self._must_wait: dict[str, float] = {}
+        self._once_complete: set[str] = set()
+        self._stopped: dict[str, str] = {}
         self._unexplained: dict[str, float] = {}
 
     def _fail(self, text: str) -> None:
@@ -93,7 +103,7 @@ class Judge:
         self._acknowledged.clear()
         self._acknowledged_ends.clear()
         self._left.clear()
-        self._served.clear()
+        self._must_wait.clear()
 
     def _subscribed_anew(self) -> None:
         self._offers.clear()
@@ -123,6 +133,8 @@ class Judge:
                     self._subscribed_anew()
                 case events.ConfigRead() if event.config is not None:
                     self.config = event.config
+                    self._stopped.clear()
+                    self._once_complete &= {service.name for service in event.config.services}
 
     def _hears_of_maintenance(self, offer: events.Message) -> None:
         agent_id = offer["agent_id"]["value"]
@@ -134,13 +146,15 @@ class Judge:
         task_id, state = status["task_id"]["value"], status["state"].removeprefix("TASK_")
         before = self._said.get(task_id)
         if before is None:
-            self._said[task_id] = Said(state, status.get("healthy"))
+            self._said[task_id] = Said(state, status.get("healthy"), status.get("reason"))
             return
         before.since_subscription = True
         returns = before.state in _DOUBTFUL_ENDS and state in _LIFE
         outdated = before.state in _LIFE and state in _LIFE and _LIFE.index(state) < _LIFE.index(before.state)
         if (before.state in ENDED and not returns) or outdated:
             return
+        if before.state != state:
+            before.reason = status.get("reason")
         before.state = state
         if "healthy" in status:
             before.healthy = status["healthy"]
@@ -159,6 +173,8 @@ class Judge:
             record = self.disk.durable.tasks.get(task_id)
             if record is None:
                 self._fail(f"{task_id} is launched, but was not written down")
+            elif self._stopped.get(record.service) == record.version:
+                self._fail(f"{task_id} is launched, but its update is paused or rolled back")
         for offer in offers:
             agent_id = offer["agent_id"]["value"]
             if self._fate.now < self._going.get(agent_id, 0.0):
@@ -193,7 +209,9 @@ class Judge:
     def _counts(self, task_id: str) -> bool:
         said = self._said.get(task_id)
         # What only a lost store knew of is hidden until Mesos tells of it.
-        return task_id in self.disk.durable.tasks if said is None else said.there
+        if said is None:
+            return task_id in self.disk.durable.tasks
+        return said.there and not said.drained
 
     # Kills
 
@@ -207,6 +225,9 @@ class Judge:
             self._decides_to_stop(task_ids)
 
     def _decides_to_stop(self, task_ids: set[str]) -> None:
+        delays = {service.name: service.shutdown_delay_seconds for service in self.config.services}
+        for task_id in task_ids & self._in_service:
+            self._must_wait[task_id] = delays.get(self._service_of(task_id), _DELAY_SECONDS)
         serving = {name: set(self._serving(name)) for name in {self._service_of(one) for one in task_ids}}
         for service in self.config.services:
             mine = serving.get(service.name)
@@ -235,6 +256,18 @@ class Judge:
         record = self.disk.durable.tasks.get(task_id)
         if record is None or record.kill_reason is None:
             self._fail(f"{task_id} is killed, but that was not written down")
+        said = self._said.get(task_id)
+        if said is None or record is None or not said.serves(record.has_health_check):
+            return
+        delays = {service.name: service.shutdown_delay_seconds for service in self.config.services}
+        delay = min(self._must_wait.get(task_id, 0.0), delays.get(record.service, _DELAY_SECONDS))
+        if not delay:
+            return
+        if task_id in self._in_service:
+            self._fail(f"{task_id} is killed, but stands in the list of what is in service")
+        since = self._fate.now - self._left.get(task_id, self._fate.now)
+        if since < delay:
+            self._fail(f"{task_id} is killed {since:.3f} s after it left the list; it should be {delay}")
 
     # Updates
 
@@ -264,7 +297,17 @@ class Judge:
         self._look_at_services(snapshot, now)
 
     def _look_at_services(self, snapshot: Snapshot, now: float) -> None:
+        in_service = {one.task_id for view in snapshot.services for one in view.instances if one.in_service}
+        for task_id in self._in_service - in_service:
+            self._left[task_id] = now
+        self._in_service = in_service
         for view in snapshot.services:
+            if view.converged and view.wanted:
+                self._once_complete.add(view.name)
+            if any(reason.kind in ("update paused", "rolled back") for reason in view.reasons):
+                self._stopped[view.name] = view.version
+                if view.name not in self._once_complete:
+                    self._fail(f"{view.name}: its first deployment is paused: {view.waiting}")
             short = sum(one.state == "TASK_RUNNING" and one.leaving is None for one in view.instances)
             missing = not view.converged and short < view.wanted
             if missing and not view.waiting and snapshot.problem is None and snapshot.connected:

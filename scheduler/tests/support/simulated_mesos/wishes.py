@@ -21,6 +21,12 @@ _UPDATES: tuple[Fields, ...] = (
     {"max_surge": 1, "max_unavailable": 1, "min_ready_seconds": 0},
     {"max_surge": 3, "max_unavailable": 2, "min_ready_seconds": 10},
 )
+_FAILING: tuple[Fields, ...] = (
+    {},
+    {"on_failure": "rollback", "max_failures": 2},
+    {"on_failure": "rollback", "progress_deadline_seconds": 60},
+    {"max_failures": 1},
+)
 _CHECK: Fields = {"protocol": "tcp", "port": 80}
 
 
@@ -72,7 +78,8 @@ class Wishes:
             "count": chance.randint(0, 6),
             "cpus": chance.choice((0.1, 0.2, 0.3)),
             "mem": chance.choice((64, 128)),
-            "update": chance.choice(_UPDATES),
+            "update": {**chance.choice(_UPDATES), **chance.choice(_FAILING)},
+            "shutdown_delay_seconds": chance.choice((0, 2, 5)),
         }
         if chance.random() < 0.3:
             fields["health_check"] = _CHECK
