@@ -287,13 +287,18 @@ class _Situation:
         """Stop what is too much: first what is not ready. Returns how many ready ones go."""
         count = self.service.count
         why = f"more than the {count} wanted"
+        surplus = max(0, staying - count)
         unready = [
             task
-            for part in (*current.unready, fresh)
+            for part in current.unready
             for task in part.values()
             if task.id not in self.census.doubtful and task.id not in moving
         ]
-        for task in self._least_wanted_of(unready)[: max(0, staying - count)]:
+        going = self._least_wanted_of(unready)[:surplus]
+        # Those that serve, but have not proved themselves, go as far as enough others serve.
+        serving = ready + len(fresh) - max(0, count - self.service.update.max_unavailable)
+        going += self._least_wanted_of(list(fresh.values()))[: max(0, min(surplus - len(going), serving))]
+        for task in going:
             self._stop(task, why)
         number = min(staying - len(self.kills) - count, ready - count)
         if number <= 0:

@@ -123,6 +123,12 @@ def test_starting(case: Case) -> None:
     Case("nor is what may be gone already", has="a b c/unreachable"),
     Case("nor what we can't be sure of, nor anything on its account", has="a b c/doubtful"),
     Case("but what is too much without it", has="a b c d/doubtful", stops={3}),
+    Case(
+        "what runs, if only since a moment, goes after what does not",
+        has="a/staging b/fresh c/old",
+        count=1,
+        stops={1},
+    ),
 )
 def test_stopping_surplus(case: Case) -> None:
     check(case)
