@@ -28,6 +28,8 @@ from simulated_mesos.wishes import Wishes
 TROUBLED_SECONDS = 300.0
 QUIET_SECONDS = 2000.0  # the longest back-off, two implicit reconciliations, and time to act on both
 IDLE_SECONDS = 60.0
+_PROVING_SECONDS = 12.0  # longer than any min_ready_seconds
+_PATIENCE_SECONDS = 300.0
 _TICK_SECONDS = 5.0
 _LINGER_SECONDS = 0.005  # how long the scheduler takes for a round: what comes meanwhile comes together
 _ROUNDS_AT_ONCE = 100
@@ -201,6 +203,11 @@ class History:
         self.fate.log("the configuration becomes", config.services)
         self.wire.inbox.append(events.ConfigRead(config, "sha"))
 
+    def ask_again(self) -> None:
+        """An operator reloads the configuration, to have tried again what has failed."""
+        self.fate.log("an operator asks again")
+        self.wire.inbox.append(events.ConfigRead(self.config, "sha", asked=True))
+
     def calm_down(self) -> None:
         """End all trouble, and wish for what is possible."""
         self.fate.log("all trouble ends")
@@ -212,14 +219,20 @@ class History:
     def finish(self) -> None:
         """Wait until all is as wished, and see that nothing is done from then on."""
         end = self.fate.now + QUIET_SECONDS
+        ask_at = self.fate.now + _PATIENCE_SECONDS
         while not self._settled():
             if self.fate.now >= end:
                 raise InvariantError(f"it does not converge: {self._state()}")
             self.run(1.0)
+            if self._settled():
+                self.run(_PROVING_SECONDS)
+            if self.fate.now >= ask_at and self.judge.stopped_updates:
+                # What failed because of the trouble is tried again.
+                ask_at = self.fate.now + _PATIENCE_SECONDS
+                self.ask_again()
         self._idle()
 
     def _idle(self) -> None:
-        self.run(5.0)
         calls, rounds = self.wire.calls, self.rounds
         implicit = self.fate.now
         self.run(IDLE_SECONDS)

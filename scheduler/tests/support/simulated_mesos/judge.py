@@ -88,6 +88,11 @@ class Judge:
         self._stopped: dict[str, str] = {}
         self._unexplained: dict[str, float] = {}
 
+    @property
+    def stopped_updates(self) -> bool:
+        """Whether an update is shown as paused or rolled back."""
+        return bool(self._stopped)
+
     def _fail(self, text: str) -> None:
         raise InvariantError(text)
 
@@ -294,7 +299,16 @@ class Judge:
     def sees(self, controller: Controller) -> None:
         """Look at what a round has made visible."""
         snapshot, now = controller.snapshot, self._fate.now
+        self._look_for_complete()
         self._look_at_services(snapshot, now)
+
+    def _look_for_complete(self) -> None:
+        for service in self.config.services:
+            if service.name not in self._once_complete and service.count:
+                tasks = self.disk.durable.tasks
+                serving = sum(tasks[one].version == service.version for one in self._serving(service.name))
+                if serving >= service.count:
+                    self._once_complete.add(service.name)
 
     def _look_at_services(self, snapshot: Snapshot, now: float) -> None:
         in_service = {one.task_id for view in snapshot.services for one in view.instances if one.in_service}
@@ -302,9 +316,9 @@ class Judge:
             self._left[task_id] = now
         self._in_service = in_service
         for view in snapshot.services:
-            if view.converged and view.wanted:
-                self._once_complete.add(view.name)
-            if any(reason.kind in ("update paused", "rolled back") for reason in view.reasons):
+            if snapshot.at == now and any(
+                reason.kind in ("update paused", "rolled back") for reason in view.reasons
+            ):
                 self._stopped[view.name] = view.version
                 if view.name not in self._once_complete:
                     self._fail(f"{view.name}: its first deployment is paused: {view.waiting}")

@@ -117,7 +117,7 @@ class Master:
         """An agent is no more: a machine is switched off for maintenance, or has got a new agent."""
         if self.standing[agent.id] is Standing.REGISTERED:
             self.standing[agent.id] = Standing.REMOVED
-            self._lose(agent, "GONE", "REASON_AGENT_REMOVED", why)
+            self._lose(agent, "GONE_BY_OPERATOR", "REASON_AGENT_REMOVED_BY_OPERATOR", why)
         self.standing[agent.id] = Standing.REMOVED
         self._shut_down(agent)
 
@@ -129,9 +129,9 @@ class Master:
         self._rescind(agent.id)
         self.draining.discard(agent.id)
         for task_id in [task_id for task_id, known in self.tasks.items() if known.agent_id == agent.id]:
-            known = self.tasks.pop(task_id)
-            if not known.ended:
-                self._say(task_id, state, agent.id, reason, message=message)
+            # Also of those that have ended, if nobody has acknowledged that.
+            del self.tasks[task_id]
+            self._say(task_id, state, agent.id, reason, message=message)
         self._tell("FAILURE", agent.id)
 
     def reach(self, agent: Agent) -> None:
