@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from memory_store import MemoryStore
-from mesos_docker_scheduler import cluster, resources
+from mesos_docker_scheduler import cluster
 from mesos_docker_scheduler.controller import Controller
 from mesos_docker_scheduler.events import AnyEvent, Message
 from mesos_docker_scheduler.planner import Kill
@@ -120,6 +120,17 @@ class Sleepless(Controller):
         self._wake_at = now
 
 
+class Greedy(Controller):
+    """Takes more than was offered."""
+
+    def _intend_launch(self, *arguments: Any) -> Any:
+        info = super()._intend_launch(*arguments)
+        for resource in info["resources"]:
+            if resource["name"] == "cpus":
+                resource["scalar"] = {"value": 100.0}
+        return info
+
+
 class Silent(Controller):
     """Says nothing."""
 
@@ -158,6 +169,7 @@ def condemned(controller_type: type[Controller] = Controller) -> str:
         (AsksAllTheTime, "calls while there is nothing to do"),
         (Restless, "of rest"),
         (Sleepless, "does not sleep"),
+        (Greedy, "Mesos refuses"),
         (Silent, "nothing says why"),
     ],
 )
@@ -168,16 +180,6 @@ def test_a_broken_scheduler_is_condemned(broken: type[Controller], words: str) -
 def test_launching_where_maintenance_is_announced_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.Offer, "in_maintenance", lambda self, now: False)
     assert "will be taken away" in condemned()
-
-
-def test_taking_more_than_is_offered_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
-    take = resources.Pool.take
-
-    def generous(self: resources.Pool, need: resources.Need) -> Any:
-        return take(self.copy(), need)  # what was given stays free
-
-    monkeypatch.setattr(resources.Pool, "take", generous)
-    assert "Mesos refuses" in condemned()
 
 
 def test_an_acknowledged_update_that_the_store_loses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

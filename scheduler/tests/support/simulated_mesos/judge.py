@@ -139,7 +139,6 @@ class Judge:
                 case events.ConfigRead() if event.config is not None:
                     self.config = event.config
                     self._stopped.clear()
-                    self._once_complete &= {service.name for service in event.config.services}
 
     def _hears_of_maintenance(self, offer: events.Message) -> None:
         agent_id = offer["agent_id"]["value"]
