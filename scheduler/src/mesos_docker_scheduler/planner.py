@@ -128,7 +128,8 @@ def plan(
         why_held = hold or own_hold
         if why_held is not None:
             short = max(0, service.count - len(standing.tasks) + len(standing.absent))
-            waiting[service.name] = (Reason("held", why_held, short),) if short or own_hold else ()
+            unwell = sum(len(group.well) for group in standing.versions.values()) < service.count
+            waiting[service.name] = (Reason("held", why_held, short),) if unwell or own_hold else ()
             continue
         rollout, good = rollouts.get(service.name), before.get(service.name)
         own_waits = (

@@ -375,6 +375,13 @@ def test_holds_everything_when_told_to() -> None:
     assert held.waiting == {"web": (), "db": (Reason("held", "a reason", 1),)}
 
 
+def test_says_what_holds_it_while_an_instance_is_starting() -> None:
+    wished = service(count=2)
+    tasks, _ = tasks_of("a a/staging", wished)
+    held = plan([wished], Census(tasks), [], {}, {}, NOW, hold="a reason")
+    assert held.waiting == {"web": (Reason("held", "a reason", 0),)}
+
+
 def test_holds_one_service_when_told_to() -> None:
     wished, other = service(count=1), service(name="db")
     tasks, _ = tasks_of("a/old", wished)
