@@ -109,6 +109,7 @@ class Judge:
         self._acknowledged_ends.clear()
         self._left.clear()
         self._must_wait.clear()
+        self._stopped.clear()
 
     def _subscribed_anew(self) -> None:
         self._offers.clear()
