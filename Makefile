@@ -97,6 +97,7 @@ test-vm: prepare package ## Boot a virtual machine with cgroup v2 only and run t
 .PHONY: bench
 bench: prepare package ## Print the figures: executor, scheduler, replacement, deployment (makes the lab anew)
 	python packaging/mesos/executor/bench/executor_figures.py
+	python scheduler/bench/planning.py
 	python scheduler/bench/scripted_cluster.py
 	python scheduler/bench/real_cluster.py
 	python scheduler/bench/replacement.py

@@ -244,21 +244,20 @@ class Search:
                 if found is None or found < 0:
                     break
                 continue
-            if any(tally.full(value) for tally, value in zip(self._shared, values, strict=True)):
-                heapq.heappop(self._open)
-                continue
             current = self._bucket_counts(values)
             if current != counts:
                 heapq.heapreplace(self._open, (current, values))
-                continue
-            if all(tally.allows(value) for tally, value in zip(self._shared, values, strict=True)):
+            elif all(map(Tally.allows, self._shared, values)):
                 found = self._first_fit(values) if self._pack else self._best(values)
                 if found is None:
                     heapq.heappop(self._open)
-                    continue
-            if found is None or found < 0:
-                blocked.append(heapq.heappop(self._open))
-                found = None
+                elif found < 0:
+                    blocked.append(heapq.heappop(self._open))
+                    found = None
+            else:
+                entry = heapq.heappop(self._open)
+                if not any(map(Tally.full, self._shared, values)):
+                    blocked.append(entry)
         for entry in blocked:
             heapq.heappush(self._open, entry)
         if found is None or found < 0:
@@ -337,7 +336,7 @@ class Search:
         )
 
     def _bucket_counts(self, values: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(tally.count(value) for tally, value in zip(self._shared, values, strict=True))
+        return tuple(map(Tally.count, self._shared, values))
 
     # Steps of the search
 

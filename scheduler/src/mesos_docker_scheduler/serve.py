@@ -90,9 +90,18 @@ def make_driver(
     )
 
 
+def tune_garbage_collection() -> None:
+    """Look for cycles less often: offers and launches are many small objects without any.
+
+    With Python's thresholds, half the time of placing 100,000 instances went into looking.
+    """
+    gc.set_threshold(50_000, 20, 100)
+
+
 def serve(source: Source, tell: Callable[[Event], None]) -> Snapshot:
     """Run until SIGTERM or SIGINT; returns what it left running. SchedulerError in all other cases."""
     config = source.config
+    tune_garbage_collection()
     try:
         store = SqliteStore(Path(config.state_dir))
         with contextlib.closing(store), _rare_garbage_collection():
