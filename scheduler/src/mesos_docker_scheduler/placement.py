@@ -109,6 +109,8 @@ class Placement:
         """Why `missing` instances found no room: the agents at hand, and those that we remember."""
         cost = len(self._agents) + len(self._lots)
         shortage = self._explanations.known(service.name, service.version, cost, self._now)
+        if shortage is None and not self._explanations.affords(cost):
+            return Shortage(need_of(service), not_looked_at=cost).reason(missing)
         if shortage is None:
             shortage = self._look_for(service)
             self._explanations.found(service.name, service.version, cost, self._now, shortage)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mesos_docker_scheduler.explanation import Reason
@@ -14,6 +13,12 @@ MAINTENANCE = "maintenance"
 AVOIDED = "avoided"
 HOPEFUL = "may have room"
 CONSTRAINT = "constraint "
+
+# What looking at agents may cost: so many a second, so many at once; few are looked at every time.
+_LOOKS_PER_SECOND = 50_000
+_BURST = 200_000
+_FREE = 1_000
+_FRESH_SECONDS = 1.0
 
 _NAMES = {"mem": "memory"}
 _UNITS = {"cpus": "cpus", "mem": "MiB of memory", "disk": "MiB of disk", "gpus": "GPUs"}
@@ -27,6 +32,7 @@ class Shortage:
     lacking: Counter[str] = field(default_factory=Counter)
     most: dict[str, tuple[int, str]] = field(default_factory=dict)
     filtered: str | None = None
+    not_looked_at: int = 0
 
     def note(self, hostname: str, pool: Pool | None, problem: str | None) -> None:
         """Look at one agent. `problem`: what keeps it out whatever it offers; no pool: not offered so far."""
@@ -42,7 +48,10 @@ class Shortage:
         """Say it, for so many instances."""
         subject = f"{instances(missing)} waiting for resources"
         agents = self.lacking.total()
-        if not agents:
+        if self.not_looked_at:
+            slaves = count_of(self.not_looked_at, "slave")
+            text = f"{subject} ({_needs(self.need)}): what {slaves} lack will be known in a moment"
+        elif not agents:
             text = (
                 f"{subject}: Mesos has offered none so far (is a slave registered, and has the role a share?)"
             )
@@ -87,8 +96,7 @@ def _needs(need: Need) -> str:
 class Explanations:
     """Reasons that were given before, so that not every round looks at every agent for every service.
 
-    Looking at one agent costs one of a budget that refills with time; a service without a reason so far is
-    always looked at. `now` is seconds of the epoch.
+    Looking at one agent costs one of a budget that refills with time. `now` is seconds of the epoch.
     """
 
     def __init__(self) -> None:
@@ -104,19 +112,14 @@ class Explanations:
         if before is None or before[0] != version:
             return None
         recent = now - before[1] < _FRESH_SECONDS
-        return before[2] if cost > _FREE and (recent or cost > self._budget) else None
+        # Half of the budget is for those that nobody has looked at so far.
+        return before[2] if cost > _FREE and (recent or cost > self._budget - _BURST / 2) else None
+
+    def affords(self, cost: int) -> bool:
+        """Whether a service without a reason so far may be looked at."""
+        return cost <= _FREE or self._budget > 0
 
     def found(self, service: str, version: str, cost: int, now: float, shortage: Shortage) -> None:
         """Remember it."""
         self._budget -= cost
         self._known[service] = (version, now, shortage)
-
-    def forget_except(self, services: Iterable[str]) -> None:
-        """Drop those of services that wait no more."""
-        self._known = {name: self._known[name] for name in services if name in self._known}
-
-
-_LOOKS_PER_SECOND = 50_000
-_BURST = 200_000
-_FREE = 1_000
-_FRESH_SECONDS = 1.0

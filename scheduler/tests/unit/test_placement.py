@@ -183,6 +183,22 @@ def test_looks_at_many_agents_once_a_second_at_most() -> None:
     assert explain(NOW + 1.5) == {"mem": 1999}
 
 
+def test_looks_at_many_agents_for_many_services_bit_by_bit() -> None:
+    agents = {str(n): Agent(str(n), f"h{n}", {"*": Pool(resources(mem=10))}) for n in range(2000)}
+    explanations = Explanations()
+    waiting = [wished(name=f"s{number}") for number in range(150)]
+
+    def explained(now: float) -> int:
+        placement = Placement([], agents, Census(), now, explanations=explanations)
+        reasons = [placement.explain(one, placement.place(one, 1)) for one in waiting]
+        assert all(reason.agents == {"mem": 2000} or "in a moment" in reason.text for reason in reasons)
+        return sum(bool(reason.agents) for reason in reasons)
+
+    assert explained(NOW) == 100
+    assert explained(NOW + 0.1) == 103
+    assert explained(NOW + 10) == 150
+
+
 # Generated: whatever is on offer and whatever is there, these hold.
 
 limits = st.sampled_from(
