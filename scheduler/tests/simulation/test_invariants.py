@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -9,16 +10,17 @@ from typing import Any
 
 import pytest
 from memory_store import MemoryStore
-from mesos_docker_scheduler import cluster
+from mesos_docker_scheduler import candidates, cluster, constraints, framework
 from mesos_docker_scheduler.controller import Controller
 from mesos_docker_scheduler.events import AnyEvent, Message
+from mesos_docker_scheduler.offer_constraints import Filters
 from mesos_docker_scheduler.planner import Kill
 from mesos_docker_scheduler.snapshot import Snapshot
 from mesos_docker_scheduler.store import Change
 from mesos_docker_scheduler.tasks import Task
+from scheduler_fakes import configuration, service
 from simulated_mesos.history import History
-
-SEEDS = 30
+from simulated_mesos.judge import InvariantError, fits_beside
 
 
 class LaunchesTwice(Controller):
@@ -35,9 +37,9 @@ class KillsTooMany(Controller):
 
     def _decide(self, now: float) -> None:
         super()._decide(now)
-        for service in self._config.services:
-            for task in list(self._census.of(service.name)):
-                if task.version != service.version and task.kill_reason is None and task.well:
+        for one in self._config.services:
+            for task in list(self._census.of(one.name)):
+                if task.version != one.version and task.kill_reason is None and task.well:
                     self._intend_kill(Kill(task.id, "old"), now)
 
 
@@ -145,9 +147,9 @@ def _name_of(call: Any) -> str:
     return str(getattr(getattr(call, "func", call), "__name__", ""))
 
 
-def condemned(controller_type: type[Controller] = Controller) -> str:
+def condemned(controller_type: type[Controller] = Controller, histories: int = 30) -> str:
     """What the judge says of this scheduler in the first history in which it condemns it."""
-    for seed in range(1, SEEDS):
+    for seed in range(1, histories):
         try:
             History(seed, controller=controller_type).tell()
         except AssertionError as error:
@@ -180,6 +182,46 @@ def test_a_broken_scheduler_is_condemned(broken: type[Controller], words: str) -
 def test_launching_where_maintenance_is_announced_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.Offer, "in_maintenance", lambda self, now: False)
     assert "will be taken away" in condemned()
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        ("hostname", "UNIQUE", None),
+        ("hostname", "MAX_PER", "1"),
+        ("rack", "CLUSTER", None),
+        ("rack", "CLUSTER", "r1"),
+        ("rack", "LIKE", "r1"),
+        ("rack", "UNLIKE", "r0"),
+        ("rack", "IS", "r1"),
+    ],
+)
+def test_a_broken_constraint_is_condemned(
+    constraint: tuple[str, str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constraints.Tally, "allows", lambda self, value: True)
+    monkeypatch.setattr(constraints.Tally, "full", lambda self, value: False)
+    monkeypatch.setattr(candidates, "suits", lambda constraint, value: True)
+    monkeypatch.setattr(framework, "filters_for", lambda asking, role: Filters())
+    wished = dict(zip(("field", "operator", "value"), constraint, strict=True))
+    said = []
+    for seed in range(1, 6):
+        # Seven instances on five machines at most.
+        history = History(seed, trouble=0.0, config=configuration(service(count=7, constraints=[wished])))
+        with contextlib.suppress(InvariantError):
+            history.run(30)
+        said.append(history.judge.condemned)
+        history.close()
+    assert f"{constraint[1]} {constraint[2]}" in " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("value", "others", "fits"),
+    [("a", ["b"], True), ("a", ["a", "b"], True), ("a", ["a", "a", "b"], False), (None, ["b"], False)],
+)
+def test_groups_are_kept_even(value: str | None, others: list[str], fits: bool) -> None:
+    constraint = service(constraints=[{"field": "rack", "operator": "GROUP_BY"}]).constraints[0]
+    assert fits_beside(constraint, value, others, []) is fits
 
 
 def test_an_acknowledged_update_that_the_store_loses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

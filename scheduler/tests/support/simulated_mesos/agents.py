@@ -79,6 +79,12 @@ class Machine:
     region: str
     zone: str
 
+    def field(self, name: str) -> str | None:
+        """What constraints look at."""
+        if name in ("hostname", "@region", "@zone"):
+            return str(getattr(self, name.removeprefix("@")))
+        return self.attributes.get(name)
+
 
 @dataclass(slots=True, eq=False)
 class Container:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from mesos_docker_scheduler import events
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.controller import Controller
+from mesos_docker_scheduler.framework import framework_info
 from mesos_docker_scheduler.metrics import Metrics
 from mesos_docker_scheduler.store import Event
 from scheduler_fakes import NOW
@@ -28,6 +29,8 @@ from simulated_mesos.wishes import Wishes
 TROUBLED_SECONDS = 300.0
 QUIET_SECONDS = 2000.0  # the longest back-off, two implicit reconciliations, and time to act on both
 IDLE_SECONDS = 60.0
+_BAD_UPDATES = 0.2  # of so many histories
+_FAILING_SECONDS = 900.0
 _PROVING_SECONDS = 12.0  # longer than any min_ready_seconds
 _PATIENCE_SECONDS = 300.0
 _TICK_SECONDS = 5.0
@@ -114,7 +117,7 @@ class History:
     def start(self) -> None:
         """A new scheduler process on what the old one left on the disk."""
         self.fate.log("a scheduler starts")
-        self.wire.start(["*"])
+        self.wire.start(framework_info(self.config, None)["roles"])
         self.judge.process_starts()
 
         def new_id(service: str, version: str) -> str:
@@ -188,7 +191,10 @@ class History:
             self.change(self.wishes.changed(self.config))
         elif what < 0.33:
             self.disk.keep_copy()
-        elif what < 0.35:
+        elif what < 0.34:
+            self.fate.count("asked again")
+            self.ask_again()
+        elif what < 0.36:
             self.fate.count("store replaced by an older copy")
             self.fate.log("the store is replaced by an older copy")
             self.disk.restore_copy()
@@ -294,6 +300,33 @@ class History:
             self.run(TROUBLED_SECONDS)
             self.calm_down()
             self.finish()
+            if self.fate.random.random() < _BAD_UPDATES:
+                self.fail_an_update()
+
+    def fail_an_update(self) -> None:
+        """A broken image: the update stops, the old version serves, and the next good image is taken."""
+        chance, before = self.fate.random, self.config
+        candidates = [service for service in before.services if service.count]
+        if not candidates:
+            return
+        old = chance.choice(candidates)
+        back = chance.choice(("pause", "rollback"))
+        self.fate.count(f"failing update: {back}")
+        self.change(self.wishes.broken(before, old.name, back))
+        end = self.fate.now + _FAILING_SECONDS
+        while not self.judge.stopped_updates:
+            if self.fate.now >= end:
+                raise InvariantError(f"the update does not stop: {self._state()}")
+            self.run(1.0)
+        self.run(_PROVING_SECONDS + 20)
+        serving = [one for one in self.containers(old.name) if one.well and one.version == old.version]
+        others = [one.id for one in self.containers(old.name) if one not in serving]
+        if back == "rollback" and (len(serving) != old.count or others):
+            raise InvariantError(f"{old.name} is not rolled back: {self._state()}")
+        if len(serving) < old.count - old.update.max_unavailable or others:
+            raise InvariantError(f"{old.name} is paused with {others}: {self._state()}")
+        self.change(self.wishes.good())
+        self.finish()
 
     def tell_rest(self) -> None:
         """Run what is left of a history without trouble."""

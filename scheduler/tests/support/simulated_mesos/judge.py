@@ -13,15 +13,18 @@ books. What Mesos did, or has not told yet, is not its fault:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mesos_docker_scheduler import events
 from mesos_docker_scheduler.config import Config, Service
+from mesos_docker_scheduler.constraints import Constraint
 from mesos_docker_scheduler.controller import Controller
 from mesos_docker_scheduler.snapshot import Snapshot
 from mesos_docker_scheduler.store import Change
+from mesos_docker_scheduler.tasks import Task
 
 from simulated_mesos.agents import ENDED, Agent
 from simulated_mesos.disk import Disk
@@ -72,6 +75,7 @@ class Judge:
     def __init__(self, fate: Fate, wire: Wire, config: Config) -> None:
         self.config = config
         self.disk: Disk
+        self.condemned = ""
         self._fate = fate
         self._wire = wire
         self._used: set[str] = set()
@@ -94,6 +98,7 @@ class Judge:
         return bool(self._stopped)
 
     def _fail(self, text: str) -> None:
+        self.condemned = text
         raise InvariantError(text)
 
     # What it is told
@@ -184,6 +189,8 @@ class Judge:
             agent_id = offer["agent_id"]["value"]
             if self._fate.now < self._going.get(agent_id, 0.0):
                 self._fail(f"{agent_id}: something is launched on an agent that will be taken away")
+        for info in infos:
+            self._look_at_constraints(info)
         running: dict[str, list[str]] = {}
         for container_id, name in self._may_run():
             running.setdefault(name, []).append(container_id)
@@ -198,6 +205,38 @@ class Judge:
         unknown = {info["name"] for info in infos} - {service.name for service in self.config.services}
         if unknown:
             self._fail(f"{unknown} is launched, but nobody wants it")
+
+    def _look_at_constraints(self, info: Message) -> None:
+        """Marathon's meaning, among the instances of the same version that are to stay."""
+        record = self.disk.durable.tasks[info["task_id"]["value"]]
+        service = next((one for one in self.config.services if one.name == record.service), None)
+        if service is None or service.version != record.version:
+            return  # what is started again of a version before is judged by its resources alone
+        for constraint in service.constraints:
+            value = self._value(record, constraint.field)
+            stay = [
+                task
+                for task in self.disk.durable.tasks.values()
+                if task.service == record.service and task.version == record.version
+                if task.id != record.id and self._stays(task)
+            ]
+            before, beside = (
+                [self._value(task, constraint.field) for task in stay if (task.launched_at < at) is earlier]
+                for at, earlier in ((record.launched_at, True), (record.launched_at, False))
+            )
+            if not fits_beside(constraint, value, before, beside):
+                self._fail(
+                    f"{record.id} is launched where {constraint.field} is {value}, others have {before} and"
+                    f" {beside}: {constraint.operator} {constraint.value}"
+                )
+
+    def _value(self, task: Task, field: str) -> str | None:
+        return self._wire.master.agents[task.agent_id].machine.field(field)
+
+    def _stays(self, task: Task) -> bool:
+        said = self._said.get(task.id)
+        there = task.present if said is None else said.there and said.state != "KILLING"
+        return there and task.kill_reason is None
 
     def _may_run(self) -> Iterable[tuple[str, str]]:
         """Containers, and their services, that run or are under way, but for what Mesos calls lost."""
@@ -330,6 +369,34 @@ class Judge:
                     self._fail(f"{view.name}: {short} of {view.wanted} run, and nothing says why")
             else:
                 self._unexplained.pop(view.name, None)
+
+
+def fits_beside(
+    constraint: Constraint, value: str | None, before: Sequence[str | None], beside: Sequence[str | None]
+) -> bool:
+    """Whether an instance may come to this value: `before` were there, `beside` come with it."""
+    wanted, others = constraint.value or "", [*before, *beside]
+    if value is None:
+        return constraint.operator == "UNLIKE"
+    match constraint.operator:
+        case "UNIQUE":
+            fits = value not in others
+        case "MAX_PER":
+            fits = others.count(value) < int(wanted)
+        case "IS":
+            fits = value == wanted
+        case "LIKE":
+            fits = re.fullmatch(wanted, value) is not None
+        case "UNLIKE":
+            fits = re.fullmatch(wanted, value) is None
+        case "CLUSTER" if wanted:
+            fits = value == wanted
+        case "CLUSTER":
+            # One that came back may stand elsewhere.
+            fits = value in before if before else set(beside) <= {value}
+        case _:  # GROUP_BY: never more than one above any other group that has instances
+            fits = all(others.count(value) <= others.count(other) for other in others)
+    return fits
 
 
 def _end_of(unavailability: Message) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -67,6 +68,7 @@ class Master:
         self.tasks: dict[str, Known] = {}
         self.roles: list[str] = ["*"]
         self.suppressed: set[str] = set()
+        self.constraints: Message = {}
         self.maintenance: dict[str, tuple[float, float]] = {}
         self.draining: set[str] = set()
         self.refusals: list[str] = []
@@ -256,10 +258,11 @@ class Master:
 
     # Subscription
 
-    def subscribe(self, roles: Sequence[str], suppressed: Iterable[str] = ()) -> None:
+    def subscribe(self, roles: Sequence[str], constraints: Message) -> None:
         """SUBSCRIBE: filters of the old connection are void."""
         self.roles = list(roles)
-        self.suppressed = set(suppressed)
+        self.suppressed = set()
+        self.constraints = constraints
         self._filters.clear()
         self.subscribed = True
         self.kick(0.01)
@@ -293,7 +296,11 @@ class Master:
             free = self.free(agent)
             if free.cpus < _LEAST_CPUS and free.mem < _LEAST_MEM:
                 continue
-            fitting = [role for role in roles if not self._refused(role, agent.id, free)]
+            fitting = [
+                role
+                for role in roles
+                if not self._refused(role, agent.id, free) and self._wanted(role, agent.machine)
+            ]
             if fitting:
                 role = fate.random.choice(fitting) if len(fitting) > 1 else fitting[0]
                 offers.append(self._offer(agent, role, free))
@@ -314,6 +321,13 @@ class Master:
     def _refused(self, role: str, agent_id: str, free: Bundle) -> bool:
         found = self._filters.get((role, agent_id))
         return found is not None and self._fate.now < found.until and found.refused.holds(free)
+
+    def _wanted(self, role: str, machine: Machine) -> bool:
+        """Whether the framework's offer constraints let an agent through: all of one group."""
+        groups = self.constraints.get("role_constraints", {}).get(role, {}).get("groups")
+        return not groups or any(
+            all(_lets_through(one, machine) for one in group["attribute_constraints"]) for group in groups
+        )
 
     def _offer(self, agent: Agent, role: str, free: Bundle) -> Message:
         fate = self._fate
@@ -411,10 +425,11 @@ class Master:
             del self._filters[key]
         self.kick(0.01)
 
-    def update_framework(self, roles: Sequence[str], suppressed: Iterable[str]) -> None:
+    def update_framework(self, roles: Sequence[str], suppressed: Iterable[str], constraints: Message) -> None:
         """UPDATE_FRAMEWORK: offers to roles that are left are rescinded."""
         self.roles = list(roles)
         self.suppressed = set(suppressed)
+        self.constraints = constraints
         for offer_id in [one for one, offer in self._offers.items() if offer.role not in self.roles]:
             del self._offers[offer_id]
             self._tell("RESCIND", offer_id)
@@ -517,6 +532,26 @@ class Master:
             for container in agent.containers.values():
                 if container.alive:
                     yield agent, container
+
+
+def _lets_through(constraint: Message, machine: Machine) -> bool:
+    selector, ((predicate, wanted),) = constraint["selector"], constraint["predicate"].items()
+    if "attribute_name" in selector:
+        value = machine.attributes.get(selector["attribute_name"])
+    else:
+        value = machine.field(
+            {"HOSTNAME": "hostname", "REGION": "@region", "ZONE": "@zone"}[selector["pseudoattribute_type"]]
+        )
+    if predicate in ("text_equals", "text_matches") and value is None:
+        return False
+    match predicate:
+        case "text_equals":
+            return bool(value == wanted["value"])
+        case "text_matches":
+            return re.fullmatch(wanted["regex"], value or "") is not None
+        case "text_not_matches":
+            return value is None or re.fullmatch(wanted["regex"], value) is None
+    raise ValueError(f"{predicate} is not known")
 
 
 def _problem(info: Message, agent: Agent, left: Bundle) -> tuple[str | None, Bundle]:

@@ -43,6 +43,7 @@ class Wire:
         self.inbox: list[events.AnyEvent] = []
         self.connected = False
         self.roles: Sequence[str] = ["*"]
+        self.constraints: Message = {}
         self.calls = 0
         self._fate = fate
         self._delay = delay
@@ -59,6 +60,7 @@ class Wire:
         self._end()
         self.inbox.clear()
         self.roles = list(roles)
+        self.constraints = {}
         self._fate.later(self._fate.between(0.1, 2), partial(self._subscribe, self._connection))
 
     def lose(self) -> None:
@@ -99,7 +101,7 @@ class Wire:
             self.connected = True
             self._suppressed = set()
             self.inbox.append(events.Subscribed(FRAMEWORK, MASTER))
-            self.master.subscribe(self.roles)
+            self.master.subscribe(self.roles, self.constraints)
 
     # What comes in
 
@@ -200,8 +202,11 @@ class Wire:
 
     def updateFramework(self, framework: Message, offer_constraints: Message | None = None) -> bool:
         """UPDATE_FRAMEWORK, which SUBSCRIBE repeats."""
+        # The next SUBSCRIBE carries it, too.
         self.roles = list(framework["roles"])
-        action = partial(self.master.update_framework, self.roles, self._suppressed & set(self.roles))
+        self.constraints = self.constraints if offer_constraints is None else offer_constraints
+        suppressed = self._suppressed & set(self.roles)
+        action = partial(self.master.update_framework, self.roles, suppressed, self.constraints)
         return self._call("UPDATE_FRAMEWORK", framework, action)
 
     def acceptInverseOffers(self, offer_ids: Sequence[str]) -> bool:

@@ -27,6 +27,18 @@ _FAILING: tuple[Fields, ...] = (
     {"on_failure": "rollback", "progress_deadline_seconds": 60},
     {"max_failures": 1},
 )
+# With how many instances a machine may have, where that is limited.
+_CONSTRAINTS: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("hostname", "UNIQUE"), 1),
+    (("hostname", "MAX_PER", "2"), 2),
+    (("kind", "LIKE", "s.d"), 0),
+    (("kind", "IS", "ssd"), 0),
+    (("kind", "UNLIKE", "disk"), 0),
+    (("rack", "GROUP_BY"), 0),
+    (("rack", "CLUSTER", "r0"), 0),
+    (("@zone", "CLUSTER"), 0),
+    (("@region", "IS", "here"), 0),
+)
 _CHECK: Fields = {"protocol": "tcp", "port": 80}
 
 
@@ -66,6 +78,17 @@ class Wishes:
             services[index] = self._service(old.name, good=self._random.random() < 0.5)
         return configuration(*services)
 
+    def broken(self, before: Config, name: str, on_failure: str) -> Config:
+        """An update of one service to an image that can't be pulled."""
+        update = {"on_failure": on_failure, "max_failures": 2}
+        services = [
+            _again(one, image=f"demo/{BAD}:2", update={**one.update.model_dump(), **update})
+            if one.name == name
+            else one
+            for one in before.services
+        ]
+        return configuration(*services)
+
     def _image(self, good: bool) -> str:
         bad = not good and self._random.random() < 0.4
         return self._random.choice(_BAD_IMAGES if bad else _GOOD_IMAGES)
@@ -91,9 +114,20 @@ class Wishes:
             fields["ports"] = [{"container_port": 80, "host_port": 31_019 - _NAMES.index(name)}]
             fields["count"] = chance.randint(0, self._machines - 2)
             fields["update"] = {"max_surge": 1}
+        elif chance.random() < 0.5:
+            self._constrain(fields)
+        if chance.random() < 0.2:
+            fields["role"] = "web"
         if not good and chance.random() < 0.1:
             fields["cpus"] = 3.0  # more than some agents have left
         return service(**fields)
+
+    def _constrain(self, fields: Fields) -> None:
+        """Constraints that can be kept, even with one machine away."""
+        kind, limit = self._random.choice(_CONSTRAINTS)
+        fields["constraints"] = [dict(zip(("field", "operator", "value"), kind, strict=False))]
+        if limit:
+            fields["count"] = min(fields["count"], limit * (self._machines - 1))
 
 
 def _again(old: Service, **fields: Any) -> Service:
