@@ -36,16 +36,16 @@ _OPENED = (
 _UPDATE = (
     b'{"type":"UPDATE","update":{"status":{"task_id":{"value":"%(task)s"},"state":"TASK_RUNNING",'
     b'"source":"SOURCE_EXECUTOR","agent_id":{"value":"%(agent)s"},"executor_id":{"value":"%(task)s"},'
-    b'"timestamp":1795478400.123456,"uuid":"AAAAAAAAAAAAAAAAAAAAAA==","healthy":%(healthy)s,'
+    b'"timestamp":1795478400.123456,"uuid":"AAAAAAAAAAAAAAAAAAAAAA==",'
     b'"container_status":{"container_id":{"value":"00000000-0000-4000-8000-000000000000"},"network_infos":'
-    b'[{"ip_addresses":[{"protocol":"IPv4","ip_address":"172.17.0.2"}]}]}}}}'
+    b'[{"ip_addresses":[{"protocol":"IPv4","ip_address":"%(address)s"}]}]}}}}'
 )
 _ANSWER = (
     b'{"type":"UPDATE","update":{"status":{"task_id":{"value":"%(task)s"},"state":"TASK_RUNNING",'
     b'"message":"Reconciliation: Latest task state","source":"SOURCE_MASTER",'
-    b'"reason":"REASON_RECONCILIATION","agent_id":{"value":"%(agent)s"},"timestamp":1795478400.123456,"healthy":%(healthy)s,'
+    b'"reason":"REASON_RECONCILIATION","agent_id":{"value":"%(agent)s"},"timestamp":1795478400.123456,'
     b'"container_status":{"container_id":{"value":"00000000-0000-4000-8000-000000000000"},"network_infos":'
-    b'[{"ip_addresses":[{"protocol":"IPv4","ip_address":"172.17.0.2"}]}]}}}}'
+    b'[{"ip_addresses":[{"protocol":"IPv4","ip_address":"%(address)s"}]}]}}}}'
 )
 _NOT_KNOWN = (
     b'{"type":"UPDATE","update":{"status":{"task_id":{"value":"%(task)s"},"state":"TASK_UNKNOWN",'
@@ -100,7 +100,7 @@ class Master:
     def __init__(self, agents: int, tasks_each: int) -> None:
         self.offers = framed(offers(agents, tasks_each))
         self.tasks: dict[bytes, bytes] = {}
-        self.healthy = b"true"
+        self.address = b"172.17.0.2"
         self.answers_implicitly = True
         self.calls: Counter[str] = Counter()
         self.times: dict[str, float] = {}
@@ -190,7 +190,7 @@ class Master:
         if agent is None:
             return
         self.tasks.update(dict.fromkeys(tasks, agent[1]))
-        values = {b"agent": agent[1], b"healthy": self.healthy}
+        values = {b"agent": agent[1], b"address": self.address}
         self._send(framed(*(_UPDATE % {**values, b"task": task} for task in tasks)))
 
     def _reconcile(self, body: bytes) -> None:
@@ -204,7 +204,7 @@ class Master:
             self._send(
                 framed(
                     *(
-                        _ANSWER % {b"task": task, b"agent": known[task], b"healthy": self.healthy}
+                        _ANSWER % {b"task": task, b"agent": known[task], b"address": self.address}
                         if task in known
                         else _NOT_KNOWN % {b"task": task}
                         for task in asked[first : first + 1000]
@@ -233,8 +233,8 @@ class Master:
         return {"times": self.times, "calls": self.calls, "now": time.monotonic(), "tasks": len(self.tasks)}
 
     async def _update_all(self) -> dict[str, Any]:
-        """Say of every task that its health has changed; returns how long until all was acknowledged."""
-        self.healthy = b"false" if self.healthy == b"true" else b"true"
+        """Say of every task that its address has changed; returns how long until all was acknowledged."""
+        self.address = b"172.17.0.3" if self.address == b"172.17.0.2" else b"172.17.0.2"
         goal = self.acknowledged + len(self.tasks)
         tasks = list(self.tasks.items())
         begun = time.monotonic()
@@ -243,7 +243,7 @@ class Master:
             self._send(
                 framed(
                     *(
-                        _UPDATE % {b"task": task, b"agent": agent, b"healthy": self.healthy}
+                        _UPDATE % {b"task": task, b"agent": agent, b"address": self.address}
                         for task, agent in part
                     )
                 )

@@ -196,12 +196,13 @@ def advance(task: Task, status: Status, now: float) -> Task:
     if _is_outdated(task.state, status):
         return task if task.confirmed else replace(task, confirmed=True)
     runs = status.state in (TaskState.RUNNING, TaskState.KILLING)
+    answer, same_state = status.from_reconciliation, status.state is task.state
     came_back = status.state in _LIFE and (task.state.absent or task.state.ended)
     healthy = task.healthy if status.healthy is None else status.healthy
     changed = replace(
         task,
         state=status.state,
-        state_since=task.state_since if status.state is task.state else now,
+        state_since=task.state_since if same_state else now,
         # The same text over again would take memory for each task.
         agent_id=task.agent_id if status.agent_id in (None, task.agent_id) else status.agent_id,
         healthy=healthy,
@@ -212,8 +213,8 @@ def advance(task: Task, status: Status, now: float) -> Task:
         confirmed=True,
         returned=task.returned or came_back,
         # Answers to our own questions carry no news of what happened: the last real words stay.
-        reason=task.reason if status.from_reconciliation and task.reason else status.reason,
-        message=task.message if status.from_reconciliation and task.message else status.message,
+        reason=task.reason if answer and (same_state or task.reason) else status.reason,
+        message=task.message if answer and (same_state or task.message) else status.message,
     )
     return task if changed == task else changed
 

@@ -65,6 +65,12 @@ def test_the_same_update_twice_changes_nothing_more() -> None:
     assert advance(once, Status.from_message(status("1", "RUNNING", healthy=True)), NOW + 9) == once
 
 
+def test_an_answer_that_tells_what_we_know_gives_no_new_record() -> None:
+    known = after(STAGED, status("1", "RUNNING"))
+    told = {**answer("1", "RUNNING"), "message": "Reconciliation: Latest task state"}
+    assert advance(known, Status.from_message(told), NOW + 9) is known
+
+
 def test_the_end_is_the_end() -> None:
     ended = after(RUNNING, status("1", "FAILED"))
     assert after(ended, status("1", "RUNNING")) is ended
