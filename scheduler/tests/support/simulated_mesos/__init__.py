@@ -1,9 +1,10 @@
 """A Mesos in memory, with a clock of its own, that goes wrong in all the ways Mesos may.
 
 `agents`: machines, agents and containers; `master`: what the master knows and offers; `wire`: the driver's
-two connections; `disk`: the store and its faults; `chaos`: what goes wrong and what operators do; `wishes`:
-what they ask for; `judge`: what must never happen; `history`: all of it with one scheduler, from one seed.
-`fate` is time, chance and the log that they share.
+two connections; `inquiries`: what a scheduler asks when it has lost its state; `disk`: the store and its
+faults; `chaos`: what goes wrong and what operators do; `wishes`: what they ask for; `judge`: what must never
+happen; `history`: all of it with one scheduler, from one seed. `fate` is time, chance and the log that they
+share.
 
 It keeps to what Mesos promises (docs/reconciliation.md, docs/task-state-reference.md, src/master/master.cpp):
 updates with a uuid are sent until they are acknowledged, one at a time for each task; answers come in the

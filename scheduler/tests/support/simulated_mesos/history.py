@@ -21,6 +21,7 @@ from simulated_mesos.agents import Bundle, Container, Machine
 from simulated_mesos.chaos import Chaos
 from simulated_mesos.disk import Disk, Folder, Medium, Memory
 from simulated_mesos.fate import Fate, SchedulerKilledError
+from simulated_mesos.inquiries import Inquiries
 from simulated_mesos.judge import InvariantError, Judge
 from simulated_mesos.master import Standing
 from simulated_mesos.wire import Wire
@@ -90,6 +91,7 @@ class History:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.disk = self.judge.disk = Disk(fate, self._medium(), self.judge.sees_change)
         self._controller_type = controller
+        self.inquiries = Inquiries(fate, self.wire)
         self._rounds_at_once = 0
         self.rounds = 0
         self.start()
@@ -117,25 +119,33 @@ class History:
     def start(self) -> None:
         """A new scheduler process on what the old one left on the disk."""
         self.fate.log("a scheduler starts")
+        self.inquiries.end()
+        self.inquiries = Inquiries(self.fate, self.wire)
         self.wire.start(framework_info(self.config, None)["roles"])
         self.judge.process_starts()
 
         def new_id(service: str, version: str) -> str:
             return f"{service}.{version}.{self.fate.random.getrandbits(64):016x}"
 
+        remembered = self.disk.load()
         self.controller = self._controller_type(
             self.config,
             "sha",
             self.disk,
-            self.disk.load(),
+            remembered,
             self.wire,
             inbox=queue.SimpleQueue(),
             clock=lambda: self.fate.now,
             metrics=_NO_METRICS,
             tell=self._hear,
+            survey=self.inquiries.survey,
             new_id=new_id,
         )
         self.judge.sees(self.controller)
+        if remembered.framework_id is None:
+            self.inquiries.find()
+        else:
+            self.wire.subscribe_as(remembered.framework_id)
 
     def restart(self) -> None:
         """The scheduler is killed, and started again."""
@@ -194,7 +204,13 @@ class History:
         elif what < 0.34:
             self.fate.count("asked again")
             self.ask_again()
-        elif what < 0.36:
+        elif what < 0.37:
+            self.fate.count("store lost")
+            self.fate.log("the store is lost")
+            self.disk.lose()
+            self.judge.store_replaced()
+            self.restart()
+        elif what < 0.39:
             self.fate.count("store replaced by an older copy")
             self.fate.log("the store is replaced by an older copy")
             self.disk.restore_copy()

@@ -105,11 +105,14 @@ class Judge:
 
     def process_starts(self) -> None:
         """Note that another process of the scheduler knows what is on the disk, and no more."""
+        self._said = {
+            task.id: Said(task.state.value, task.healthy, task.reason)
+            for task in self.disk.durable.tasks.values()
+        }
         self._subscribed_anew()
 
     def store_replaced(self) -> None:
-        """Note that what was on the disk is gone, and what Mesos has told with it."""
-        self._said.clear()
+        """Note that what was on the disk is gone, and what it proved."""
         self._acknowledged.clear()
         self._acknowledged_ends.clear()
         self._left.clear()
@@ -142,6 +145,9 @@ class Judge:
                     self._going.pop(self._inverse.pop(event.offer_id, ""), None)
                 case events.Subscribed() | events.Disconnected():
                     self._subscribed_anew()
+                case events.Recovered() | events.Surveyed():
+                    for task in event.tasks:
+                        self._said.setdefault(task.id, Said(task.state.value, task.healthy))
                 case events.ConfigRead() if event.config is not None:
                     self.config = event.config
                     self._stopped.clear()

@@ -13,7 +13,6 @@ from simulated_mesos.agents import ENDED, Agent, Bundle, Container, Machine
 from simulated_mesos.fate import Fate
 
 Message = dict[str, Any]
-FRAMEWORK = "framework"
 _LEAST_CPUS, _LEAST_MEM = 10, 32_000  # Mesos offers nothing smaller (MIN_CPUS, MIN_MEM), in thousandths
 _PING_SECONDS = 75.0
 _REREGISTER_SECONDS = 600.0
@@ -73,6 +72,8 @@ class Master:
         self.draining: set[str] = set()
         self.refusals: list[str] = []
         self.subscribed = False
+        self.framework_id: str | None = None
+        self._has_subscribed = False
         self._killed: set[str] = set()
         self._offers: dict[str, _Offer] = {}
         self._filters: dict[tuple[str, str], _Filter] = {}
@@ -159,7 +160,8 @@ class Master:
                     known.said = container.updates[0]["state"].removeprefix("TASK_")
                 self.tasks[container.id] = known
                 if standing is Standing.UNREACHABLE and container.alive:
-                    self._say(container.id, container.state, agent.id, "REASON_AGENT_REREGISTERED")
+                    why = "REASON_AGENT_REREGISTERED"
+                    self._say(container.id, container.state, agent.id, why, healthy=container.healthy)
         for container in list(agent.containers.values()):
             agent.send(container)
         if agent.id in self.draining:
@@ -179,6 +181,7 @@ class Master:
 
     def fail_over(self) -> None:
         """Another master leads: it has the registry, and learns of tasks as agents come back."""
+        self._has_subscribed = False
         self.tasks.clear()
         self._offers.clear()
         self._inverse.clear()
@@ -258,8 +261,11 @@ class Master:
 
     # Subscription
 
-    def subscribe(self, roles: Sequence[str], constraints: Message) -> None:
-        """SUBSCRIBE: filters of the old connection are void."""
+    def subscribe(self, framework_id: str | None, roles: Sequence[str], constraints: Message) -> str:
+        """SUBSCRIBE, as a new framework without an id: filters of the old connection are void."""
+        if framework_id is None:
+            framework_id = self._register_framework()
+        self._has_subscribed = True
         self.roles = list(roles)
         self.suppressed = set()
         self.constraints = constraints
@@ -268,6 +274,23 @@ class Master:
         self.kick(0.01)
         for agent in self.agents.values():
             self._fate.later(0.02, partial(self._ask_back, agent))
+        return framework_id
+
+    def _register_framework(self) -> str:
+        for agent, container in self.containers():
+            if self.standing[agent.id] in (Standing.REGISTERED, Standing.RECOVERED):
+                self.refusals.append(f"a second framework while {container.id} runs")
+        # What nobody could know of is nobody's any more.
+        for agent in self.agents.values():
+            agent.containers.clear()
+        self.tasks.clear()
+        self.framework_id = f"framework-{self._fate.number()}"
+        return self.framework_id
+
+    def knows_framework(self) -> bool:
+        """Whether it has heard of the framework since it leads: from its scheduler, or from an agent."""
+        told = (agent for agent in self.agents.values() if self.knows(agent) and agent.containers)
+        return self.framework_id is not None and (self._has_subscribed or next(told, None) is not None)
 
     def disconnect(self) -> None:
         """The framework is away: its offers are void."""
@@ -336,7 +359,7 @@ class Master:
         message: Message = {
             "id": {"value": offer_id},
             "agent_id": {"value": agent.id},
-            "framework_id": {"value": FRAMEWORK},
+            "framework_id": {"value": self.framework_id},
             "hostname": machine.hostname,
             "allocation_info": {"role": role},
             "resources": _resources(free, role),
@@ -392,6 +415,8 @@ class Master:
         self._filter(valid[0].role, agent.id, left, refuse_seconds)
 
     def _run(self, agent: Agent, info: Message) -> None:
+        if info["task_id"]["value"] in agent.containers:
+            return  # it has said that this never came
         # The agent may be away: the master finds out when it comes back.
         if agent.up and not agent.dead and self.knows(agent):
             agent.run(info)

@@ -14,7 +14,7 @@ from mesos_docker_scheduler import events
 from scheduler_fakes import MASTER
 
 from simulated_mesos.fate import Fate
-from simulated_mesos.master import FRAMEWORK, Master
+from simulated_mesos.master import Master
 
 Message = dict[str, Any]
 
@@ -42,6 +42,7 @@ class Wire:
         self.watcher: Watcher | None = None
         self.inbox: list[events.AnyEvent] = []
         self.connected = False
+        self.framework_id: str | None = None
         self.roles: Sequence[str] = ["*"]
         self.constraints: Message = {}
         self.calls = 0
@@ -61,6 +62,10 @@ class Wire:
         self.inbox.clear()
         self.roles = list(roles)
         self.constraints = {}
+
+    def subscribe_as(self, framework_id: str | None) -> None:
+        """Begin to subscribe, as a framework that Mesos knows or as a new one."""
+        self.framework_id = framework_id
         self._fate.later(self._fate.between(0.1, 2), partial(self._subscribe, self._connection))
 
     def lose(self) -> None:
@@ -100,8 +105,8 @@ class Wire:
         if connection == self._connection and not self.connected:
             self.connected = True
             self._suppressed = set()
-            self.inbox.append(events.Subscribed(FRAMEWORK, MASTER))
-            self.master.subscribe(self.roles, self.constraints)
+            self.framework_id = self.master.subscribe(self.framework_id, self.roles, self.constraints)
+            self.inbox.append(events.Subscribed(self.framework_id, MASTER))
 
     # What comes in
 
@@ -208,6 +213,10 @@ class Wire:
         suppressed = self._suppressed & set(self.roles)
         action = partial(self.master.update_framework, self.roles, suppressed, self.constraints)
         return self._call("UPDATE_FRAMEWORK", framework, action)
+
+    def teardown(self, *, confirm: bool = False) -> bool:
+        """TEARDOWN: never."""
+        raise AssertionError("the scheduler ends the framework with all its tasks")
 
     def acceptInverseOffers(self, offer_ids: Sequence[str]) -> bool:
         """ACCEPT_INVERSE_OFFERS."""
