@@ -266,7 +266,8 @@ class Controller:
             times += [
                 self._kills.next_at(),
                 self._reconciliation.next_at(),
-                self._offers.next_at(),
+                # As long as we don't know what to do, nobody looks at offers.
+                self._offers.next_at() if self._not_yet() is None else None,
                 self._plan.wake_at,
                 self._inquiry.next_at() if self._survey is not None else None,
             ]

@@ -417,6 +417,17 @@ def test_a_task_that_was_away_is_replaced_and_stopped_when_it_returns(bench: Ben
     assert {instance.task_id for instance in bench.view.instances} == {first, replacement}
 
 
+def test_sleeps_while_it_asks_about_instances_that_were_not_on_record(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.subscribe()
+    bench.take(after=2)
+    bench.take(events.Update(answer(new_task_id("web", WEB.version), "RUNNING")))
+    for _ in range(4):
+        bench.take(after=2)
+        assert bench.view.waiting == ("asking the master about instances that were not on record",)
+        assert bench.controller.wake_at > bench.now
+
+
 def test_a_task_of_ours_that_is_not_on_record_is_adopted(tmp_path: Path) -> None:
     bench = Bench(tmp_path, WEB)
     bench.subscribe()
