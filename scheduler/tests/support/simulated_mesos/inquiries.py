@@ -13,7 +13,7 @@ from mesos_docker_scheduler.tasks import Task
 
 from simulated_mesos.agents import Container
 from simulated_mesos.fate import Fate
-from simulated_mesos.master import Standing
+from simulated_mesos.master import Standing, facts_of
 from simulated_mesos.wire import Wire
 
 Message = dict[str, Any]
@@ -79,7 +79,7 @@ class Inquiries:
     def _agents(self) -> Message:
         shown: dict[Standing, list[Message]] = {Standing.REGISTERED: [], Standing.RECOVERED: []}
         for agent in self._master.agents.values():
-            info = {"id": {"value": agent.id}, "hostname": agent.machine.hostname}
+            info = {"id": {"value": agent.id}, **facts_of(agent.machine)}
             shown.get(self._master.standing[agent.id], []).append(info)
         return {
             "agents": [{"agent_info": info} for info in shown[Standing.REGISTERED]],

@@ -360,14 +360,9 @@ class Master:
             "id": {"value": offer_id},
             "agent_id": {"value": agent.id},
             "framework_id": {"value": self.framework_id},
-            "hostname": machine.hostname,
             "allocation_info": {"role": role},
             "resources": _resources(free, role),
-            "attributes": [
-                {"name": name, "type": "TEXT", "text": {"value": value}}
-                for name, value in machine.attributes.items()
-            ],
-            "domain": {"fault_domain": {"region": {"name": machine.region}, "zone": {"name": machine.zone}}},
+            **facts_of(machine),
         }
         if machine.hostname in self.maintenance:
             message["unavailability"] = _unavailability(*self.maintenance[machine.hostname])
@@ -557,6 +552,18 @@ class Master:
             for container in agent.containers.values():
                 if container.alive:
                     yield agent, container
+
+
+def facts_of(machine: Machine) -> Message:
+    """What an offer and an AgentInfo tell of a machine."""
+    return {
+        "hostname": machine.hostname,
+        "attributes": [
+            {"name": name, "type": "TEXT", "text": {"value": value}}
+            for name, value in machine.attributes.items()
+        ],
+        "domain": {"fault_domain": {"region": {"name": machine.region}, "zone": {"name": machine.zone}}},
+    }
 
 
 def _lets_through(constraint: Message, machine: Machine) -> bool:
