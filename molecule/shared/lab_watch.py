@@ -50,10 +50,14 @@ class _Slave:
         self.urls: dict[str, str] = {}  # of the containers that run
         self._cluster, self._name = cluster, name
         self._address = cluster.address(name)
-        selection = ["--filter", f"label=mesos.label.service={service}"]
-        events = ["docker", "events", *selection, "--filter", "event=start", "--filter", "event=die"]
+        events = (
+            f"docker events --since {int(time.time())} --format '{{{{json .}}}}'"
+            f" --filter label=mesos.label.service={service} --filter event=start --filter event=die"
+        )
+        # It ends with its input: nothing is left on the host, whatever becomes of this process.
         self._process = subprocess.Popen(
-            ["docker", "exec", name, *events, "--since", str(int(time.time())), "--format", "{{json .}}"],
+            ["docker", "exec", "--interactive", name, "sh", "-c", f"{events} & cat; kill $!"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -66,7 +70,8 @@ class _Slave:
 
     def stop(self) -> None:
         """Take no more events."""
-        self._process.terminate()  # ends the client here; the one on the host goes with its pipe
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         self._thread.join()
         self._process.wait()
 
