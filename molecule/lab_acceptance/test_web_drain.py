@@ -10,33 +10,33 @@ from lab_client import asking
 from lab_cluster import Cluster, eventually
 from lab_site import WEB_COUNT, Measure, playbook
 
-SLAVE = "lab-slave1"
 NANOSECONDS = 10**9
 
 
 @pytest.fixture
-def drainable(web: Cluster) -> Generator[Cluster, None, None]:
-    """The lab; afterwards the slave is taken back, whatever the test has come to."""
-    assert any(container.host == SLAVE for container in web.containers().values())
-    yield web
+def slave(web: Cluster) -> Generator[str, None, None]:
+    """The slave with most of the containers; afterwards it is taken back, whatever the test has come to."""
+    hosts = [container.host for container in web.containers().values()]
+    slave = max(web.slaves, key=hosts.count)
+    yield slave
     web.call_master({"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {"schedule": {}}})
-    if web.agent(SLAVE).get("deactivated"):
-        agent_id = web.agent(SLAVE)["agent_info"]["id"]
+    if web.agent(slave).get("deactivated"):
+        agent_id = web.agent(slave)["agent_info"]["id"]
         web.call_master({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": agent_id}})
     eventually("the slave is back", lambda: web.registered_slaves() == sorted(web.slaves), seconds=30)
 
 
-def moved(lab: Cluster) -> bool:
+def moved(lab: Cluster, slave: str) -> bool:
     """Tell whether all run, none of them on the slave, and Mesos calls it drained."""
     hosts = [container.host for container in lab.containers().values()]
-    drained = lab.agent(SLAVE).get("drain_info", {}).get("state") == "DRAINED"
-    return len(hosts) == WEB_COUNT and SLAVE not in hosts and drained and lab.converged()
+    drained = lab.agent(slave).get("drain_info", {}).get("state") == "DRAINED"
+    return len(hosts) == WEB_COUNT and slave not in hosts and drained and lab.converged()
 
 
-def test_what_mesos_drains_moves_at_once(drainable: Cluster, measure: Measure) -> None:
-    lab, since = drainable, time.time()
-    staying = {id_ for id_, container in lab.containers().items() if container.host != SLAVE}
-    agent_id = lab.agent(SLAVE)["agent_info"]["id"]
+def test_what_mesos_drains_moves_at_once(web: Cluster, slave: str, measure: Measure) -> None:
+    lab, since = web, time.time()
+    staying = {id_ for id_, container in lab.containers().items() if container.host != slave}
+    agent_id = lab.agent(slave)["agent_info"]["id"]
     with asking(lab, "web") as client:
         lab.call_master(
             {
@@ -47,7 +47,7 @@ def test_what_mesos_drains_moves_at_once(drainable: Cluster, measure: Measure) -
                 },
             }
         )
-        _, seconds = eventually("all have moved", lambda: moved(lab), seconds=60)
+        _, seconds = eventually("all have moved", lambda: moved(lab, slave), seconds=60)
     measure("DRAIN_AGENT, until all run elsewhere", seconds)
     measure("  meanwhile (Mesos stops them without a word before)", client.report)
     after = lab.containers()
@@ -62,27 +62,27 @@ def test_what_mesos_drains_moves_at_once(drainable: Cluster, measure: Measure) -
     assert lab.containers().keys() == after.keys(), "nothing moves back by itself"
 
 
-def test_the_playbook_drains_without_a_failed_request(drainable: Cluster, measure: Measure) -> None:
-    lab = drainable
+def test_the_playbook_drains_without_a_failed_request(web: Cluster, slave: str, measure: Measure) -> None:
+    lab = web
     with asking(lab, "web") as client:
-        run = playbook("playbooks/drain.yml", "--limit", SLAVE)
+        run = playbook("playbooks/drain.yml", "--limit", slave)
         assert run.exit_code == 0, run.output
-        assert moved(lab), "the playbook ends when the slave is empty"
+        assert moved(lab, slave), "the playbook ends when the slave is empty"
     measure("playbooks/drain.yml", run.seconds)
     measure("  meanwhile", client.report)
     assert not client.report.failures, f"{client.report}: {client.report.failures[:10]}"
     assert client.report.fewest == WEB_COUNT
-    again = playbook("playbooks/drain.yml", "--limit", SLAVE)
+    again = playbook("playbooks/drain.yml", "--limit", slave)
     assert (again.exit_code, again.changed) == (0, 0), again.output
 
     after = lab.containers()
-    back = playbook("playbooks/undrain.yml", "--limit", SLAVE)
+    back = playbook("playbooks/undrain.yml", "--limit", slave)
     measure("playbooks/undrain.yml", back.seconds)
     assert back.exit_code == 0, back.output
     eventually("the slave is back", lambda: lab.registered_slaves() == sorted(lab.slaves), seconds=10)
     schedule = lab.call_master({"type": "GET_MAINTENANCE_SCHEDULE"})["get_maintenance_schedule"]["schedule"]
     assert not schedule.get("windows")
-    again = playbook("playbooks/undrain.yml", "--limit", SLAVE)
+    again = playbook("playbooks/undrain.yml", "--limit", slave)
     assert (again.exit_code, again.changed) == (0, 0), again.output
     assert lab.containers().keys() == after.keys()
 
