@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from enum import Enum
 
@@ -53,21 +53,22 @@ class Failures:
             for key, wait in self._backoff.take_changes().items()
         }
 
-    def ended(self, task: Task, services: Sequence[Service], why: str, now: float) -> Fault:
-        """Take the end of a task into account."""
+    def expect(self, instances: int) -> None:
+        """Take in how many instances there should be: a host that goes down takes its own along, no flood."""
+        self._breaker.limit = max(_FLOOD, instances)
+
+    def ended(self, task: Task, service: Service | None, why: str, now: float) -> Fault:
+        """Take the end of a task into account; `service`: what it belongs to, if that is still configured."""
         if task.kill_reason is not None:
             return Fault.NOBODY
         if task.state is TaskState.KILLED and not task.failed_by_itself:
             # Somebody else's doing (an operator, a drain): nothing to wait for.
             return Fault.NOBODY
-        # A host that goes down takes its instances along: that is no flood.
-        self._breaker.limit = max(_FLOOD, sum(service.count for service in services))
         self._breaker.failed(now)
         if not task.failed_by_itself:
             if task.running_since is None and task.reason != "REASON_INVALID_OFFERS":
                 self._backoff.failed(_agent_key(task.agent_id), task.launched_at, now, _AGENT_DELAY, why)
             return Fault.INFRASTRUCTURE
-        service = next((service for service in services if service.name == task.service), None)
         if service is not None:
             key = wait_key(task.service, task.version)
             if _ran_well(task, now):

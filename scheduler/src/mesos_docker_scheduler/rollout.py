@@ -47,10 +47,14 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What an update has come to: ready instances of the target, and others that have not gone yet."""
+    """What an update has come to: ready instances of the target, and others that have not gone yet.
+
+    `proving`: instances of the target that are well, but not for long enough yet to be called ready.
+    """
 
     ready: int
     others: int
+    proving: int = 0
 
 
 def advance(
@@ -86,7 +90,7 @@ def advance(
             reason = None
             if failing is not None and failures >= update.max_failures:
                 reason = f"{failures} failures in a row; the last: {failing.why}"
-            elif now >= deadline(rollout, service, acting_since):
+            elif now >= deadline(rollout, service, acting_since) and not progress.proving:
                 reason = f"no new instance became ready within {update.progress_deadline_seconds:g} seconds"
                 if failing is not None:
                     reason += f"; the last failure: {failing.why}"

@@ -10,7 +10,7 @@ from typing import Protocol
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.ledger import Ledger
 from mesos_docker_scheduler.metrics import Metrics
-from mesos_docker_scheduler.planner import Kill
+from mesos_docker_scheduler.situation import Kill
 from mesos_docker_scheduler.tasks import Task
 
 _DELAY_SECONDS = 2.0  # of a service that is configured no more

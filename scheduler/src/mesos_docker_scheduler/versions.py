@@ -10,45 +10,49 @@ from mesos_docker_scheduler.config import Service
 KEPT = 20
 """So many versions of each service are remembered; more if more are in use."""
 
-Key = tuple[str, str]
+Changes = dict[tuple[str, str], str | None]
+InUse = Callable[[str, str], bool]
+"""Tells whether a version of a service must be kept: something of it runs, or may be asked for again."""
 
 
 class Versions:
-    """Service definitions as JSON by (service, version), oldest first."""
+    """Service definitions as JSON, by service and version, oldest first. What changes is returned."""
 
-    def __init__(self, remembered: Mapping[Key, str]) -> None:
-        self._specs = dict(remembered)
+    def __init__(self, remembered: Mapping[tuple[str, str], str]) -> None:
+        self._specs: dict[str, dict[str, str]] = {}
+        for (service, version), spec in remembered.items():
+            self._specs.setdefault(service, {})[version] = spec
 
     def image(self, service: str, version: str) -> str:
         """The image of a version; empty when it is not known."""
-        spec = self._specs.get((service, version))
+        spec = self.spec(service, version)
         return str(json.loads(spec)["image"]) if spec is not None else ""
 
     def spec(self, service: str, version: str) -> str | None:
         """The definition of a version."""
-        return self._specs.get((service, version))
+        return self._specs.get(service, {}).get(version)
 
-    def put(
-        self, service: Service, configured: Collection[str], in_use: Callable[[str, str], bool]
-    ) -> dict[Key, str | None]:
-        """Remember a version that is about to run; returns what to write, with None for what is forgotten.
-
-        `configured` names all services there are. `in_use` tells whether a version must be kept: something
-        of it runs, or may be asked for again.
-        """
-        key = (service.name, service.version)
-        if key in self._specs:
+    def put(self, service: Service, in_use: InUse) -> Changes:
+        """Remember a version that is about to run, and forget old ones of the same service."""
+        if self.spec(service.name, service.version) is not None:
             return {}
-        changes: dict[Key, str | None] = {key: service.model_dump_json()}
-        self._specs[key] = service.model_dump_json()
-        left = KEPT
-        for name, version in reversed(list(self._specs)):
-            if name == service.name:
-                left -= 1
-                too_many = left < 0
-            else:
-                too_many = name not in configured
-            if too_many and not in_use(name, version):
-                del self._specs[name, version]
-                changes[name, version] = None
+        spec = service.model_dump_json()
+        self._specs.setdefault(service.name, {})[service.version] = spec
+        return {(service.name, service.version): spec, **self._forget(service.name, KEPT, in_use)}
+
+    def forget_except(self, services: Collection[str], in_use: InUse) -> Changes:
+        """Forget services that are no longer configured."""
+        changes: Changes = {}
+        for name in self._specs.keys() - set(services):
+            changes |= self._forget(name, 0, in_use)
         return changes
+
+    def _forget(self, name: str, kept: int, in_use: InUse) -> Changes:
+        """Forget all but the newest versions of a service, and those in use."""
+        own = self._specs[name]
+        old = [version for version in list(own)[: max(0, len(own) - kept)] if not in_use(name, version)]
+        for version in old:
+            del own[version]
+        if not own:
+            del self._specs[name]
+        return {(name, version): None for version in old}

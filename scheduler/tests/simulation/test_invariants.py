@@ -10,26 +10,31 @@ from typing import Any
 
 import pytest
 from memory_store import MemoryStore
-from mesos_docker_scheduler import candidates, cluster, constraints, framework
+from mesos_docker_scheduler import candidates, cluster, constraints, controller, framework
 from mesos_docker_scheduler.controller import Controller
 from mesos_docker_scheduler.events import AnyEvent, Message
+from mesos_docker_scheduler.launching import Launching
+from mesos_docker_scheduler.ledger import Ledger
 from mesos_docker_scheduler.offer_constraints import Filters
-from mesos_docker_scheduler.planner import Kill
+from mesos_docker_scheduler.situation import Kill
 from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.status_updates import StatusUpdates
+from mesos_docker_scheduler.stopping import Stopping
 from mesos_docker_scheduler.store import Change
 from mesos_docker_scheduler.tasks import Task
 from scheduler_fakes import configuration, service
+from simulated_mesos import history
 from simulated_mesos.history import History
 from simulated_mesos.judge import InvariantError, fits_beside
 
 
-class LaunchesTwice(Controller):
+class LaunchesTwice(Ledger):
     """Counts only what runs."""
 
-    def _put(self, task: Task) -> None:
-        super()._put(task)
+    def put(self, task: Task) -> None:
+        super().put(task)
         if task.running_since is None:
-            self._census.remove(task)
+            self.census.remove(task)
 
 
 class KillsTooMany(Controller):
@@ -38,9 +43,9 @@ class KillsTooMany(Controller):
     def _decide(self, now: float) -> None:
         super()._decide(now)
         for one in self._config.services:
-            for task in list(self._census.of(one.name)):
+            for task in list(self._ledger.census.of(one.name)):
                 if task.version != one.version and task.kill_reason is None and task.well:
-                    self._intend_kill(Kill(task.id, "old"), now)
+                    self._stopping.intend(Kill(task.id, "old"), now)
 
 
 class RepeatsIds(Controller):
@@ -55,55 +60,55 @@ class RepeatsIds(Controller):
         return f"{service}.{version}.{self._number:016x}"
 
 
-class ActsFirst(Controller):
+class ActsFirst(Ledger):
     """Sends, then writes."""
 
-    def _send(self, call: Callable[[], object]) -> None:
+    def send(self, call: Callable[[], object]) -> None:
         call()
 
 
-class KillsUnwritten(Controller):
+class KillsUnwritten(Stopping):
     """Kills without a record of why."""
 
-    def _intend_kill(self, kill: Kill, now: float) -> None:
-        self._driver.killTask(kill.task_id, None, None)
+    def intend(self, kill: Kill, now: float) -> bool:
+        return self._driver.killTask(kill.task_id, None, None)
 
 
-class AcknowledgesFirst(Controller):
+class AcknowledgesFirst(StatusUpdates):
     """Says that it knows before it has written anything."""
 
-    def _take_update(self, message: Message, now: float) -> None:
+    def take(self, message: Message, now: float) -> None:
         if message.get("uuid"):
             self._driver.acknowledgeStatusUpdate(message)
-        super()._take_update(message, now)
+        super().take(message, now)
 
 
-class NeverRevives(Controller):
+class NeverRevives(Ledger):
     """Suppressed for ever."""
 
-    def _send(self, call: Callable[[], object]) -> None:
+    def send(self, call: Callable[[], object]) -> None:
         if _name_of(call) != "reviveOffers":
-            super()._send(call)
+            super().send(call)
 
 
-class NeverSuppresses(Controller):
+class NeverSuppresses(Ledger):
     """Takes offers that it does not need."""
 
-    def _send(self, call: Callable[[], object]) -> None:
+    def send(self, call: Callable[[], object]) -> None:
         if _name_of(call) != "suppressOffers":
-            super()._send(call)
+            super().send(call)
 
 
-class AsksAllTheTime(Controller):
+class AsksAllTheTime(StatusUpdates):
     """Reconciles every five seconds."""
 
     _asked_at = 0.0
 
-    def _ask_about_tasks(self, now: float) -> None:
-        super()._ask_about_tasks(now)
+    def ask(self, now: float) -> None:
+        super().ask(now)
         if now >= self._asked_at + 5:
             self._asked_at = now
-            self._send(lambda: self._driver.reconcileTasks([]))
+            self._ledger.send(lambda: self._driver.reconcileTasks([]))
 
 
 class Restless(Controller):
@@ -122,11 +127,11 @@ class Sleepless(Controller):
         self._wake_at = now
 
 
-class Greedy(Controller):
+class Greedy(Launching):
     """Takes more than was offered."""
 
-    def _intend_launch(self, *arguments: Any) -> Any:
-        info = super()._intend_launch(*arguments)
+    def _intend(self, *arguments: Any) -> Any:
+        info = super()._intend(*arguments)
         for resource in info["resources"]:
             if resource["name"] == "cpus":
                 resource["scalar"] = {"value": 100.0}
@@ -147,11 +152,11 @@ def _name_of(call: Any) -> str:
     return str(getattr(getattr(call, "func", call), "__name__", ""))
 
 
-def condemned(controller_type: type[Controller] = Controller, histories: int = 30) -> str:
-    """What the judge says of this scheduler in the first history in which it condemns it."""
+def condemned(histories: int = 30) -> str:
+    """What the judge says of the scheduler in the first history in which it condemns it."""
     for seed in range(1, histories):
         try:
-            History(seed, controller=controller_type).tell()
+            History(seed).tell()
         except AssertionError as error:
             return str(error).splitlines()[-1]
     return "never condemned"
@@ -175,8 +180,13 @@ def condemned(controller_type: type[Controller] = Controller, histories: int = 3
         (Silent, "nothing says why"),
     ],
 )
-def test_a_broken_scheduler_is_condemned(broken: type[Controller], words: str) -> None:
-    assert re.search(words, condemned(broken))
+def test_a_broken_scheduler_is_condemned(
+    broken: type[object], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (part,) = broken.__bases__
+    for user in (controller, history):
+        monkeypatch.setattr(user, part.__name__, broken, raising=False)
+    assert re.search(words, condemned())
 
 
 def test_launching_where_maintenance_is_announced_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ class StoreContract:
     def test_history_stays_bounded_whatever_fails_and_however_often_it_starts_anew(
         self, medium: Medium, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("mesos_docker_scheduler.controller._ENDED_KEPT", 5)
+        monkeypatch.setattr("mesos_docker_scheduler.ledger._ENDED_KEPT", 5)
         monkeypatch.setattr("mesos_docker_scheduler.versions.KEPT", 3)
         monkeypatch.setattr(store_module, "EVENTS_KEPT", 20)
         now = NOW

@@ -13,7 +13,8 @@ import pytest
 from mesos_docker_scheduler import events
 from mesos_docker_scheduler.cluster import Agent
 from mesos_docker_scheduler.config import Service, secrets
-from mesos_docker_scheduler.controller import REFUSE_SECONDS, Refused
+from mesos_docker_scheduler.controller import Refused
+from mesos_docker_scheduler.launching import REFUSE_SECONDS
 from mesos_docker_scheduler.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.store import Change, Remembered, SqliteStore, StoreError
 from mesos_docker_scheduler.tasks import TaskState, new_task_id
@@ -723,9 +724,9 @@ def test_asks_for_offers_ever_more_slowly_while_none_fit(bench: Bench) -> None:
 
 
 def test_history_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mesos_docker_scheduler.controller._ENDED_KEPT", 3)
+    monkeypatch.setattr("mesos_docker_scheduler.ledger._ENDED_KEPT", 3)
     for number in range(6):
-        bench.controller._put(replace(task(f"t{number}", WEB), state=TaskState.FINISHED))
+        bench.controller._ledger.put(replace(task(f"t{number}", WEB), state=TaskState.FINISHED))
     bench.take()
     assert sorted(bench.store.load().tasks) == ["t3", "t4", "t5"]
 

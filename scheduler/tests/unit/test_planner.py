@@ -134,6 +134,24 @@ def test_stopping_surplus(case: Case) -> None:
     check(case)
 
 
+@pytest.mark.parametrize(
+    ("has", "count", "stops"),
+    [
+        ("a b c d", 2, {"2", "3"}),
+        ("a b c d", 3, {"3"}),
+        ("a b c d d", 3, {"3", "5"}),
+        ("a/returned b d", 2, {"1"}),
+    ],
+)
+def test_stopping_keeps_groups_even(has: str, count: int, stops: set[str]) -> None:
+    """Three hosts of one rack, and d of another."""
+    wished = service(count=count, constraints=[{"field": "rack", "operator": "GROUP_BY"}])
+    tasks, _ = tasks_of(has, wished)
+    agents = {name: Agent(name, name, attributes={"rack": "2" if name == "d" else "1"}) for name in "abcd"}
+    decided = plan([wished], Census(tasks), [], agents, {}, NOW)
+    assert {kill.task_id for kill in decided.kills} == stops
+
+
 SURGE_1 = {"update": {"max_surge": 1, "max_unavailable": 0}}
 SURGE_2 = {"update": {"max_surge": 2, "max_unavailable": 0}}
 IN_PLACE = {"update": {"max_surge": 0, "max_unavailable": 1}}

@@ -65,6 +65,13 @@ def test_each_new_instance_that_is_ready_moves_the_deadline() -> None:
     assert step(step(moved, now=NOW + 600), Progress(1, 2), now=NOW + 1100).state == "paused"
 
 
+def test_one_that_is_proving_itself_at_the_deadline_is_waited_for() -> None:
+    late = Progress(0, 2, proving=1)
+    assert step(ROLLING, late, now=NOW + 600) == ROLLING
+    assert step(ROLLING, replace(late, ready=1, proving=0), now=NOW + 603).ready == 1
+    assert step(ROLLING, NONE, now=NOW + 603).state == "paused"
+
+
 def test_time_in_which_nothing_could_be_done_does_not_count() -> None:
     assert step(ROLLING, now=NOW + 1000, acting_since=NOW + 900).state == "rolling"
 
@@ -186,6 +193,36 @@ def test_a_paused_update_keeps_the_count_filled_with_the_good_version(tmp_path: 
     update.bench.tell(first.task_id, "FAILED", first.agent_id)
     update.play(fails="demo/web:2")
     assert update.images == ["demo/web:1"] * 2
+
+
+def test_a_paused_update_fills_the_count_in_the_role_that_the_good_version_had(tmp_path: Path) -> None:
+    good, bad = service(image="demo/web:1", role="blue"), service(image="demo/web:2", role="green")
+    bench = Bench(tmp_path, good)
+    bench.subscribe()
+
+    def offered(role: str) -> list[Message]:
+        offer = offer_message("a", more={"allocation_info": {"role": role}})
+        for resource in offer["resources"]:
+            resource["allocation_info"] = {"role": role}
+        bench.take(events.Offers((offer,)), after=1)
+        bench.take(after=1)
+        return bench.launched()
+
+    (first,) = offered("blue")
+    bench.tell(first["task_id"]["value"], "RUNNING")
+    bench.take(after=10)
+    bench.take(events.ConfigRead(configuration(bad), "sha"))
+    for _ in range(100):
+        for info in offered("green"):
+            bench.tell(info["task_id"]["value"], "FAILED")
+    assert [reason.kind for reason in bench.view.reasons] == ["update paused"]
+    bench.driver.take("revive", "suppress", "update framework")
+    bench.tell(first["task_id"]["value"], "FAILED")
+    bench.take(after=2)
+    bench.take(after=2)
+    assert {role for _, (role,) in bench.driver.take("revive")} == {"blue"}
+    (again,) = offered("blue")
+    assert again["container"]["docker"]["image"] == "demo/web:1"
 
 
 def test_a_paused_update_stays_so_after_a_restart_and_goes_on_when_asked(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ def web(number: int) -> Service:
 
 def test_a_version_is_written_once() -> None:
     versions = Versions({})
-    assert versions.put(web(1), ["web"], never) == {("web", web(1).version): web(1).model_dump_json()}
-    assert versions.put(web(1), ["web"], never) == {}
+    assert versions.put(web(1), never) == {("web", web(1).version): web(1).model_dump_json()}
+    assert versions.put(web(1), never) == {}
     again = Versions({("web", web(1).version): web(1).model_dump_json()})
-    assert again.put(web(1), ["web"], never) == {}
+    assert again.put(web(1), never) == {}
     assert again.image("web", web(1).version) == "demo/web:1"
     assert again.spec("web", web(1).version) == web(1).model_dump_json()
 
@@ -34,7 +34,7 @@ def test_the_oldest_are_forgotten_but_for_those_in_use(monkeypatch: pytest.Monke
     versions, known = Versions({}), dict[tuple[str, str], str]()
     used = web(2).version
     for number in range(1, 9):
-        for key, spec in versions.put(web(number), ["web"], lambda _, version: version == used).items():
+        for key, spec in versions.put(web(number), lambda _, version: version == used).items():
             if spec is None:
                 del known[key]
             else:
@@ -48,7 +48,9 @@ def test_a_service_that_is_gone_leaves_nothing_but_what_still_runs() -> None:
     former, other = service(name="former"), service(name="other")
     versions = Versions({})
     for one in (former, other, web(1)):
-        versions.put(one, ["former", "other", "web"], never)
-    changes = versions.put(web(2), ["web"], lambda name, _: name == "other")
-    assert changes.keys() == {("web", web(2).version), ("former", former.version)}
-    assert changes["former", former.version] is None
+        versions.put(one, never)
+    changes = versions.forget_except(["web"], lambda name, _: name == "other")
+    assert changes == {("former", former.version): None}
+    assert versions.spec("former", former.version) is None
+    assert versions.forget_except(["web"], never) == {("other", other.version): None}
+    assert versions.forget_except(["web"], never) == {}

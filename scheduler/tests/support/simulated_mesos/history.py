@@ -73,7 +73,6 @@ class History:
         *,
         config: Config | None = None,
         trouble: float | None = None,
-        controller: type[Controller] = Controller,
     ) -> None:
         self.seed = seed
         self.fate = fate = Fate(seed, NOW)
@@ -90,7 +89,6 @@ class History:
         self.judge = self.wire.watcher = Judge(fate, self.wire, self.config)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.disk = self.judge.disk = Disk(fate, self._medium(), self.judge.sees_change)
-        self._controller_type = controller
         self.inquiries = Inquiries(fate, self.wire)
         self._rounds_at_once = 0
         self.rounds = 0
@@ -128,7 +126,7 @@ class History:
             return f"{service}.{version}.{self.fate.random.getrandbits(64):016x}"
 
         remembered = self.disk.load()
-        self.controller = self._controller_type(
+        self.controller = Controller(
             self.config,
             "sha",
             self.disk,
