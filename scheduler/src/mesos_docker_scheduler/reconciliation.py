@@ -13,6 +13,8 @@ from dataclasses import dataclass
 IMPLICIT_SECONDS = 15 * 60.0
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 60.0
+# Who asks again while the first answers are still on their way only makes more of them.
+_ANSWERS_A_SECOND = 5_000
 
 # A question about a task and an agent that never were is always answered (TASK_UNKNOWN), and answers come in
 # the order of the questions: once it is answered, so is all asked before that can be answered at the moment.
@@ -31,6 +33,7 @@ class Reconciliation:
 
     def __init__(self) -> None:
         self._unanswered: dict[str, str | None] = {}
+        self._unasked: dict[str, str | None] = {}  # those of them that nobody was asked about yet
         self._fence: str | None = None
         self._pause = _FIRST_RETRY_SECONDS
         self._next_explicit: float | None = None
@@ -38,7 +41,7 @@ class Reconciliation:
 
     def start(self, tasks: Mapping[str, str | None], now: float) -> None:
         """Begin anew after a (re-)registration: `tasks` are task ids with their agents' ids."""
-        self._unanswered = dict(tasks)
+        self._unanswered, self._unasked = dict(tasks), {}
         self._fence = f"{_FENCE}{uuid.uuid4().hex}"
         self._pause = _FIRST_RETRY_SECONDS
         self._next_explicit = self._next_implicit = now
@@ -52,15 +55,17 @@ class Reconciliation:
         new = {task_id: agent_id for task_id, agent_id in tasks if task_id not in self._unanswered}
         if new:
             self._unanswered.update(new)
+            self._unasked.update(new)
             if self._next_explicit is not None:
                 self._pause = _FIRST_RETRY_SECONDS
-                self._next_explicit = now
+                self._next_explicit = min(self._next_explicit, now + self._pause)
 
     def answered(self, task_id: str) -> bool:
         """Note that Mesos said something about the task; returns whether it is a fence rather than a task."""
         if task_id == self._fence:
             self._fence = None
         self._unanswered.pop(task_id, None)
+        self._unasked.pop(task_id, None)
         return task_id.startswith(_FENCE)
 
     def due(self, now: float) -> list[Question]:
@@ -69,18 +74,25 @@ class Reconciliation:
         if self._next_implicit is not None and now >= self._next_implicit:
             questions.append(Question(()))
             self._next_implicit = now + IMPLICIT_SECONDS
-        if self._next_explicit is not None and now >= self._next_explicit:
+        if self._next_explicit is None:
+            return questions
+        if now >= self._next_explicit:
             tasks: list[tuple[str, str | None]] = list(self._unanswered.items())
             if self._fence is not None:
                 tasks.append((self._fence, self._fence))
             if tasks:
                 questions.append(Question(tuple(tasks)))
-                self._next_explicit = now + self._pause
+                self._next_explicit = now + max(self._pause, len(tasks) / _ANSWERS_A_SECOND)
                 self._pause = min(self._pause * 2, _LONGEST_RETRY_SECONDS)
+        elif self._unasked:
+            questions.append(Question(tuple(self._unasked.items())))
+        self._unasked = {}
         return questions
 
     def next_at(self) -> float | None:
-        """When `due` has something to say next, or None."""
+        """When `due` has something to say next, or None; 0 means at once."""
+        if self._unasked and self._next_explicit is not None:
+            return 0.0
         pending = self._unanswered or self._fence is not None
         times = [self._next_implicit, self._next_explicit if pending else None]
         return min((time for time in times if time is not None), default=None)

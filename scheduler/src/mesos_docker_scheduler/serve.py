@@ -90,32 +90,23 @@ def make_driver(
     )
 
 
-def tune_garbage_collection() -> None:
-    """Look for cycles less often: offers and launches are many small objects without any.
-
-    With Python's thresholds, half the time of placing 100,000 instances went into looking.
-    """
-    gc.set_threshold(50_000, 20, 100)
-
-
 def serve(source: Source, tell: Callable[[Event], None]) -> Snapshot:
     """Run until SIGTERM or SIGINT; returns what it left running. SchedulerError in all other cases."""
     config = source.config
-    tune_garbage_collection()
     try:
         store = SqliteStore(Path(config.state_dir))
-        with contextlib.closing(store), _rare_garbage_collection():
+        with contextlib.closing(store), rare_garbage_collection():
             return _serve(source, store, tell)
     except StoreError as error:
         raise SchedulerError(EXIT_STORE, str(error)) from error
 
 
 @contextlib.contextmanager
-def _rare_garbage_collection() -> Iterator[None]:
+def rare_garbage_collection() -> Iterator[None]:
     """Look for unreachable cycles seldom.
 
-    What comes and goes by the thousand here (events, calls, tasks) is no part of any, and Python would look
-    through all of it again and again: a quarter of the time with 30,000 tasks.
+    What comes and goes by the thousand here (events, offers, calls, tasks) is no part of any, and Python
+    would look through all of it again and again: half of the time of placing 100,000 instances.
     """
     before = gc.get_threshold()
     gc.set_threshold(100_000, 50, 50)

@@ -66,6 +66,23 @@ def test_a_doubt_is_asked_at_once() -> None:
     assert made.due(101) == []
 
 
+def test_a_doubt_does_not_ask_again_about_what_is_being_answered() -> None:
+    made = started("1", "2")
+    made.due(0)
+    made.doubt([("3", "agent")], 1)
+    assert made.next_at() == 0
+    assert asked(made.due(1)) == ["3"]
+    assert made.next_at() == 2
+    assert asked(made.due(2)) == ["1", "2", "3"]
+
+
+def test_so_many_answers_take_their_time() -> None:
+    made = started(*map(str, range(100_000)))
+    made.due(0)
+    assert made.due(19) == []
+    assert len(asked(made.due(21))) == 100_000
+
+
 def test_asks_nobody_while_there_is_nobody() -> None:
     made = started("1")
     made.due(0)
