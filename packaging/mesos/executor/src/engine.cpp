@@ -40,6 +40,13 @@ HttpRequest Engine::request(const char* method, const std::string& path, millise
   return request;
 }
 
+HttpRequest Engine::requestWith(std::string json, const std::string& path, milliseconds timeout) const {
+  HttpRequest post = request("POST", path, timeout);
+  post.headers.emplace_back("Content-Type: application/json");
+  post.body = std::move(json);
+  return post;
+}
+
 void Engine::negotiate() {
   HttpRequest version = request("GET", "", kAnswerTimeout);
   version.url = "http://docker/version";
@@ -83,6 +90,11 @@ void Engine::remove(const std::string& container, Done done) {
   http_.send(request("DELETE", "/containers/" + container + "?force=1&v=1", kAnswerTimeout), std::move(done));
 }
 
+void Engine::neverRestart(const std::string& container, Done done) {
+  http_.send(requestWith(R"({"RestartPolicy":{"Name":"no"}})", "/containers/" + container + "/update", kAnswerTimeout),
+             std::move(done));
+}
+
 void Engine::resize(const std::string& container, int64_t rows, int64_t columns, Done done) {
   http_.send(request("POST",
                      "/containers/" + container + "/resize?h=" + std::to_string(rows) +
@@ -105,17 +117,12 @@ std::unique_ptr<HttpTransfer> Engine::wait(const std::string& container, const s
 void Engine::createExec(const std::string& container, Json command, Done done) {
   command["AttachStdout"] = true;
   command["AttachStderr"] = true;
-  HttpRequest create = request("POST", "/containers/" + container + "/exec", kAnswerTimeout);
-  create.headers.emplace_back("Content-Type: application/json");
-  create.body = dump(command);
-  http_.send(std::move(create), std::move(done));
+  http_.send(requestWith(dump(command), "/containers/" + container + "/exec", kAnswerTimeout), std::move(done));
 }
 
 std::unique_ptr<HttpTransfer> Engine::startExec(const std::string& exec, HttpHandlers handlers) {
-  HttpRequest start = request("POST", "/exec/" + exec + "/start", kNoTimeout);
-  start.headers.emplace_back("Content-Type: application/json");
-  start.body = R"({"Detach":false,"Tty":false})";
-  return http_.start(std::move(start), std::move(handlers));
+  return http_.start(requestWith(R"({"Detach":false,"Tty":false})", "/exec/" + exec + "/start", kNoTimeout),
+                     std::move(handlers));
 }
 
 void Engine::inspectExec(const std::string& exec, Done done) {

@@ -28,6 +28,8 @@ class Engine {
   void kill(const std::string& container, Done done);
   // Removes the container and its anonymous volumes, running or not.
   void remove(const std::string& container, Done done);
+  // Takes back a restart policy: the container's first end is its last.
+  void neverRestart(const std::string& container, Done done);
   void resize(const std::string& container, int64_t rows, int64_t columns, Done done);
 
   // Streams what the container writes. onHeaders says that nothing written from now on is missed.
@@ -44,6 +46,8 @@ class Engine {
 
  private:
   HttpRequest request(const char* method, const std::string& path, std::chrono::milliseconds timeout) const;
+  // A POST of this JSON text.
+  HttpRequest requestWith(std::string json, const std::string& path, std::chrono::milliseconds timeout) const;
 
   HttpClient& http_;
   const std::string socketPath_;

@@ -208,15 +208,30 @@ void TaskLifecycle::created(const ChildResult& result) {
 void TaskLifecycle::arm() {
   phase_ = Phase::Arming;
   unarmed_ = 3;
-  engine_.inspect(container_, [this](const HttpResponse& response) {
-    if (response.ok()) {
-      const Json inspected = parseJson(response.body, "inspect");
-      output_.setTerminal(boolOr(member(inspected, "Config"), "Tty", false, "Config"));
-    }
-    armed("inspecting it", response.ok() ? "" : enginesMessage(response));
-  });
+  engine_.inspect(container_, [this](const HttpResponse& response) { inspectedBeforeStart(response); });
   output_.attach(container_, [this](const std::string& error) { armed("attaching to it", error); });
   watchForEnd("next-exit");
+}
+
+void TaskLifecycle::inspectedBeforeStart(const HttpResponse& response) {
+  if (phase_ != Phase::Arming) return;
+  if (!response.ok()) {
+    armed("inspecting it", enginesMessage(response));
+    return;
+  }
+  const Json inspected = parseJson(response.body, "inspect");
+  output_.setTerminal(boolOr(member(inspected, "Config"), "Tty", false, "Config"));
+  const Json& restarts = member(member(inspected, "HostConfig"), "RestartPolicy");
+  const std::string policy = textOr(restarts, "Name", "", "RestartPolicy");
+  if (policy.empty() || policy == "no") {
+    armed("inspecting it", "");
+    return;
+  }
+  // Docker would start it again behind the scheduler's back: after its end, and with the engine at the next boot.
+  logWarning("The restart policy '" + policy + "' is taken back: a task's container runs once");
+  engine_.neverRestart(container_, [this](const HttpResponse& updated) {
+    armed("taking back its restart policy", updated.ok() ? "" : enginesMessage(updated));
+  });
 }
 
 void TaskLifecycle::armed(const std::string& what, const std::string& error) {

@@ -50,6 +50,7 @@ class TaskLifecycle {
   void create(const CreateArguments& arguments);
   void created(const ChildResult& result);
   void arm();
+  void inspectedBeforeStart(const HttpResponse& response);
   void armed(const std::string& what, const std::string& error);
   void start();
   void started(const HttpResponse& response);

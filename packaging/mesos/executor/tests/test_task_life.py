@@ -29,12 +29,18 @@ def bridge(**docker: Any) -> Message:
     return {"type": "DOCKER", "docker": {"image": "demo/web:1", "network": "BRIDGE", **docker}}
 
 
+def inspected(running: Message) -> Message:
+    """The `docker inspect` that comes with TASK_RUNNING."""
+    (shown,) = json.loads(base64.b64decode(running["data"]))
+    return dict(shown)
+
+
 def test_running_says_where(bed: Any, framework: Framework) -> None:
     task_id = launch(framework)
     running = framework.wait_state(task_id, "TASK_RUNNING")
     assert states(framework, task_id) == ["TASK_STARTING", "TASK_RUNNING"]
     container = bed.container(task_id)
-    (shown,) = json.loads(base64.b64decode(running["data"]))
+    shown = inspected(running)
     assert shown["Id"] == container["Id"]
     assert shown["State"]["Running"] is True
     (network,) = running["container_status"]["network_infos"]
@@ -200,6 +206,8 @@ def test_a_restart_policy_does_not_outlive_the_task(bed: Any, framework: Framewo
     task_id = launch(
         framework, command="exit 4", container=bridge(parameters=[{"key": "restart", "value": "always"}])
     )
+    running = framework.wait_state(task_id, "TASK_RUNNING")
+    assert inspected(running)["HostConfig"]["RestartPolicy"]["Name"] == "no"
     assert framework.wait_state(task_id, "TASK_FAILED")["message"] == "Container exited with status 4"
     bed.wait_gone(task_id)
 
