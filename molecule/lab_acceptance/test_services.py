@@ -123,6 +123,7 @@ def test_three_services_run_as_declared(lab: Cluster, measure: Measure, group_va
             mount["Destination"]: (mount["Type"], mount.get("Name") or mount["Source"], mount["RW"])
             for mount in entry["Mounts"]
         }
+        assert mounts.pop("/mnt/mesos/sandbox")[0] == "bind"
         assert mounts == {"/data/host": ("bind", "/srv", False), "/data/own": ("volume", "shop", True)}
         bindings = host["PortBindings"]
         assert bindings.keys() == {"80/tcp", "81/tcp"}
