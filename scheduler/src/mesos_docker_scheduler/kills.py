@@ -13,6 +13,7 @@ class _Repeat:
     not_before: float
     at: float
     pause: float
+    was_sent: bool = False
 
 
 class Kills:
@@ -38,11 +39,20 @@ class Kills:
         """Tasks to send KILL for now."""
         return [task_id for task_id, repeat in self._repeats.items() if now >= repeat.at]
 
-    def sent(self, task_id: str, now: float, grace_seconds: float) -> None:
-        """Note that KILL was sent: it takes effect within the grace period, or has been lost."""
+    def __len__(self) -> int:
+        """How many tasks were to stop and have not ended."""
+        return len(self._repeats)
+
+    def sent(self, task_id: str, now: float, grace_seconds: float) -> bool:
+        """Note that KILL was sent: it takes effect within the grace period, or has been lost.
+
+        Returns whether it had been sent before.
+        """
         repeat = self._repeats[task_id]
+        repeated, repeat.was_sent = repeat.was_sent, True
         repeat.at = now + grace_seconds + repeat.pause
         repeat.pause = min(2 * repeat.pause, _LONGEST_PAUSE)
+        return repeated
 
     def next_at(self) -> float | None:
         """When `due` has something to say next."""

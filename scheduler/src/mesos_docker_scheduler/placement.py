@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from mesos_docker_scheduler.candidates import Candidates, Lot, Search
@@ -11,7 +12,16 @@ from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.constraints import Constraint, Facts, described, field_of, suits
 from mesos_docker_scheduler.explanation import Reason
 from mesos_docker_scheduler.resources import SCALARS, Need, Pool, thousandths
-from mesos_docker_scheduler.shortage import AVOIDED, CONSTRAINT, MAINTENANCE, Explanations, Shortage
+from mesos_docker_scheduler.shortage import (
+    AVOIDED,
+    CONSTRAINT,
+    HOPEFUL,
+    MAINTENANCE,
+    NOT_WANTED,
+    Explanations,
+    Shortage,
+    short,
+)
 
 
 class Placement:
@@ -104,6 +114,27 @@ class Placement:
     def unused_offers(self) -> tuple[str, ...]:
         """Offers of agents that get nothing."""
         return tuple(offer.id for lot in self._lots.values() if not lot.launches for offer in lot.offers)
+
+    def unused_because(self, asking: Collection[Service]) -> Mapping[str, int]:
+        """How many unused offers there are for each reason, in few words (see `shortage.SHORT`).
+
+        `asking`: the services that found too little room, the biggest first. The smallest of an offer's role
+        is asked what it lacked: whatever keeps that one out keeps the others out as well, as a rule.
+        """
+        smallest = {role_of(service, self._role): service for service in asking}
+        reasons: Counter[str] = Counter()
+        for lot in self._lots.values():
+            if not lot.launches:
+                service = smallest.get(lot.role)
+                reasons[short(NOT_WANTED if service is None else self._problem(service, lot))] += len(
+                    lot.offers
+                )
+        return reasons
+
+    def _problem(self, service: Service, lot: Lot) -> str:
+        search = self._searches[service.name]
+        unfit = self._unfit.get(lot.agent_id) or _unmet(service.constraints, search, lot.facts)
+        return unfit or lot.pool.lacks(search.need) or HOPEFUL
 
     def explain(self, service: Service, missing: int) -> Reason:
         """Why `missing` instances found no room: the agents at hand, and those that we remember."""

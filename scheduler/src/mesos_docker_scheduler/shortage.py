@@ -13,6 +13,9 @@ MAINTENANCE = "maintenance"
 AVOIDED = "avoided"
 HOPEFUL = "may have room"
 CONSTRAINT = "constraint "
+NOT_WANTED = "nothing wanted"
+SHORT = ("cpus", "mem", "disk", "gpus", "ports", "constraint", MAINTENANCE, AVOIDED, "not_wanted", "other")
+"""What `short` makes of problems."""
 
 # What looking at agents may cost: so many a second, so many at once; few are looked at every time.
 _LOOKS_PER_SECOND = 50_000
@@ -79,6 +82,15 @@ class Shortage:
         if kind.startswith(CONSTRAINT):
             texts[kind] = f"{'does' if one else 'do'} not meet {kind}"
         return f"{count} {texts.get(kind, f'{has} {kind} not free')}"
+
+
+def short(problem: str) -> str:
+    """A problem without its particulars: one of few words, whatever constraints and ports there are."""
+    if problem == NOT_WANTED:
+        return "not_wanted"
+    word = problem.partition(" ")[0]
+    word = "ports" if word == "port" else word
+    return word if word in SHORT else "other"
 
 
 def _amount(value: int) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from mesos_docker_scheduler.driver import calls
+from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.driver.calls import Call
 from mesos_docker_scheduler.driver.detector import (
     Detector,
@@ -159,6 +160,16 @@ class SchedulerDriver(MesosSchedulerDriver):
     def problem(self) -> str | None:
         """Why there is no subscription at the moment, in one line; None when there is one."""
         return self._subscription.problem
+
+    @property
+    def calls_open(self) -> tuple[int, int]:
+        """How many calls wait to be sent, and how many were sent and wait for an answer."""
+        return self._worker.calls_open if self._worker is not None else (0, 0)
+
+    @property
+    def call_times(self) -> CallTimes:
+        """How long Mesos took to answer calls, through all subscriptions."""
+        return self._worker.call_times if self._worker is not None else CallTimes()
 
     @property
     def framework(self) -> dict[str, Any]:

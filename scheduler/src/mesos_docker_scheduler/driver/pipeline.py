@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.driver.calls import Call
 from mesos_docker_scheduler.driver.endpoint import Endpoint
 from mesos_docker_scheduler.driver.http_response import Response, ResponseParser
@@ -80,15 +81,24 @@ def error_text(response: Response) -> str:
 @dataclass(frozen=True)
 class _Sent:
     call: Call
-    deadline: float
+    at: float
 
 
 class CallPipeline:
-    """The calls of one subscription. `add` may run in any thread, everything else in the driver's."""
+    """The calls of one subscription. `add` may run in any thread, everything else in the driver's.
+
+    `now` is of one clock throughout, in seconds; `times` hears how long each answer took.
+    """
 
     def __init__(
-        self, endpoint: Endpoint, framework_id: str, stream_id: str, authorization: str | None
+        self,
+        endpoint: Endpoint,
+        framework_id: str,
+        stream_id: str,
+        authorization: str | None,
+        times: CallTimes | None = None,
     ) -> None:
+        self._times = times or CallTimes()
         self._framework_id = {"value": framework_id}
         self._head = _request_head(endpoint, authorization, stream_id)
         self._waiting: deque[tuple[Call, bytes]] = deque()
@@ -120,7 +130,17 @@ class CallPipeline:
     @property
     def deadline(self) -> float | None:
         """When the answer to the oldest call is overdue."""
-        return self._sent[0].deadline if self._sent else None
+        return self._sent[0].at + CALL_SECONDS if self._sent else None
+
+    @property
+    def queued(self) -> int:
+        """How many calls have not been sent. Any thread may ask."""
+        return len(self._waiting)
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls were sent and not answered. Any thread may ask."""
+        return len(self._sent)
 
     def take_requests(self, now: float, max_bytes: int) -> bytes:
         """Hand out the bytes to send next: at least one request if there is room for one more in flight."""
@@ -128,17 +148,18 @@ class CallPipeline:
         size = 0
         while self._waiting and len(self._sent) < MAX_IN_FLIGHT and size < max_bytes:
             call, data = self._waiting.popleft()
-            self._sent.append(_Sent(call, now + CALL_SECONDS))
+            self._sent.append(_Sent(call, now))
             taken.append(data)
             size += len(data)
         return b"".join(taken)
 
-    def receive(self, data: bytes) -> tuple[list[Failure], bool]:
-        """Take bytes of the answers; return the calls that were refused and whether the connection can go on.
+    def receive(self, data: bytes, now: float) -> tuple[list[Failure], bool]:
+        """Take bytes of the answers that are here `now`.
 
+        Returns the calls that were refused, and whether the connection can go on.
         ResponseError: this is not HTTP.
         """
-        data, began = self._without_usual(data), self._parser.between
+        data, began = self._without_usual(data, now), self._parser.between
         failures: list[Failure] = []
         if not data:
             return failures, True
@@ -148,7 +169,7 @@ class CallPipeline:
                 continue
             if not self._sent:
                 return failures, False  # an answer that nothing was asked for
-            call = self._sent.popleft().call
+            call = self._answered(now)
             if 200 <= response.status < 300:
                 self.torn_down = self.torn_down or call["type"] == "TEARDOWN"
                 continue
@@ -161,7 +182,13 @@ class CallPipeline:
             self._learn_usual(data, responses[-1], began)
         return failures, self._parser.keep_alive
 
-    def _without_usual(self, data: bytes) -> bytes:
+    def _answered(self, now: float) -> Call:
+        """Take the oldest call that was sent: refused or not, this was its answer."""
+        sent = self._sent.popleft()
+        self._times.note(sent.call["type"], now - sent.at)
+        return sent.call
+
+    def _without_usual(self, data: bytes, now: float) -> bytes:
         """Take the answers at the beginning that are, byte by byte, what the master has answered before.
 
         Most calls are acknowledgements: to parse "202 Accepted" for each would double their cost here.
@@ -170,7 +197,7 @@ class CallPipeline:
         if usual and self._parser.between:
             while self._sent and data.startswith(usual, position):
                 position += len(usual)
-                call = self._sent.popleft().call
+                call = self._answered(now)
                 self.torn_down = self.torn_down or call["type"] == "TEARDOWN"
         return data[position:] if position else data
 

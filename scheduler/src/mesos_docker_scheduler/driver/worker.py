@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.driver.calls import Call
 from mesos_docker_scheduler.driver.connection import Channel, ConnectionEnded, Dial, Wakeup
 from mesos_docker_scheduler.driver.detector import Detector
@@ -62,6 +63,7 @@ class Worker:
         self._detector = detector
         self._tls = tls
         self._listener = listener
+        self.call_times = CallTimes()
         self._wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wakeup, selectors.EVENT_READ)
@@ -100,6 +102,12 @@ class Worker:
     def connected(self) -> bool:
         """Whether calls would be sent."""
         return self._calls is not None
+
+    @property
+    def calls_open(self) -> tuple[int, int]:
+        """How many calls wait to be sent, and how many for an answer."""
+        calls = self._calls
+        return (calls.pipeline.queued, calls.pipeline.in_flight) if calls is not None else (0, 0)
 
     def submit(self, call: Call) -> bool:
         """Queue a call; False when there is no subscription. TypeError: it is not JSON."""
@@ -273,7 +281,7 @@ class Worker:
             data = channel.receive()
             if not data:
                 return
-            failures, usable = calls.pipeline.receive(data)
+            failures, usable = calls.pipeline.receive(data, time.monotonic())
             self._torn_down = self._torn_down or calls.pipeline.torn_down
         except (ConnectionEnded, ResponseError) as error:
             self._calls_ended(calls, str(error))
@@ -335,6 +343,7 @@ class Worker:
             subscribed.framework_id,
             subscribed.stream_id,
             self._subscription.authorization,
+            self.call_times,
         )
         with self._lock:
             self._calls = _Calls(pipeline, endpoint)

@@ -117,6 +117,19 @@ def test_a_scheduler_without_call_failed_loses_nothing_but_that_callback(master:
 # Calls
 
 
+def test_tells_how_long_answers_took_and_what_is_under_way(master: ScriptedMaster) -> None:
+    with running(master.address) as (driver, recorder):
+        recorder.wait_for("registered")
+        assert list(driver.call_times.read()) == []
+        driver.reviveOffers()
+        give_up_at = time.monotonic() + 10
+        while not (read := list(driver.call_times.read())):
+            assert time.monotonic() < give_up_at
+        ((kind, counts, seconds),) = read
+        assert (kind, sum(counts), driver.calls_open) == ("REVIVE", 1, (0, 0))
+        assert 0 < seconds < 10
+
+
 def test_every_call_of_the_interface_goes_out_on_the_stream(master: ScriptedMaster) -> None:
     with running(master.address) as (driver, recorder):
         recorder.wait_for("registered")

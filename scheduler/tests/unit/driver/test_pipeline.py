@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mesos_docker_scheduler.driver import calls
+from mesos_docker_scheduler.driver.call_times import BOUNDS, CallTimes
 from mesos_docker_scheduler.driver.endpoint import Endpoint
 from mesos_docker_scheduler.driver.http_response import ResponseError
 from mesos_docker_scheduler.driver.pipeline import MAX_IN_FLIGHT, CallPipeline
@@ -62,7 +63,7 @@ def test_calls_go_out_in_order_without_waiting() -> None:
     sent = requests(pipeline.take_requests(0.0, 10**6))
     assert [call["kill"]["task_id"]["value"] for _, call in sent] == [str(number) for number in range(100)]
     assert not pipeline.idle
-    assert pipeline.receive(ACCEPTED * 100) == ([], True)
+    assert pipeline.receive(ACCEPTED * 100, 0.0) == ([], True)
     assert pipeline.idle
 
 
@@ -70,7 +71,7 @@ def test_what_is_in_flight_is_bounded() -> None:
     pipeline = new(*[ACKNOWLEDGE] * (MAX_IN_FLIGHT + 1))
     assert len(requests(pipeline.take_requests(0.0, 10**9))) == MAX_IN_FLIGHT
     assert pipeline.take_requests(0.0, 10**9) == b""
-    pipeline.receive(ACCEPTED)
+    pipeline.receive(ACCEPTED, 0.0)
     assert len(requests(pipeline.take_requests(0.0, 10**9))) == 1
 
 
@@ -82,7 +83,9 @@ def test_a_call_larger_than_the_room_is_sent_alone() -> None:
 def test_a_refusal_names_the_call_the_status_and_the_reason() -> None:
     pipeline = new(ACKNOWLEDGE, calls.suppress(None), ACKNOWLEDGE)
     pipeline.take_requests(0.0, 10**6)
-    [(call, error)], usable = pipeline.receive(ACCEPTED + Answer(400, body="no\n such").encode() + ACCEPTED)
+    [(call, error)], usable = pipeline.receive(
+        ACCEPTED + Answer(400, body="no\n such").encode() + ACCEPTED, 0.0
+    )
     assert (call, error.status, str(error), usable) == ({"type": "SUPPRESS"}, 400, "HTTP 400: no such", True)
     assert not pipeline.stale
 
@@ -91,14 +94,14 @@ def test_a_refusal_names_the_call_the_status_and_the_reason() -> None:
 def test_some_refusals_say_that_the_subscription_is_over(status: int) -> None:
     pipeline = new(ACKNOWLEDGE)
     pipeline.take_requests(0.0, 10**6)
-    pipeline.receive(Answer(status).encode())
+    pipeline.receive(Answer(status).encode(), 0.0)
     assert pipeline.stale
 
 
 def test_an_unauthorized_update_of_the_framework_says_nothing_about_the_subscription() -> None:
     pipeline = new({"type": "UPDATE_FRAMEWORK", "update_framework": {}})
     pipeline.take_requests(0.0, 10**6)
-    [(_, error)], _ = pipeline.receive(Answer(403, body="role").encode())
+    [(_, error)], _ = pipeline.receive(Answer(403, body="role").encode(), 0.0)
     assert error.status == 403
     assert not pipeline.stale
 
@@ -125,37 +128,37 @@ def test_each_call_has_seventy_five_seconds() -> None:
     pipeline.take_requests(10.0, 1)
     pipeline.take_requests(20.0, 1)
     assert pipeline.deadline == 85.0
-    pipeline.receive(ACCEPTED)
+    pipeline.receive(ACCEPTED, 0.0)
     assert pipeline.deadline == 95.0
 
 
 def test_a_master_that_closes_is_noticed() -> None:
     pipeline = new(ACKNOWLEDGE)
     pipeline.take_requests(0.0, 1000)
-    assert pipeline.receive(Answer(202, {"Connection": "close"}).encode()) == ([], False)
+    assert pipeline.receive(Answer(202, {"Connection": "close"}).encode(), 0.0) == ([], False)
 
 
 def test_an_answer_to_nothing_ends_the_connection() -> None:
-    assert new().receive(ACCEPTED) == ([], False)
+    assert new().receive(ACCEPTED, 0.0) == ([], False)
 
 
 def test_something_else_than_http_is_an_error() -> None:
     with pytest.raises(ResponseError, match="does not speak HTTP"):
-        new(ACKNOWLEDGE).receive(b"SSH-2.0\r\n")
+        new(ACKNOWLEDGE).receive(b"SSH-2.0\r\n", 0.0)
 
 
 def test_an_accepted_teardown_is_known() -> None:
     pipeline = new(calls.teardown())
     pipeline.take_requests(0.0, 1000)
     assert not pipeline.torn_down
-    pipeline.receive(ACCEPTED)
+    pipeline.receive(ACCEPTED, 0.0)
     assert pipeline.torn_down
 
 
 def test_a_refused_teardown_is_none() -> None:
     pipeline = new(calls.teardown())
     pipeline.take_requests(0.0, 1000)
-    pipeline.receive(Answer(500).encode())
+    pipeline.receive(Answer(500).encode(), 0.0)
     assert not pipeline.torn_down
 
 
@@ -166,7 +169,7 @@ def test_answers_find_their_calls_however_they_are_cut(statuses: list[int], size
     data = b"".join(Answer(status, body="x" * (status % 7)).encode() for status in statuses)
     failures = []
     for start in range(0, len(data), size):
-        failures += pipeline.receive(data[start : start + size])[0]
+        failures += pipeline.receive(data[start : start + size], 0.0)[0]
     assert [(call["kill"]["task_id"]["value"], error.status) for call, error in failures] == [
         (str(number), status) for number, status in enumerate(statuses) if status >= 400
     ]
@@ -180,7 +183,7 @@ def test_any_bytes_give_outcomes_or_a_response_error(pieces: list[bytes]) -> Non
         pipeline.take_requests(0.0, 10**6)
         try:
             for piece in [head, *pieces]:
-                pipeline.receive(piece)
+                pipeline.receive(piece, 0.0)
         except ResponseError:
             pass
         assert len(pipeline.abandon("over")) <= 3
@@ -208,7 +211,7 @@ def test_answers_mean_the_same_however_they_are_cut(answers: list[bytes], cuts: 
         pipeline.take_requests(0.0, 10**6)
         failed: list[Any] = []
         for start, end in pairwise(bounds):
-            failures, usable = pipeline.receive(whole[start:end])
+            failures, usable = pipeline.receive(whole[start:end], 0.0)
             failed += [
                 (call["kill"]["task_id"]["value"], str(error), error.status) for call, error in failures
             ]
@@ -223,3 +226,31 @@ def test_answers_mean_the_same_however_they_are_cut(answers: list[bytes], cuts: 
 def test_what_is_not_json_is_refused_where_it_comes_from(bad: object) -> None:
     with pytest.raises(TypeError):
         new({"type": "REQUEST", "request": bad})
+
+
+def test_tells_how_long_each_type_of_call_took_to_be_answered() -> None:
+    times = CallTimes()
+    pipeline = CallPipeline(Endpoint("m1"), "f-1", "s1", None, times)
+    pipeline.add(calls.kill("1", None, None))
+    pipeline.add(ACKNOWLEDGE)
+    pipeline.take_requests(10.0, 10**6)
+    assert (pipeline.queued, pipeline.in_flight) == (0, 2)
+    pipeline.receive(ACCEPTED, 10.0004)
+    pipeline.add(ACKNOWLEDGE)
+    pipeline.add(ACKNOWLEDGE)
+    pipeline.take_requests(11.0, 1)
+    assert (pipeline.queued, pipeline.in_flight) == (1, 2)
+    pipeline.receive(ACCEPTED + Answer(400).encode(), 12.0)
+    found = {kind: (counts, round(seconds, 6)) for kind, counts, seconds in times.read()}
+    slow = [0] * (len(BOUNDS) + 1)
+    slow[BOUNDS.index(2.5)] = slow[BOUNDS.index(1.0)] = 1
+    assert found == {"KILL": ([1] + [0] * len(BOUNDS), 0.0004), "ACKNOWLEDGE": (slow, 3.0)}
+
+
+def test_what_got_no_answer_has_no_time() -> None:
+    times = CallTimes()
+    pipeline = CallPipeline(Endpoint("m1"), "f-1", "s1", None, times)
+    pipeline.add(ACKNOWLEDGE)
+    pipeline.take_requests(0.0, 1000)
+    pipeline.connection_lost("reset")
+    assert list(times.read()) == []
