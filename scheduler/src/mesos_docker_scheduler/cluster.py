@@ -33,6 +33,7 @@ class Offer:
     attributes: Mapping[str, str] = field(default_factory=dict)
     region: str | None = None
     zone: str | None = None
+    url: str | None = None
 
     @classmethod
     def from_message(cls, message: Message) -> Offer:
@@ -56,6 +57,7 @@ class Offer:
             {item["name"]: attribute_text(item) for item in reversed(message.get("attributes", ()))},
             place.get("region", {}).get("name"),
             place.get("zone", {}).get("name"),
+            _url(message.get("url")),
         )
 
     def in_maintenance(self, now: float) -> bool:
@@ -69,6 +71,7 @@ class Agent:
     """What we know of an agent.
 
     `free`: by role, what was free when the agent was last offered to it, less what we took of it since.
+    `url`: where it serves its files, such as `http://10.0.0.5:5051`.
     """
 
     id: str
@@ -79,6 +82,7 @@ class Agent:
     attributes: Mapping[str, str] = field(default_factory=dict)
     region: str | None = None
     zone: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +105,16 @@ class Accept:
     launches: tuple[Launch, ...]
     left: Pool
     role: str = "*"
+
+
+def _url(message: Message | None) -> str | None:
+    """Where a v1 URL leads, without its path."""
+    if message is None:
+        return None
+    address = message.get("address", {})
+    host = address.get("ip") or address.get("hostname")
+    if message.get("scheme") == "https":  # certificates have names
+        host = address.get("hostname") or host
+    if not host or "port" not in address:
+        return None
+    return f"{message.get('scheme', 'http')}://{f'[{host}]' if ':' in host else host}:{address['port']}"

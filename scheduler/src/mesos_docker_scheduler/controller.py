@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from mesos_docker_scheduler import events, launching, status_updates, stopping
 from mesos_docker_scheduler.config import Config, Service
+from mesos_docker_scheduler.event_log import EventLog
 from mesos_docker_scheduler.failures import Failures
 from mesos_docker_scheduler.framework import Registration
 from mesos_docker_scheduler.inquiry import Inquiry
@@ -23,6 +24,8 @@ from mesos_docker_scheduler.ledger import Ledger
 from mesos_docker_scheduler.maintenance import Maintenance
 from mesos_docker_scheduler.metrics import Metrics
 from mesos_docker_scheduler.offers import OfferBook, Wish
+from mesos_docker_scheduler.operations import Operations, RefusedError, UnavailableError
+from mesos_docker_scheduler.overrides import Overrides
 from mesos_docker_scheduler.placement import role_of
 from mesos_docker_scheduler.planner import Memory, Plan, plan
 from mesos_docker_scheduler.publisher import Publisher
@@ -30,7 +33,7 @@ from mesos_docker_scheduler.reconciliation import Reconciliation
 from mesos_docker_scheduler.recovery import BEGIN_ANEW, UNSEEN
 from mesos_docker_scheduler.rollout import Rollout, Rollouts
 from mesos_docker_scheduler.shortage import Explanations
-from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, Views
+from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, Views, Wishes
 from mesos_docker_scheduler.status_updates import StatusUpdates
 from mesos_docker_scheduler.stopping import Stopping
 from mesos_docker_scheduler.store import Event, Remembered, Store
@@ -110,16 +113,17 @@ class Controller:
 
         self._offers = OfferBook()
         self._failures = Failures()
-        self._rollouts = Rollouts()
-        self._use(config)
+        self._rollouts = Rollouts(metrics.update_ended)
+        self._overrides = Overrides()
+        self._overrides.restore(remembered.records)
         self._inquiry = Inquiry()
         self._reconciliation = Reconciliation()
         self._registration = Registration(config)
         self._maintenance = Maintenance()
         self._versions = Versions(remembered.versions)
-        self._ledger = Ledger(
-            store, remembered, (self._failures, self._offers, self._rollouts), metrics, tell
-        )
+        keepers = (self._failures, self._offers, self._rollouts, self._overrides)
+        self._ledger = Ledger(store, remembered, keepers, metrics, tell)
+        self._take_wishes(config, now)
         self._launching = Launching(
             self._ledger, self._offers, driver, metrics, keep_version=self._keep_version, new_id=new_id
         )
@@ -134,6 +138,15 @@ class Controller:
             versions=self._versions,
             configured=self._configured,
         )
+        self._operations = Operations(
+            self._ledger,
+            self._overrides,
+            self._rollouts,
+            self._versions,
+            self._failures,
+            self._stopping,
+            configured=self._in_file,
+        )
         self._remember(remembered, now)
 
         self._connected = False
@@ -141,11 +154,13 @@ class Controller:
         self._plan = Plan()
         self._memory = Memory()
         self._explanations = Explanations()
-        self._views = Views()
+        self._views = Views(self._versions.image)
         self._acting_since: float | None = None
+        self._answers: list[Callable[[Exception | None], None]] = []
         self._wake_at = now
         self._publisher = Publisher(self._ledger, metrics, self._snapshot, now)
         self.alive_at = time.monotonic()
+        self._let_watch(metrics)
         self.outcome: Refused | events.Stop | None = None
 
     def _remember(self, remembered: Remembered, now: float) -> None:
@@ -157,15 +172,43 @@ class Controller:
             self._inquiry.begin()
         self._ledger.restore(remembered.tasks.values(), now, self._stopping.delay)
 
-    def _use(self, config: Config) -> None:
-        self._config = config
+    def _take_wishes(self, config: Config, now: float) -> None:
+        """Take what the file says, and what operators have asked for on top of it."""
+        self._file_services = {service.name: service for service in config.services}
+        for void in self._overrides.give_way(config.services):
+            configured = self._file_services[void.service].count
+            text = f"the configuration's count is now {configured}: scaling to {void.count} is over"
+            self._ledger.note(now, "operator", text, void.service)
+        self._file_config = config
+        self._use_wishes()
+
+    def _use_wishes(self) -> None:
+        self._config = config = self._overrides.applied_to(self._file_config)
         self._services = {service.name: service for service in config.services}
         self._failures.expect(sum(service.count for service in config.services))
+        self._metrics.expect(self._services)
+
+    def _let_watch(self, metrics: Metrics) -> None:
+        """Show what is looked at when Prometheus asks, on the web's thread: it costs a round nothing."""
+        ledger, reconciliation, failures = self._ledger, self._reconciliation, self._failures
+        metrics.kills_open.set_function(lambda: len(ledger.kills))
+        metrics.unanswered.set_function(lambda: len(reconciliation.unanswered))
+        metrics.settled.set_function(lambda: reconciliation.settled and self._connected)
+        metrics.agents.set_function(lambda: len(self._offers.agents))
+        metrics.inbox.set_function(self._inbox.qsize)
+        metrics.launches_held.set_function(lambda: failures.flooded_until(self._clock()) is not None)
+        metrics.last_round.set_function(lambda: time.time() - (time.monotonic() - self.alive_at))
+        metrics.watch_waits(failures.service_waits, failures.agent_waits, self._clock)
 
     @property
     def snapshot(self) -> Snapshot:
         """Everything that others may see, as it was a moment ago."""
         return self._publisher.snapshot
+
+    @property
+    def log(self) -> EventLog:
+        """What has happened lately."""
+        return self._ledger.log
 
     # The loop
 
@@ -191,6 +234,10 @@ class Controller:
                 self._stopping.send_due(now)
             self._flush(now)
         self._publisher.publish(now, at_once=self.outcome is not None)
+        # What was asked for can be seen by now.
+        answers, self._answers = self._answers, []
+        for reply in answers:
+            reply(None)
         self._wake_at = self._next_wake(now)
 
     @property
@@ -244,31 +291,53 @@ class Controller:
             case events.Update():
                 self._status_updates.take(event.status, now)
             case events.Offers():
-                self._metrics.offers.labels("received").inc(self._offers.add(event.offers, now))
+                self._metrics.offers["received"].inc(self._offers.add(event.offers, now))
                 self._maintenance.offered(event.offers, now)
             case events.OfferRescinded():
                 self._offers.remove([event.offer_id])
-                self._metrics.offers.labels("rescinded").inc()
+                self._metrics.offers["rescinded"].inc()
             case events.Subscribed():
                 self._take_subscription(event, now)
             case events.Disconnected():
                 self._take_disconnection(now)
             case events.AgentLost():
+                self._metrics.agents_lost.inc()
                 self._offers.agent_lost(event.agent_id)
             case events.InverseOffers() | events.InverseOfferRescinded():
                 self._take_maintenance(event, now)
             case events.CallFailed():
                 self._take_failed_call(event, now)
-            case events.ConfigRead():
-                self._take_config(event, now)
             case events.FrameworkError():
                 self._connected = False
                 self._ledger.note(now, "refused", f"Mesos refuses this framework: {event.message}")
                 self.outcome = Refused(event.message)
             case events.Recovering() | events.Recovered() | events.Surveyed():
                 self._take_answer(event, now)
+            case events.ConfigRead() | events.Asked() | events.Stop():
+                self._take_order(event, now)
+
+    def _take_order(self, event: events.ConfigRead | events.Asked | events.Stop, now: float) -> None:
+        """Do what operators ask for: by the file, by the API, by a signal."""
+        match event:
+            case events.ConfigRead():
+                self._take_config(event, now)
+            case events.Asked():
+                self._carry_out(event, now)
             case events.Stop():
                 self.outcome = event
+
+    def _carry_out(self, asked: events.Asked, now: float) -> None:
+        if self._ledger.problem is not None:
+            asked.reply(UnavailableError(f"nothing can be done at the moment: {self._ledger.problem}"))
+            return
+        try:
+            asked.carry_out(self._operations, now)
+        except RefusedError as error:
+            asked.reply(error)
+        else:
+            self._use_wishes()
+            self._publisher.hurry()
+            self._ledger.send(partial(self._answers.append, asked.reply))
 
     def _take_subscription(self, event: events.Subscribed, now: float) -> None:
         self._metrics.subscriptions.inc()
@@ -320,6 +389,7 @@ class Controller:
         self._status_updates.learn(event.tasks, now)
 
     def _take_disconnection(self, now: float) -> None:
+        self._metrics.disconnections.inc()
         self._connected = False
         self._offers.void()
         self._reconciliation.stop()
@@ -366,7 +436,7 @@ class Controller:
                 self._config_view = replace(self._config_view, error=event.error)
                 self._ledger.note(now, "config refused", f"the old configuration stays: {event.error}")
             return
-        self._use(event.config)
+        self._take_wishes(event.config, now)
         for kept in (self._rollouts, self._memory, self._views):
             kept.forget_except(self._services)
         self._ledger.keep_versions(self._versions.forget_except(self._services, self._in_use))
@@ -423,6 +493,7 @@ class Controller:
                 explanations=self._explanations,
                 held=self._launching.held(services),
                 filters=self._registration.filters.texts,
+                restarts=self._overrides.restarts(),
             )
         self._take_rollouts(decided.rollouts, now)
         self._publisher.tell_waiting(decided.waiting, now)
@@ -435,6 +506,8 @@ class Controller:
                 self._publisher.hurry()
         for accept in decided.accepts:
             self._launching.launch(accept, now)
+        for why, count in decided.unused.items():
+            self._metrics.offers_unused[why].inc(count)
         given_back = [*decided.declines, *self._offers.stranded(now)]
         if given_back:
             self._launching.decline(given_back)
@@ -493,7 +566,7 @@ class Controller:
     def _in_use(self, name: str, version: str) -> bool:
         """Whether a version of a service must stay on record."""
         rollout = self._rollouts.records.get(name)
-        if rollout is not None and version in (rollout.target, rollout.good):
+        if rollout is not None and version in (rollout.target, rollout.good, rollout.previous):
             return True
         return any(task.version == version for task in self._ledger.census.of(name))
 
@@ -514,7 +587,12 @@ class Controller:
             self._ledger.send(partial(call, None if len(told) == len(roles) else told))
 
     def _configured(self, name: str) -> Service | None:
+        """A service as it should run."""
         return self._services.get(name)
+
+    def _in_file(self, name: str) -> Service | None:
+        """A service as the file has it."""
+        return self._file_services.get(name)
 
     def _snapshot(self, now: float) -> Snapshot:
         certain = self._connected and self._reconciliation.settled
@@ -529,11 +607,21 @@ class Controller:
                     service,
                     self._ledger.census.standing(service.name),
                     self._plan.waiting.get(service.name, ()),
+                    Wishes(
+                        self._file_services[service.name],
+                        self._overrides.of(service.name),
+                        self._rollouts.records.get(service.name),
+                    ),
                     self._offers.agents,
                     certain,
                 )
                 for service in self._config.services
             ),
+            agents=self._offers.agents,
+            avoided={
+                agent_id: f"until {clock(wait.until)}, after: {wait.why}"
+                for agent_id, wait in self._failures.agent_waits().items()
+            },
             problem=self._ledger.problem,
             events=tuple(self._ledger.events),
         )

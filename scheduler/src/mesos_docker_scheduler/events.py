@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mesos_docker_scheduler.cluster import Agent
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.tasks import Task
+
+if TYPE_CHECKING:
+    from mesos_docker_scheduler.operations import Operations
 
 Message = Mapping[str, Any]
 
@@ -132,6 +135,14 @@ class Surveyed:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An operator asks for something. `reply` hears, once it is durable, None, or why it is refused."""
+
+    carry_out: Callable[[Operations, float], None]
+    reply: Callable[[Exception | None], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Leave the tasks running and end."""
 
@@ -148,4 +159,4 @@ DriverEvent = (
     | FrameworkError
     | CallFailed
 )
-AnyEvent = DriverEvent | ConfigRead | Recovering | Recovered | Surveyed | Stop
+AnyEvent = DriverEvent | ConfigRead | Recovering | Recovered | Surveyed | Asked | Stop

@@ -9,7 +9,7 @@ from enum import Enum
 
 from mesos_docker_scheduler.backoff import STABLE_SECONDS, Backoff, CircuitBreaker, Delay, Wait
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.tasks import Task, TaskState, wait_key
+from mesos_docker_scheduler.tasks import Task, TaskState, service_of_wait, wait_key
 
 _AGENT_DELAY = Delay(initial=5.0, factor=2.0, maximum=300.0)
 _FLOOD = 50
@@ -100,6 +100,10 @@ class Failures:
         """Forget everything: an operator asks to try again."""
         self._backoff.forget_except(set())
 
+    def forget(self, key: str) -> None:
+        """Forget the failures under one `wait_key`."""
+        self._backoff.forget_except(self._backoff.waits().keys() - {key})
+
     def waits(self) -> Mapping[str, Wait]:
         """Failures in a row by `wait_key`."""
         return self._backoff.waits()
@@ -111,6 +115,17 @@ class Failures:
             for key, wait in self._backoff.waits().items()
             if key.startswith(_AGENT)
         }
+
+    def service_waits(self) -> dict[str, Wait]:
+        """Failures in a row by service: of the version that has the most. Any thread may ask."""
+        worst: dict[str, Wait] = {}
+        for key, wait in self._backoff.waits().items():
+            service = service_of_wait(key)
+            if not key.startswith(_AGENT) and (
+                service not in worst or wait.failures > worst[service].failures
+            ):
+                worst[service] = wait
+        return worst
 
     def flooded_until(self, now: float) -> float | None:
         """Until when nothing is launched because too much failed; None when all is normal."""

@@ -70,17 +70,18 @@ class Launching:
             else:
                 infos.append(self._intend(launch, values, now))
         if not infos:
+            self._metrics.offers_unused["secrets"].inc(len(accept.offer_ids))
             self.decline(accept.offer_ids)
             return
         self._offers.remove(accept.offer_ids)
         self._offers.launched(accept)
-        self._metrics.offers.labels("accepted").inc(len(accept.offer_ids))
+        self._metrics.offers["accepted"].inc(len(accept.offer_ids))
         self._ledger.send(partial(self._accept, accept.offer_ids, infos, now))
 
     def decline(self, offer_ids: Sequence[str]) -> None:
         """Give offers back."""
         self._offers.remove(offer_ids)
-        self._metrics.offers.labels("declined").inc(len(offer_ids))
+        self._metrics.offers["declined"].inc(len(offer_ids))
         self._ledger.send(partial(self._driver.declineOffer, offer_ids, REFUSE_SECONDS))
 
     def held(self, services: Iterable[Service]) -> dict[str, str]:
@@ -113,7 +114,7 @@ class Launching:
         )
         self._ledger.put(task)
         self._keep_version(service)
-        self._metrics.launches.labels(service.name).inc()
+        self._metrics.of(service.name).launches.inc()
         self._ledger.note(now, "launch", f"{service.image} on {launch.hostname}", service.name, task.id)
         return self._task_infos.make(task.id, launch, values)
 

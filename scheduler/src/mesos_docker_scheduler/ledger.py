@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from mesos_docker_scheduler.census import Census
+from mesos_docker_scheduler.event_log import EventLog
 from mesos_docker_scheduler.kills import Kills
 from mesos_docker_scheduler.metrics import Metrics
 from mesos_docker_scheduler.store import Change, Event, Remembered, Store, StoreError
@@ -35,8 +36,8 @@ class Ledger:
 
     `tasks` have not ended; `census`, `kills` and `unconfirmed` (since when nothing is heard of a task, the
     oldest first) are kept in step with them. `generation` changes with all that can be seen from outside.
-    `tell` hears each event. `problem`: why the store can't be written, while it can't. `sent_at`: in which
-    round the calls are sent that are being sent.
+    `tell` hears each event, and `log` has those that are durable. `problem`: why the store can't be written,
+    while it can't. `sent_at`: in which round the calls are sent that are being sent.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Ledger:
         self.kills = Kills()
         self.unconfirmed: dict[str, float] = {}
         self.events = deque(remembered.events[-_EVENTS_SHOWN:], maxlen=_EVENTS_SHOWN)
+        self.log = EventLog(remembered.events)
+        self._event_id = remembered.events[-1].id if remembered.events else 0
         self.framework_id = remembered.framework_id
         self.problem: str | None = None
         self.sent_at = 0.0
@@ -130,7 +133,8 @@ class Ledger:
 
     def note(self, now: float, kind: str, text: str, service: str = "", task_id: str = "") -> None:
         """Write and tell something worth telling."""
-        event = Event(now, kind, text, service, task_id)
+        self._event_id += 1
+        event = Event(now, kind, text, service, task_id, self._event_id)
         self._change.events.append(event)
         self._announce(event)
 
@@ -158,6 +162,8 @@ class Ledger:
                     self._announce(Event(now, "store", f"nothing is done until this is put right: {error}"))
                 self.problem = str(error)
                 return False
+            self._metrics.commit_records.observe(self._change.size)
+            self.log.extend(self._change.events)
             self._change = Change()
         if self.problem is not None:
             self.problem = None
@@ -174,6 +180,7 @@ class Ledger:
     def _announce(self, event: Event) -> None:
         self.generation += 1
         self.events.append(event)
+        self._metrics.events[event.kind].inc()
         self._tell(event)
 
     def _drop(self, task_id: str) -> None:

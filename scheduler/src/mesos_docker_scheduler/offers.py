@@ -13,6 +13,7 @@ from mesos_docker_scheduler.backoff import Wait
 from mesos_docker_scheduler.cluster import Accept, Agent, Offer
 from mesos_docker_scheduler.resources import Pool
 
+_FACTS = ("hostname", "attributes", "region", "zone", "url")
 RECORD = "agent"
 """The kind of the store's records that hold the facts of agents."""
 
@@ -88,9 +89,7 @@ class OfferBook:
             if kind == RECORD:
                 facts = json.loads(text)
                 self._recorded[agent_id] = text
-                self._agents[agent_id] = Agent(
-                    agent_id, **{name: facts[name] for name in ("hostname", "attributes", "region", "zone")}
-                )
+                self._agents[agent_id] = Agent(agent_id, **{name: facts.get(name) for name in _FACTS})
 
     def take_records(self) -> dict[tuple[str, str], str | None]:
         """Return what is to be written of the changes since the last call; None: to be deleted."""
@@ -140,6 +139,7 @@ class OfferBook:
                 offer.attributes,
                 offer.region,
                 offer.zone,
+                offer.url,
             )
         if self._gather_seconds and self._gather_until is None:
             self._gather_until = now + self._gather_seconds
@@ -244,12 +244,7 @@ class OfferBook:
         return replace(known, free={}, in_maintenance=False, avoid=None)
 
     def _record(self, agent: Agent) -> None:
-        facts = {
-            "hostname": agent.hostname,
-            "attributes": dict(agent.attributes),
-            "region": agent.region,
-            "zone": agent.zone,
-        }
+        facts = {**{name: getattr(agent, name) for name in _FACTS}, "attributes": dict(agent.attributes)}
         text = json.dumps(facts, sort_keys=True)
         if self._recorded.get(agent.id) != text:
             self._recorded[agent.id] = self._changes[RECORD, agent.id] = text

@@ -27,7 +27,8 @@ class Plan:
     """What to do now, and why what is missing is missing.
 
     `wanted` counts, by service, the instances that could start now if an offer fitted. `rollouts`: those that
-    took a step. `wake_at`: when time alone will change the plan.
+    took a step. `wake_at`: when time alone will change the plan. `unused`: how many offers were not used, by
+    why (see `shortage.SHORT`).
     """
 
     accepts: tuple[Accept, ...] = ()
@@ -38,6 +39,7 @@ class Plan:
     waiting: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     rollouts: tuple[Rollout, ...] = ()
     wake_at: float | None = None
+    unused: Mapping[str, int] = field(default_factory=dict)
 
 
 class Memory:
@@ -81,6 +83,7 @@ def plan(
     explanations: Explanations | None = None,
     held: Mapping[str, str] | None = None,
     filters: Mapping[str, str] | None = None,
+    restarts: Mapping[str, float] | None = None,
 ) -> Plan:
     """Plan the next step.
 
@@ -88,9 +91,10 @@ def plan(
     there, but nothing is stopped because of them, nor they themselves. `before`: the good version of services
     whose update may fail. `going`: agents that will soon go away. `acting_since`: when the last `hold` ended.
     `hold`: why nothing may be started or stopped. With a `memory`, services where nothing has changed cost
-    next to nothing; the plan is the same. `held`: why nothing of one service may be
-    done. `role`: that of services without one of their own. `explanations`: of earlier rounds.
-    `filters`: by role, what agents must have to be offered.
+    next to nothing; the plan is the same. `held`: why nothing of one service may be done. `role`: that of
+    services without one of their own. `explanations`: of earlier rounds. `filters`: by role, what agents must
+    have to be offered. `restarts`: by service, before when instances must have been launched to be replaced
+    by others of the same version.
     """
     placement = Placement(offers, agents, census, now, role=role, explanations=explanations, filters=filters)
     kills: list[Kill] = []
@@ -117,10 +121,11 @@ def plan(
             waits.get(wait_key(service.name, good.version)) if good is not None else None,
         )
         own_going = frozenset(going & standing.on_agents.keys()) if going else going
-        made_from = (service, standing.generation, rollout, good, own_waits, own_going, acting_since)
+        restart = (restarts or {}).get(service.name, -inf)
+        made_from = (service, standing.generation, rollout, good, own_waits, own_going, acting_since, restart)
         step = memory.recall(service.name, made_from, now)
         if step is None:
-            step = Situation(service, good, standing, census, agents, own_going, now).step(
+            step = Situation(service, good, standing, census, agents, own_going, restart, now).step(
                 rollout, own_waits, acting_since
             )
             memory.keep(service.name, made_from, step)
@@ -156,4 +161,5 @@ def plan(
         waiting=waiting,
         rollouts=tuple(steps),
         wake_at=None if wake_at == inf else wake_at,
+        unused=placement.unused_because(asking.values()),
     )

@@ -35,6 +35,7 @@ class Reconciliation:
         self._unanswered: dict[str, str | None] = {}
         self._unasked: dict[str, str | None] = {}  # those of them that nobody was asked about yet
         self._fence: str | None = None
+        self._started_at: float | None = None
         self._pause = _FIRST_RETRY_SECONDS
         self._next_explicit: float | None = None
         self._next_implicit: float | None = None
@@ -43,6 +44,7 @@ class Reconciliation:
         """Begin anew after a (re-)registration: `tasks` are task ids with their agents' ids."""
         self._unanswered, self._unasked = dict(tasks), {}
         self._fence = f"{_FENCE}{uuid.uuid4().hex}"
+        self._started_at = now
         self._pause = _FIRST_RETRY_SECONDS
         self._next_explicit = self._next_implicit = now
 
@@ -67,6 +69,13 @@ class Reconciliation:
         self._unanswered.pop(task_id, None)
         self._unasked.pop(task_id, None)
         return task_id.startswith(_FENCE)
+
+    def take_seconds(self, now: float) -> float | None:
+        """How long it took from `start` until it was settled; once for each, when that is so."""
+        if not self.settled or self._started_at is None:
+            return None
+        started_at, self._started_at = self._started_at, None
+        return now - started_at
 
     def due(self, now: float) -> list[Question]:
         """The calls to send now."""

@@ -7,8 +7,8 @@ wish and progress it comes to the same end, whenever the scheduler was killed be
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Literal
 
 from pydantic import ValidationError
@@ -27,7 +27,9 @@ class Rollout:
 
     `good`: the last version of which all wanted instances were well; None at a first deployment. `ready`: the
     most instances of the target that were ready at a time; `since`: when the state was entered or that number
-    grew, in seconds of the epoch. `reason`: why it is paused or rolled back, after so many `failures`.
+    grew, in seconds of the epoch. `reason`: why it is paused or rolled back, after so many `failures`;
+    `by_operator`: because somebody asked for it. `previous`: the good version before a complete one. `began`:
+    when it began, or was told to go on, in seconds of the epoch; 0: not known.
     """
 
     service: str
@@ -38,6 +40,14 @@ class Rollout:
     reason: str
     since: float
     ready: int = 0
+    previous: str | None = None
+    by_operator: bool = False
+    began: float = field(default=0.0, compare=False)
+
+    @property
+    def updating(self) -> bool:
+        """Whether another version that was well is being replaced."""
+        return self.state == "rolling" and self.good not in (None, self.target)
 
     @property
     def stopped(self) -> bool:
@@ -74,15 +84,19 @@ def advance(
     """
     if rollout is None or rollout.target != service.version:
         good = rollout.good if rollout is not None else None
-        rollout = Rollout(service.name, service.version, "rolling", good, 0, "", now)
+        rollout = Rollout(service.name, service.version, "rolling", good, 0, "", now, began=now)
         failing = None
     update = service.update
     if rollout.state == "complete" and service.count and rollout.good != rollout.target:
-        rollout = replace(rollout, state="rolling", since=now)  # there was nothing to complete before
+        rollout = replace(
+            rollout, state="rolling", since=now, began=now
+        )  # there was nothing to complete before
     if rollout.state == "rolling":
         if progress.ready >= service.count and not progress.others:
-            good = rollout.target if service.count else rollout.good
-            return replace(rollout, state="complete", good=good, since=now, ready=progress.ready)
+            done = replace(rollout, state="complete", since=now, ready=progress.ready)
+            if not service.count or rollout.good == rollout.target:
+                return done
+            return replace(done, good=rollout.target, previous=rollout.good or rollout.previous)
         if progress.ready > rollout.ready:
             rollout = replace(rollout, ready=progress.ready, since=now)
         if can_return and rollout.good not in (None, rollout.target) and service.count:
@@ -99,7 +113,7 @@ def advance(
                     "rolled back" if update.on_failure == "rollback" else "paused"
                 )
                 return replace(rollout, state=state, failures=failures, reason=reason, since=now)
-    if rollout.state == "paused" and update.on_failure == "rollback":
+    if rollout.state == "paused" and update.on_failure == "rollback" and not rollout.by_operator:
         return replace(rollout, state="rolled back", since=now)
     return rollout
 
@@ -109,10 +123,22 @@ def deadline(rollout: Rollout, service: Service, acting_since: float) -> float:
     return max(rollout.since, acting_since) + service.update.progress_deadline_seconds
 
 
-class Rollouts:
-    """The rollout of each service, as records of the store."""
+def anew(rollout: Rollout, now: float) -> Rollout:
+    """The same update, tried again."""
+    return replace(
+        rollout, state="rolling", failures=0, reason="", since=now, ready=0, by_operator=False, began=now
+    )
 
-    def __init__(self) -> None:
+
+class Rollouts:
+    """The rollout of each service, as records of the store.
+
+    `ended` hears of each update that comes to an end: its state then, and the seconds since it began. First
+    deployments are none.
+    """
+
+    def __init__(self, ended: Callable[[str, float], None] = lambda state, seconds: None) -> None:
+        self._ended = ended
         self.records: dict[str, Rollout] = {}
         self._changed: set[str] = set()
         self._before: dict[str, tuple[Service, str, Service | None]] = {}
@@ -127,6 +153,10 @@ class Rollouts:
 
     def put(self, rollout: Rollout) -> None:
         """Remember a step."""
+        before = self.records.get(rollout.service)
+        is_same = before is not None and before.updating and rollout.target == before.target
+        if before is not None and is_same and before.began and rollout.state != "rolling":
+            self._ended(rollout.state, rollout.since - before.began)
         self.records[rollout.service] = rollout
         self._changed.add(rollout.service)
 
@@ -138,11 +168,11 @@ class Rollouts:
             self._changed.add(name)
 
     def ask_again(self, now: float) -> list[Rollout]:
-        """Try updates that have failed again; returns these."""
+        """Try updates that have failed again; returns these. What an operator has stopped stays so."""
         again = [
-            replace(rollout, state="rolling", failures=0, reason="", since=now, ready=0)
+            anew(rollout, now)
             for rollout in self.records.values()
-            if rollout.stopped
+            if rollout.stopped and not rollout.by_operator
         ]
         for rollout in again:
             self.put(rollout)

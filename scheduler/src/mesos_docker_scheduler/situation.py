@@ -63,6 +63,10 @@ class _Side:
         self.unready += [group.starting, group.unwell]
         self.doubtful += len(group.doubtful) - group.doubtful_well
 
+    def items(self) -> Iterator[tuple[str, Task]]:
+        """All of them, by id."""
+        return itertools.chain.from_iterable(part.items() for part in (*self.well, *self.unready))
+
     def __len__(self) -> int:
         return self.count_well + sum(len(part) for part in self.unready)
 
@@ -77,8 +81,8 @@ class _Side:
 class Situation:
     """What is to be decided about one service.
 
-    `good`: its good version, if an update may fail. `going`: agents that will soon go away. `now`: in seconds
-    of the epoch.
+    `good`: its good version, if an update may fail. `going`: agents that will soon go away.
+    `restart_before`: what was launched before is to be replaced. Times are seconds of the epoch.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Situation:
         census: Census,
         agents: Mapping[str, Agent],
         going: frozenset[str],
+        restart_before: float,
         now: float,
     ) -> None:
         self.service = service
@@ -97,6 +102,7 @@ class Situation:
         self.census = census
         self.order = StopOrder(service, standing, census, agents)
         self.going = going
+        self.restart_before = restart_before
         self.now = now
         self.times: list[float] = []
         self.reasons: list[Reason] = []
@@ -245,13 +251,18 @@ class Situation:
         return current, outdated
 
     def _moving(self, current: _Side) -> dict[str, Task]:
-        """What should stay, but not where it is: its agent will go."""
-        return {
+        """What others of its version are to stand in for: its agent will go, or it is to be restarted."""
+        moving = {
             task.id: task
             for agent_id in sorted(self.going)
             for task in self.census.here(agent_id).values()
             if task.service == self.service.name and task.id in current
         }
+        if self.restart_before > -inf:
+            moving |= {
+                task_id: task for task_id, task in current.items() if task.launched_at < self.restart_before
+            }
+        return moving
 
     def _fresh(self, well: Mapping[str, Task], proving: float) -> Iterator[Task]:
         """Those that have not been well for long enough yet, of some in the order in which they became so."""
@@ -282,7 +293,8 @@ class Situation:
             if task.id in self.census.doubtful:
                 continue
             if (spare > 0) if task.well else all_replaced:
-                self._stop(task, "its agent will go into maintenance")
+                going = task.agent_id in self.going
+                self._stop(task, "its agent will go into maintenance" if going else "restarted")
                 spare -= task.well
 
     def _explain(self, moving: Mapping[str, Task], missing: bool) -> None:
@@ -302,13 +314,18 @@ class Situation:
             # They take the place of new ones until they are gone.
             leaving = len(standing.leaving)
             self.reasons.append(Reason("stopping", f"{instances(leaving)} still stopping", leaving))
-        if moving:
-            agents = len({task.agent_id for task in moving.values()})
+        going = [task for task in moving.values() if task.agent_id in self.going]
+        if going:
+            agents = len({task.agent_id for task in going})
             text = (
-                f"{instances(len(moving))} to move away from {agents} slave{'' if agents == 1 else 's'}"
+                f"{instances(len(going))} to move away from {agents} slave{'' if agents == 1 else 's'}"
                 " before maintenance"
             )
-            self.reasons.append(Reason("moving", text, len(moving)))
+            self.reasons.append(Reason("moving", text, len(going)))
+        if len(going) < len(moving):
+            old = len(moving) - len(going)
+            text = f"restart: {instances(old)} of {self.service.count} still to be replaced"
+            self.reasons.append(Reason("restart", text, old))
 
     def _update(self, current: _Side, outdated: _Side, failing: bool) -> Reason:
         new, count = len(current), self.service.count
@@ -319,12 +336,12 @@ class Situation:
 
     def _failed_update(self, rollout: Rollout, back: Service | None) -> Reason:
         count = self.service.count
-        good = f"the version before ({back.image})" if back is not None else "what still runs"
+        good = f"The version before ({back.image})" if back is not None else "What still runs"
         how = f"the update to {self.service.image} is {rollout.state} since {clock(rollout.since)}"
-        text = (
-            f"{how}: {rollout.reason}. {good} serves; the update is tried again when the"
-            " configuration changes or the scheduler is told to reload"
-        )
+        when = "the configuration changes or the scheduler is told to reload"
+        if rollout.by_operator:
+            when = "it is resumed or the configuration asks for another version"
+        text = f"{how}: {rollout.reason}. {good} serves; the update goes on when {when}"
         ready = len(self.standing.version(rollout.target).well)
         kind = "update paused" if rollout.state == "paused" else "rolled back"
         return Reason(kind, text, max(0, count - ready))

@@ -66,6 +66,9 @@ class StatusUpdates:
         self._metrics.updates[status.state].inc()
         if self._reconciliation.answered(status.task_id):
             self._ledger.touch()  # what is shown may be certain now
+            took = self._reconciliation.take_seconds(now)
+            if took is not None:
+                self._metrics.reconciliation_seconds.observe(took)
         else:
             task = self._ledger.find(status.task_id)
             if task is None:
@@ -109,7 +112,7 @@ class StatusUpdates:
         for task_id in overdue:  # it is asked about until it is answered
             del unconfirmed[task_id]
         for question in self._reconciliation.due(now):
-            self._metrics.reconciliations.labels("explicit" if question.tasks else "implicit").inc()
+            self._metrics.reconciliations["explicit" if question.tasks else "implicit"].inc()
             self._ledger.send(partial(self._driver.reconcileTasks, question.tasks))
 
     def forget_absent(self, now: float) -> None:
@@ -168,6 +171,7 @@ class StatusUpdates:
             self._failures.runs(changed)
             self._ledger.note(now, "running", f"runs {where}", changed.service, changed.id)
         elif changed.state.absent:
+            self._metrics.of(changed.service).lost.inc()
             self._ledger.note(now, "lost", why, changed.service, changed.id)
         elif changed.state.ended:
             fault = self._failures.ended(changed, self._configured(changed.service), why, now)
@@ -176,4 +180,4 @@ class StatusUpdates:
                 return
             self._ledger.note(now, "ended", why, changed.service, changed.id)
             if fault is not Fault.NOBODY:
-                self._metrics.failures.labels(changed.service, fault.value).inc()
+                self._metrics.of(changed.service).failed(fault.value, changed.reason)

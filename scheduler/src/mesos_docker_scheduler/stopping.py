@@ -73,10 +73,12 @@ class Stopping:
             task = self._ledger.tasks[task_id]
             service = self._configured(task.service)
             grace = service.kill_grace_seconds if service is not None else None
+            repeated = self._ledger.kills.sent(task_id, now, grace or 0.0)
             if task.present:
-                self._metrics.kills.labels(task.service).inc()
+                self._metrics.of(task.service).kills.inc()
+                if repeated:
+                    self._metrics.kills_repeated.inc()
                 self._ledger.send(partial(self._kill, task.id, grace))
-            self._ledger.kills.sent(task_id, now, grace or 0.0)
 
     def _kill(self, task_id: str, grace: float | None) -> None:
         task = self._ledger.tasks.get(task_id)

@@ -29,13 +29,17 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth telling an operator. `at` is seconds of the epoch; service and task may be empty."""
+    """Something worth telling an operator. `at` is seconds of the epoch; service and task may be empty.
+
+    `id` grows from each event to the next; 0: the store gives it one.
+    """
 
     at: float
     kind: str
     text: str
     service: str = ""
     task_id: str = ""
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)
@@ -52,6 +56,12 @@ class Change:
     versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     records: dict[tuple[str, str], str | None] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many records it writes or deletes."""
+        changes = (self.tasks, self.forget, self.versions, self.events, self.records)
+        return sum(map(len, changes)) + (self.framework_id is not None)
 
     def __bool__(self) -> bool:
         return any((self.framework_id, self.tasks, self.forget, self.versions, self.events, self.records))
@@ -140,7 +150,7 @@ class SqliteStore:
                 "SELECT service, version, spec FROM versions ORDER BY rowid"
             ).fetchall()
             events = self._database.execute(
-                "SELECT at, kind, text, service, task_id FROM events ORDER BY id"
+                "SELECT at, kind, text, service, task_id, id FROM events ORDER BY id"
             ).fetchall()
             records = self._database.execute("SELECT kind, key, value FROM records").fetchall()
         except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
@@ -163,6 +173,12 @@ class SqliteStore:
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise StoreError(f"{self.path}: can't be written: {error}") from error
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes on the disk. Any thread may ask."""
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     def close(self) -> None:
         """Close the file and release the folder."""
@@ -246,8 +262,11 @@ class SqliteStore:
         database.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", _kept(change.records))
         database.executemany("DELETE FROM records WHERE kind = ? AND key = ?", _deleted(change.records))
         database.executemany(
-            "INSERT INTO events (at, kind, text, service, task_id) VALUES (?, ?, ?, ?, ?)",
-            [(event.at, event.kind, event.text, event.service, event.task_id) for event in change.events],
+            "INSERT INTO events (id, at, kind, text, service, task_id) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (event.id or None, event.at, event.kind, event.text, event.service, event.task_id)
+                for event in change.events
+            ],
         )
         if change.events:
             database.execute(

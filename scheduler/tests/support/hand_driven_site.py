@@ -1,0 +1,136 @@
+"""The web server as it is deployed, over a controller that a test drives by hand."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+from memory_store import MemoryStore
+from mesos_docker_scheduler import web
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.events import Asked, ConfigRead, Disconnected
+from mesos_docker_scheduler.metrics import Metrics
+from mesos_docker_scheduler.sandbox import Sandboxes
+from mesos_docker_scheduler.snapshot import ServiceView
+from scheduler_fakes import Bench, configuration
+
+TOKEN = "0123456789abcdef"
+_ROUND_SECONDS = 0.05
+
+Result = TypeVar("Result")
+
+
+class HandDrivenSite:
+    """One thread owns the controller, as in the scheduler itself: `do` runs there what a test wants done.
+
+    Time goes on as it does outside, from wherever a test has set the clock. Requests of the API are carried
+    out as they come.
+    """
+
+    def __init__(self, *services: Service, access: web.Access | None = None) -> None:
+        self.inbox: queue.SimpleQueue[Asked | Callable[[], None]] = queue.SimpleQueue()
+        self.bench = Bench(Path(), *services, store=MemoryStore(), now=time.time())
+        self.app = web.application(
+            web.Sources(
+                snapshot=lambda: self.bench.controller.snapshot,
+                alive_at=time.monotonic,
+                log=self.bench.controller.log,
+                metrics=Metrics(),
+                ask=self.inbox.put,
+                sandboxes=Sandboxes(),
+            ),
+            access or web.Access(TOKEN),
+        )
+        self.server = web.WebServer(self.app, "127.0.0.1", 0)
+        self.port = self.server.port
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._drive, name="controller", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Serve and drive until `stop`."""
+        self._thread.start()
+        self.server.start()
+
+    def stop(self) -> None:
+        """End both threads."""
+        self.server.stop()
+        self._ends.set()
+        self._thread.join()
+
+    def shut(self) -> None:
+        """End the web server alone: nobody can be reached any more."""
+        self.server.stop()
+
+    def open_again(self) -> None:
+        """Serve at the same address again."""
+        self.server = web.WebServer(self.app, "127.0.0.1", self.port)
+        self.server.start()
+
+    def do(self, work: Callable[[Bench], Result]) -> Result:
+        """Have the controller's thread do something; its result, or what it raises."""
+        done: Future[Result] = Future()
+
+        def job() -> None:
+            try:
+                done.set_result(work(self.bench))
+            except BaseException as error:
+                done.set_exception(error)
+
+        self.inbox.put(job)
+        return done.result(timeout=30)
+
+    def run(self, *agents: str) -> list[str]:
+        """Offer these agents and have everything run that is launched there; its task ids."""
+        return self.do(lambda bench: bench.launch(*agents))
+
+    def configure(self, *services: Service) -> None:
+        """Have the configuration file say this."""
+        self.do(lambda bench: bench.take(ConfigRead(configuration(*services), "another sha")))
+
+    def disconnect(self) -> None:
+        """Lose the master."""
+
+        def lose(bench: Bench) -> None:
+            bench.driver.up = False
+            bench.take(Disconnected())
+
+        self.do(lose)
+
+    def connect(self) -> None:
+        """Find the master (again)."""
+
+        def find(bench: Bench) -> None:
+            bench.driver.up = True
+            bench.subscribe()
+
+        self.do(find)
+
+    def view(self, name: str = "web") -> ServiceView:
+        """What a service looks like from outside."""
+        return next(view for view in self.bench.controller.snapshot.services if view.name == name)
+
+    def _drive(self) -> None:
+        before = time.monotonic()
+        while not self._ends.is_set():
+            try:
+                item = self.inbox.get(timeout=_ROUND_SECONDS)
+            except queue.Empty:
+                item = None
+            present = time.monotonic()
+            self.bench.now += present - before
+            before = present
+            if isinstance(item, Asked):
+                self.bench.take(item)
+            elif item is not None:
+                item()
+            self.bench.take()
