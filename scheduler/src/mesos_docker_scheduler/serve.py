@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mesos_docker_scheduler import events, journal, sd_notify
+from mesos_docker_scheduler import events, journal, sd_notify, web
 from mesos_docker_scheduler.callbacks import QueueingScheduler
-from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.cli.exits import CliError
+from mesos_docker_scheduler.config import Config, Http
 from mesos_docker_scheduler.controller import Controller, Refused, steady_clock
 from mesos_docker_scheduler.driver import SchedulerDriver, TlsSettings
 from mesos_docker_scheduler.framework import framework_info
 from mesos_docker_scheduler.metrics import Metrics
 from mesos_docker_scheduler.operator_api import OperatorApi
 from mesos_docker_scheduler.recovery import BEGIN_ANEW, Recovery
+from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.snapshot import Snapshot
 from mesos_docker_scheduler.store import Event, SqliteStore, StoreError
 from mesos_docker_scheduler.watcher import ConfigWatcher
-from mesos_docker_scheduler.web import WebServer, application
 
 # As in sysexits.h where that has a fitting one. After 76 and 77 systemd must not start us again
 # (RestartPreventExitStatus).
@@ -33,13 +34,11 @@ EXIT_FRAMEWORK_REMOVED = 76
 EXIT_FAILED_OVER = 77
 EXIT_CONFIG = 78
 
+_SHORTEST_TOKEN = 16
 
-class SchedulerError(Exception):
-    """The scheduler can't go on; `status` is the exit status, the message says why and what to do."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+class SchedulerError(CliError):
+    """The scheduler can't go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +128,8 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
         inbox.put,
     )
     metrics = Metrics()
+    metrics.watch_driver(driver)
+    metrics.store_size.set_function(lambda: store.size_bytes)
     controller = Controller(
         config,
         source.sha256,
@@ -147,7 +148,7 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
             driver.take_over(framework_id)
         driver.start()
 
-    with _web_server(config, controller, metrics), _signals(source, inbox):
+    with _web_server(config, controller, metrics, inbox, access), _signals(source, inbox):
         if remembered.framework_id is None and BEGIN_ANEW not in remembered.records:
             recovery.find(subscribe_as)
         else:
@@ -166,13 +167,27 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
 
 
 @contextlib.contextmanager
-def _web_server(config: Config, controller: Controller, metrics: Metrics) -> Iterator[None]:
+def _web_server(
+    config: Config,
+    controller: Controller,
+    metrics: Metrics,
+    inbox: queue.SimpleQueue[events.AnyEvent],
+    masters: Access,
+) -> Iterator[None]:
     if config.http is None:
         yield
         return
-    app = application(lambda: controller.snapshot, lambda: controller.alive_at, metrics)
+    sources = web.Sources(
+        snapshot=lambda: controller.snapshot,
+        alive_at=lambda: controller.alive_at,
+        log=controller.log,
+        metrics=metrics,
+        ask=inbox.put,
+        sandboxes=Sandboxes(masters.tls),
+    )
+    app = web.application(sources, _web_access(config.http))
     try:
-        server = WebServer(app, config.http.bind, config.http.port)
+        server = web.WebServer(app, config.http.bind, config.http.port)
     except OSError as error:
         address = f"{config.http.bind}:{config.http.port}"
         raise SchedulerError(EXIT_ADDRESS, f"http: can't listen on {address}: {error.strerror}") from error
@@ -181,6 +196,25 @@ def _web_server(config: Config, controller: Controller, metrics: Metrics) -> Ite
         yield
     finally:
         server.stop()
+
+
+def _web_access(http: Http) -> web.Access:
+    """Who may do what there. SchedulerError when the token can't be read or is none."""
+    if http.token_file is None:
+        return web.Access(read=http.read)
+    try:
+        token = Path(http.token_file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SchedulerError(
+            EXIT_CONFIG, f"http.token_file: {http.token_file}: can't be read: {error}"
+        ) from error
+    if len(token) < _SHORTEST_TOKEN or not token.isascii():
+        raise SchedulerError(
+            EXIT_CONFIG,
+            f"http.token_file: {http.token_file}: what it holds is not allowed; it must be a text of at least"
+            f" {_SHORTEST_TOKEN} ASCII characters",
+        )
+    return web.Access(token, http.read)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from mesos_docker_scheduler.config.sections import (
@@ -87,3 +89,19 @@ class Http(Section):
         description="an address of this host; 0.0.0.0 means all",
     )
     port: PortNumber = Field(default=8090, title="the port to listen on", description=A_PORT)
+    token_file: AbsolutePath | None = Field(
+        default=None,
+        title="the file with the token that changes need",
+        description=f"{A_PATH}, or null to let nobody change anything",
+    )
+    read: Literal["open", "token"] = Field(
+        default="open",
+        title="whether anybody may read, or only who has the token",
+        description='"open" or "token"',
+    )
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Http:
+        if self.read == "token" and self.token_file is None:
+            raise ValueError('token_file: is missing; read "token" needs it')
+        return self

@@ -1,0 +1,7 @@
+"""What the scheduler serves over HTTP: the status page, /healthz, /metrics and the API."""
+
+from mesos_docker_scheduler.web.access import Access
+from mesos_docker_scheduler.web.application import Sources, application
+from mesos_docker_scheduler.web.server import WebServer
+
+__all__ = ["Access", "Sources", "WebServer", "application"]

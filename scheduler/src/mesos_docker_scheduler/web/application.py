@@ -1,0 +1,109 @@
+"""The web application: its parts, and how errors are told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from mesos_docker_scheduler import __version__, events
+from mesos_docker_scheduler.controller import steady_clock
+from mesos_docker_scheduler.event_log import EventLog
+from mesos_docker_scheduler.history import History
+from mesos_docker_scheduler.metrics import Metrics
+from mesos_docker_scheduler.sandbox import Sandboxes
+from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.web import changes, logs, past, reading, streams
+from mesos_docker_scheduler.web.access import Access, Guard
+from mesos_docker_scheduler.web.errors import input_error
+
+_STATIC = Path(__file__).with_name("static")
+_DESCRIPTION = """\
+Reads what the scheduler does, and changes what it should do.
+
+Changes need the token: `Authorization: Bearer TOKEN`. Those of a service need its revision as well, in
+`If-Match`, as the service's ETag gives it (or `*` for any), so that nobody overwrites what he has not seen.
+
+What is changed here holds until the configuration says something new of the same service, or until `reset`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the application shows, and where it hands requests on.
+
+    `alive_at`: the monotonic time at which the controller last did a round. `ask` hands it a request.
+    """
+
+    snapshot: Callable[[], Snapshot]
+    alive_at: Callable[[], float]
+    log: EventLog
+    metrics: Metrics
+    ask: Callable[[events.Asked], None]
+    sandboxes: Sandboxes
+
+
+def application(sources: Sources, access: Access) -> Guard:
+    """Make the application."""
+    history, open_streams = History(), streams.Streams()
+    app = FastAPI(
+        title="mesos-docker-scheduler",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # its page needs scripts from elsewhere
+        redoc_url=None,
+        lifespan=lambda _: _served(history, sources, open_streams),
+    )
+    app.include_router(reading.router(sources.snapshot, sources.alive_at, sources.log, sources.metrics))
+    app.include_router(changes.router(sources.snapshot, sources.ask))
+    app.include_router(logs.router(sources.snapshot, sources.sandboxes))
+    app.include_router(streams.router(sources.snapshot, sources.log, open_streams))
+    app.include_router(past.router(sources.snapshot, history))
+    app.mount("/static", StaticFiles(directory=_STATIC))
+    app.add_exception_handler(HTTPException, _told)
+    app.add_exception_handler(RequestValidationError, _input_told)
+
+    async def page(request: Request) -> Response:
+        return FileResponse(_STATIC / "page.html")
+
+    # A service's page has an address of its own, so that it can be linked to.
+    for path in ("/", "/services/{name}"):
+        app.add_api_route(path, page, include_in_schema=False)
+    return Guard(app, access, end_streams=open_streams.end)
+
+
+@contextlib.asynccontextmanager
+async def _served(history: History, sources: Sources, open_streams: streams.Streams) -> AsyncIterator[None]:
+    """Take samples, and have streams, for as long as the application is served."""
+    open_streams.begin()
+    sampling = asyncio.create_task(history.keep(sources.snapshot, sources.log, steady_clock()))
+    try:
+        yield
+    finally:
+        sampling.cancel()
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
+    return _json({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _input_told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    status, text = input_error(error)
+    return _json({"error": text}, status, None)
+
+
+def _json(body: Any, status: int, headers: Any) -> Response:
+    return Response(orjson.dumps(body), status, headers, "application/json")

@@ -1,0 +1,234 @@
+"""The shapes of what the API takes and gives, for its description (OpenAPI)."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field, field_validator
+
+from mesos_docker_scheduler.config.sections import Section
+from mesos_docker_scheduler.operations import MOST_INSTANCES
+
+
+class Scale(Section):
+    """How many instances to run."""
+
+    count: int = Field(
+        ge=0,
+        le=MOST_INSTANCES,
+        title="how many instances to run",
+        description=f"a whole number from 0 to {MOST_INSTANCES}",
+    )
+
+    @field_validator("count", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """Take 3.0 for 3, as JSON Schema does."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class Nothing(Section):
+    """An empty object; the body may be left out."""
+
+
+class Error(BaseModel):
+    """Why something was refused."""
+
+    error: str
+
+
+class Health(BaseModel):
+    """Whether the scheduler works. `problem`: what keeps it from acting."""
+
+    status: str
+    connected: bool
+    problem: str | None
+
+
+class Reason(BaseModel):
+    """Why instances wait. `until`: seconds of the epoch; `agents`: how many agents lack what."""
+
+    kind: str
+    text: str
+    instances: int
+    until: float | None
+    agents: dict[str, int]
+
+
+class Update(BaseModel):
+    """The update under way, or the last one. `state`: rolling, paused, rolled back or complete."""
+
+    state: str
+    from_image: str | None
+    to_image: str
+    ready: int
+    since: float
+    reason: str
+    by_operator: bool
+    can_roll_back: bool
+
+
+class ServiceSummary(BaseModel):
+    """A service: what is wanted, what runs, what waits and why.
+
+    `configured`: the count of the configuration; `wanted`: what holds. `healthy`: of the version that should
+    run; `in_service`: of any. `scaled_since`: since when an operator's count holds instead, in seconds of the
+    epoch. `revision`: what is asked of it, for If-Match.
+    """
+
+    name: str
+    image: str
+    version: str
+    wanted: int
+    running: int
+    staging: int
+    healthy: int
+    in_service: int
+    configured: int
+    scaled_since: float | None
+    update: Update | None
+    revision: str
+    states: dict[str, int]
+    converged: bool
+    waiting: list[str]
+    reasons: list[Reason]
+
+
+class Instance(BaseModel):
+    """An instance. `address`: its container's; `ports`: its host's. `in_service`: it may get requests."""
+
+    task_id: str
+    agent_id: str
+    hostname: str
+    container: str | None
+    state: str
+    healthy: bool | None
+    image: str
+    version: str
+    address: str | None
+    ports: list[int]
+    leaving: str | None
+    message: str
+    since: float
+    in_service: bool
+
+
+class Service(ServiceSummary):
+    """A service with its instances, the oldest first."""
+
+    instances: list[Instance]
+
+
+class ServiceInstance(Instance):
+    """An instance, and whose it is."""
+
+    service: str
+
+
+class Agent(BaseModel):
+    """A slave that has offered something or runs something of ours. `avoided`: why it gets nothing now."""
+
+    id: str
+    hostname: str
+    url: str | None
+    attributes: dict[str, str]
+    region: str | None
+    zone: str | None
+    in_maintenance: bool
+    avoided: str | None
+    instances: int
+
+
+class Event(BaseModel):
+    """Something that happened. `at`: seconds of the epoch."""
+
+    id: int
+    at: float
+    kind: str
+    text: str
+    service: str
+    task_id: str
+
+
+class Configuration(BaseModel):
+    """The configuration in force. `error`: what is wrong with a newer one."""
+
+    sha256: str
+    applied_at: float
+    error: str | None
+    restart_needed: list[str]
+
+
+class Status(BaseModel):
+    """Everything at one moment."""
+
+    at: float
+    framework_id: str | None
+    connected: bool
+    master: str | None
+    problem: str | None
+    config: Configuration
+    services: list[Service | ServiceSummary]
+    events: list[Event]
+
+
+class Services(BaseModel):
+    """All services."""
+
+    services: list[ServiceSummary]
+
+
+class Instances(BaseModel):
+    """Instances of all services, or of one."""
+
+    instances: list[ServiceInstance]
+
+
+class Agents(BaseModel):
+    """All agents that we know."""
+
+    agents: list[Agent]
+
+
+class Events(BaseModel):
+    """Events, the oldest first."""
+
+    events: list[Event]
+
+
+class History(BaseModel):
+    """Samples, the oldest first: item i of each list is of the time `at[i]`, in seconds of the epoch.
+
+    `launches` and `failures`: so many since the sample before.
+    """
+
+    every_seconds: float
+    at: list[float]
+    wanted: list[int]
+    running: list[int]
+    healthy: list[int]
+    launches: list[int]
+    failures: list[int]
+
+
+class Explanation(BaseModel):
+    """Why what is missing of a service is missing."""
+
+    name: str
+    wanted: int
+    running: int
+    staging: int
+    converged: bool
+    reasons: list[Reason]
+
+
+class Explanations(BaseModel):
+    """By service."""
+
+    services: dict[str, Explanation]
+
+
+class Log(BaseModel):
+    """A part of an instance's output. `offset`: of its first byte; `end`: of the byte after its last."""
+
+    data: str
+    offset: int
+    end: int

@@ -1,0 +1,47 @@
+"""The web server's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import uvicorn
+
+from mesos_docker_scheduler.web.access import Guard
+
+_MOST_CONNECTIONS = 500
+_STOP_SECONDS = 2
+
+
+class WebServer(threading.Thread):
+    """Serves the application on a thread of its own. OSError when the address can't be used."""
+
+    def __init__(self, app: Guard, bind: str, port: int) -> None:
+        super().__init__(name="web", daemon=True)
+        self._end_streams = app.end_streams
+        family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+        self._socket = socket.create_server((bind, port), family=family, backlog=128)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=_MOST_CONNECTIONS,
+                timeout_graceful_shutdown=_STOP_SECONDS,
+            )
+        )
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+    def stop(self) -> None:
+        """Answer what was asked and end."""
+        self._end_streams()
+        self._server.should_exit = True
+        self.join(2 * _STOP_SECONDS + 1)

@@ -1,0 +1,441 @@
+"""The status page, in Chromium, as the deployed web server gives it over a controller driven by hand."""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hand_driven_site import TOKEN, HandDrivenSite
+from mesos_docker_scheduler import events, web
+from mesos_docker_scheduler.operations import Operations
+from scheduler_fakes import Bench, offer_message, service
+from selenium.webdriver import Keys
+from selenium.webdriver.common.by import By
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., Any]
+
+HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+LONG_IMAGE = "registry.example.com:5000/a-long-organisation/a-service-with-a-very-long-name:2026.11.25-abcdef"
+
+
+def settle(site: HandDrivenSite) -> None:
+    """Let so much time pass that what runs is called ready, and updates go on."""
+    site.do(lambda bench: bench.take(after=60))
+
+
+def fail_all(site: HandDrivenSite, message: str, times: int = 6) -> None:
+    """Have whatever is launched fail, again and again."""
+
+    def fail(bench: Bench) -> None:
+        for _ in range(times):
+            bench.offer("a", "b")
+            for info in bench.launched():
+                agent = info["agent_id"]["value"]
+                bench.tell(info["task_id"]["value"], "FAILED", agent, message=message)
+            bench.take(after=40)
+
+    site.do(fail)
+
+
+def operate(site: HandDrivenSite, work: Callable[[Operations, float], None]) -> None:
+    """Have somebody else change something."""
+    answers: list[Exception | None] = []
+    site.do(lambda bench: bench.take(events.Asked(work, answers.append)))
+    assert answers == [None]
+
+
+def test_what_changes_is_shown_without_reloading(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.open()
+    page.sees("#headline", "1 of 1 service needs attention")
+    page.run("window.same = true; document.querySelector('#services tr').same = true")
+    page.site.run("a", "b")
+    settle(page.site)
+    page.sees("#services", "2 of 2", "Well")
+    page.sees("#headline", "1 service, it is well")
+    page.sees("#events", "converged")
+    assert page.run("return window.same && document.querySelector('#services tr').same")
+
+
+def test_an_update_is_shown_step_by_step(visit: Visit) -> None:
+    page = visit(service(count=2))
+    site = page.site
+    site.run("a", "b")
+    settle(site)
+    page.open("/services/web")
+    page.sees("#service-state", "Well")
+    site.configure(service(count=2, image="demo/web:2"))
+    page.sees("#service-update", "Update under way", "demo/web:1 → demo/web:2", "0 of 2 ready")
+    assert page.buttons("#actions") == ["Scale", "Pause the update", "Roll back", "Restart"]
+    site.run("a", "b")
+    settle(site)
+    page.sees("#service-update", "1 of 2 ready")
+    page.sees("#service-state", "Updating")
+    page.sees("#instances", "replaced by a newer version")
+    old = [task.id for task in site.view().tasks if task.kill_reason]
+    assert len(old) == 1
+    site.do(lambda bench: bench.tell(old[0], "KILLED"))
+    page.until(lambda: old[0] not in page.text("#instances"), "the old instance stays")
+
+
+def test_a_failed_update_says_why_and_what_can_be_done(visit: Visit) -> None:
+    page = visit(service(count=2), service(name="api"))
+    site = page.site
+    site.run("a", "b")
+    settle(site)
+    site.configure(service(count=2, image="demo/web:broken"), service(name="api"))
+    page.open()
+    fail_all(site, "manifest not found")
+    page.sees("#headline", "1 of 2 services needs attention")
+    first_row = page.text("#services tr")
+    assert "web" in first_row
+    assert "Update failed" in first_row
+    assert "manifest not found" in first_row
+    page.element("#services a").click()
+    page.sees("#service-update", "Update failed: paused", "demo/web:1 → demo/web:broken")
+    page.sees("#waiting-list", "manifest not found")
+    assert page.buttons("#actions") == ["Scale", "Resume the update", "Roll back", "Restart"]
+
+
+def test_a_lost_master_is_said_at_once_and_so_is_the_next(visit: Visit) -> None:
+    page = visit(service(count=1))
+    page.site.run("a")
+    settle(page.site)
+    page.open()
+    page.sees("#headline", "it is well")
+    page.site.disconnect()
+    page.sees("#notices", "The scheduler has no connection to Mesos")
+    page.sees("#mesos", "no Mesos master")
+    page.sees("#headline", "Last known")
+    assert page.element("#notices").get_attribute("aria-live") == "assertive"
+    page.site.connect()
+    page.misses("#notices")
+    page.sees("#mesos", "m1:5050")
+
+
+def test_a_broken_configuration_is_said(visit: Visit) -> None:
+    page = visit(service())
+    page.open()
+    page.site.do(lambda bench: bench.take(events.ConfigRead(None, "sha", f"line 3: {HOSTILE}")))
+    page.sees("#notices", "The configuration file has errors", f"line 3: {HOSTILE}")
+
+
+def test_a_lost_scheduler_is_said_at_once_and_found_again(visit: Visit) -> None:
+    page = visit(service(count=1))
+    page.refusals_expected = True
+    page.open()
+    page.site.shut()
+    page.sees("#notices", "The connection to the scheduler is lost", "ago. Trying again")
+    page.sees("#link", "Not connected")
+    page.site.run("a")
+    page.site.open_again()
+    page.sees("#link", "Live")
+    page.misses("#notices")
+    page.sees("#services", "1 of 1")
+
+
+def test_a_wrong_token_is_refused_and_the_right_one_scales(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.refusals_expected = True
+    page.open("/services/web")
+    page.button("Scale").click()
+    page.enter("3")
+    page.sees("dialog", "The scheduler's token")
+    page.enter("not-the-token")
+    page.sees("dialog", "The token is wrong")
+    assert page.site.view().wanted == 2
+    page.enter(TOKEN)
+    page.sees("#outcome", "web is scaled to 3")
+    page.sees("#overridden", "Scaled by hand to 3; the configuration says 2")
+    assert page.site.view().wanted == 3
+    assert TOKEN not in page.run(
+        "return document.documentElement.outerHTML + location.href + document.cookie"
+    )
+    assert page.run("return localStorage.length") == 0
+
+
+def test_the_token_can_be_forgotten(visit: Visit) -> None:
+    page = visit(service())
+    page.open()
+    page.button("Enter the token").click()
+    page.enter(TOKEN)
+    page.sees("#access", "Token entered")
+    page.button("Forget the token").click()
+    page.sees("#access", "Enter the token")
+    assert page.run("return sessionStorage.length") == 0
+
+
+def test_where_reading_needs_the_token_it_is_asked_for(visit: Visit) -> None:
+    page = visit(service(count=4), access=web.Access(TOKEN, "token"))
+    page.refusals_expected = True
+    page.browser.get(page.site.url)
+    page.sees("#notices", "Reading needs the token here")
+    assert page.text("#services") == ""
+    page.button("Enter the token", "#notices").click()
+    page.enter(TOKEN)
+    page.sees("#link", "Live")
+    page.sees("#services", "0 of 4")
+
+
+def test_what_somebody_else_has_changed_is_not_overwritten_unseen(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.refusals_expected = True
+    page.open("/services/web")
+    page.give_token(TOKEN)
+    page.button("Scale").click()
+    page.sees("dialog", "2 instances wanted now")
+    operate(page.site, lambda operations, now: operations.scale("web", 7, "somebody else", now))
+    page.enter("4")
+    page.sees("#outcome", "Not done: web has changed since you looked")
+    page.sees("#service-figures", "0 of 7")
+    assert page.site.view().wanted == 7
+
+
+def test_what_can_do_harm_is_asked_first(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.site.run("a", "b")
+    page.open("/services/web")
+    page.give_token(TOKEN)
+    page.button("Scale").click()
+    page.enter("0")
+    page.sees("dialog", "Stop all of web?")
+    assert page.run("return document.activeElement.textContent") == "Cancel"
+    page.press(Keys.ESCAPE)
+    page.until(lambda: not page.browser.find_elements(By.TAG_NAME, "dialog"), "the dialog stays")
+    assert page.run("return document.activeElement.textContent") == "Scale"
+    assert page.site.view().wanted == 2
+    page.button("Scale").click()
+    page.enter("0")
+    page.button("Stop all", "dialog").click()
+    page.sees("#outcome", "web is scaled to 0")
+    page.button("Reset to the configuration").click()
+    page.button("Reset", "dialog").click()
+    page.until(lambda: page.site.view().wanted == 2, "it is not reset")
+
+
+def test_what_is_no_number_is_not_sent(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.open("/services/web")
+    page.button("Scale").click()
+    page.enter("1000000")
+    page.until(
+        lambda: page.browser.find_elements(By.CSS_SELECTOR, "dialog[open] input:invalid"), "it is taken"
+    )
+    assert page.site.view().wanted == 2
+
+
+def test_an_update_can_be_paused_resumed_and_rolled_back(visit: Visit) -> None:
+    page = visit(service(count=2))
+    site = page.site
+    site.run("a", "b")
+    settle(site)
+    site.configure(service(count=2, image="demo/web:2"))
+    page.open("/services/web")
+    page.give_token(TOKEN)
+    page.button("Pause the update").click()
+    page.sees("#service-update", "Update paused, by an operator")
+    page.button("Resume the update").click()
+    page.sees("#service-update", "Update under way")
+    page.button("Roll back").click()
+    page.sees("dialog", "Its instances return to demo/web:1")
+    page.button("Roll back", "dialog").click()
+    page.sees("#service-update", "Rolled back, by an operator")
+    assert "Roll back" not in page.buttons("#actions")
+
+
+def test_one_instance_can_be_killed(visit: Visit) -> None:
+    page = visit(service(count=2))
+    first, second = page.site.run("a", "b")
+    page.open("/services/web")
+    page.give_token(TOKEN)
+    page.button(f"Kill {first}").click()
+    page.button("Kill", "dialog").click()
+    page.sees("#outcome", f"{first} is being stopped")
+    page.sees("#instances", "an operator asked for it")
+    leaving = [task.id for task in page.site.view().tasks if task.leaving]
+    assert leaving == [first]
+    assert f"Kill {second}" == page.button(f"Kill {second}").get_attribute("aria-label")
+
+
+@pytest.mark.parametrize("path", ["/", "/services/web"])
+def test_hostile_texts_stay_texts(visit: Visit, path: str) -> None:
+    page = visit(service(count=1))
+    page.open(path)
+    fail_all(page.site, HOSTILE)
+    page.sees("#events", HOSTILE)
+    page.sees("#services" if path == "/" else "#waiting-list", HOSTILE)
+    assert page.run("return window.hacked === undefined")
+    assert page.run("return document.querySelectorAll('script').length") == 1
+    assert page.run("return document.images.length") == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/services/web"])
+def test_everything_can_be_reached_with_the_keyboard(visit: Visit, path: str) -> None:
+    page = visit(service(count=2))
+    page.site.run("a", "b")
+    page.open(path)
+    page.sees("#events", "running")
+    if path != "/":
+        page.sees("#instances", "host-b")
+    # Of radio buttons the chosen one alone is a stop; the arrows choose others.
+    wanted = page.run(
+        """
+        const all = document.querySelectorAll('a[href], button, input, select, summary');
+        const stops = [...all].filter((one) => one.type !== 'radio' || one.checked);
+        window.missed = new Set(stops.filter((one) => one.checkVisibility()));
+        return window.missed.size;
+        """
+    )
+    assert wanted > 5
+    for _ in range(wanted + 5):
+        page.press(Keys.TAB)
+        page.run("window.missed.delete(document.activeElement)")
+    assert page.run("return [...window.missed].map((one) => one.outerHTML)") == []
+
+
+def test_a_service_is_opened_with_the_keyboard(visit: Visit) -> None:
+    page = visit(service(count=1), service(name="api", image="demo/api:1"))
+    page.open()
+    page.sees("#services", "api")
+    page.press(Keys.TAB)
+    assert page.run("return document.activeElement.className") == "skip"
+    assert page.run("return getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.press(Keys.ENTER)
+    page.until(lambda: page.run("return document.activeElement.id") == "content", "it skips nothing")
+    page.element("#filter-name").send_keys("web")
+    page.until(lambda: len(page.browser.find_elements(By.CSS_SELECTOR, "#services tr")) == 1, "no filter")
+    page.element("#services a").send_keys(Keys.ENTER)
+    page.sees("h1#service-name", "web")
+
+
+@pytest.mark.parametrize("path", ["/", "/services/a-service-with-quite-a-long-name"])
+def test_a_narrow_window_needs_no_scrolling_to_the_side(visit: Visit, path: str) -> None:
+    name = "a-service-with-quite-a-long-name"
+    page = visit(service(name=name, count=2, image=LONG_IMAGE))
+    page.site.run("a", "b")
+    settle(page.site)
+    page.site.configure(service(name=name, count=2, image=f"{LONG_IMAGE}0"))
+    fail_all(page.site, "x" * 300)
+    page.width(320)
+    page.open(path)
+    page.sees("#events", "x" * 300)
+    assert page.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    if path != "/":
+        page.button("Scale").click()
+        assert page.run("return document.querySelector('dialog').getBoundingClientRect().right") <= 320
+
+
+def test_of_many_services_those_that_need_somebody_come_first(visit: Visit) -> None:
+    names = [f"service-{number:03}" for number in range(100)]
+    page = visit(*(service(name=name, count=1, cpus=0.1, mem=32) for name in names))
+    page.site.do(lambda bench: bench.launch("a", "b", "c", "d"))
+    settle(page.site)
+    page.open()
+    page.sees("#headline", "All 100 services are well")
+    rows = functools.partial(page.browser.find_elements, By.CSS_SELECTOR, "#services tr")
+    assert len(rows()) == 25
+    (lost,) = (task.id for task in page.site.view("service-077").tasks)
+    page.site.do(lambda bench: bench.tell(lost, "FAILED", message="out of memory"))
+    page.until(lambda: "service-077" in rows()[0].text, "it does not come first")
+    page.button("Show 25 more").click()
+    assert len(rows()) == 50
+    page.element("#filter-name").send_keys("service-09")
+    page.until(lambda: len(rows()) == 10, "the filter does nothing")
+    assert "name=service-09" in page.browser.current_url
+
+
+def test_instances_are_shown_by_slave(visit: Visit) -> None:
+    page = visit(service(count=3))
+    page.site.run("a", "b")
+    page.open()
+    page.element("#agents > summary").click()
+    page.sees("#agents-list", "host-a", "host-b")
+    page.element("#agents-list summary").click()
+    page.sees("#agents-list .inner", "web", "running")
+
+
+def test_charts_say_in_words_what_they_show(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.site.run("a", "b")
+    page.open("/services/web")
+    page.sees("#service-charts", "2 of 2 wanted run", "0 failures")
+    labels = page.run(
+        "return [...document.querySelectorAll('svg')].map((one) => one.getAttribute('aria-label'))"
+    )
+    assert labels[0].startswith("Instances: 2 of 2 wanted run")
+    assert labels[1].startswith("Launches and failures: ")
+
+
+def test_a_service_that_is_not_configured_is_said_to_be_none(visit: Visit) -> None:
+    page = visit(service())
+    page.refusals_expected = True
+    page.open("/services/wep")
+    page.sees("#service", "The configuration names no such service")
+    assert not page.element("#actions").is_displayed()
+
+
+class Slave(BaseHTTPRequestHandler):
+    """Gives what an instance has written, as a slave does (/files/read)."""
+
+    output = b""
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        offset = int(query["offset"][0])
+        part = {"data": "", "offset": len(self.output)}
+        if offset >= 0:
+            part = {"data": self.output[offset:].decode(), "offset": offset}
+        body = json.dumps(part).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def slave() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slave) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_what_an_instance_writes_is_followed(
+    visit: Visit, slave: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = visit(service(count=1))
+    address = {"scheme": "http", "address": {"ip": "127.0.0.1", "port": slave}, "path": "/slave(1)"}
+    offer = offer_message("a", more={"url": address})
+    page.site.do(lambda bench: bench.take(events.Offers((offer,))))
+    page.site.do(lambda bench: bench.take(after=1))
+    (task_id,) = (task.id for task in page.site.view().tasks)
+    page.site.do(lambda bench: bench.tell(task_id, "RUNNING"))
+    monkeypatch.setattr(Slave, "output", b"first line\n")
+    page.open("/services/web")
+    link = page.until(lambda: page.element("#instances a"), "there is no way to the sandbox")
+    page.until(link.is_displayed, "the way to the sandbox is not shown")
+    path = f"/frameworks/framework/executors/{task_id}/runs/latest"
+    sandbox = urlsplit(link.get_attribute("href"))
+    assert (sandbox.netloc, sandbox.path) == (f"127.0.0.1:{slave}", "/files/browse")
+    assert parse_qs(sandbox.query) == {"path": [path]}
+    page.button(f"Output of {task_id}").click()
+    page.enter(TOKEN)
+    page.sees("#log-text", "first line")
+    monkeypatch.setattr(Slave, "output", f"first line\n{HOSTILE}\n".encode())
+    page.sees("#log-text", HOSTILE)
+    assert page.run("return document.querySelector('#log-text').childElementCount") == 0
+    page.button("Close", "#log").click()
+    assert not page.element("#log").is_displayed()

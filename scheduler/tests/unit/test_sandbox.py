@@ -1,0 +1,93 @@
+"""Reading what instances have written, from a slave that answers as Mesos' does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mesos_docker_scheduler.sandbox import Part, SandboxError, Sandboxes, part_of
+
+PATH = "/frameworks/F/executors/web.1/runs/latest/stdout"
+CONTENT = "first\nsecönd\n".encode() + b"\xff\n"
+
+
+class Slave(BaseHTTPRequestHandler):
+    """/files/read of Mesos 1.11 (docs/endpoints/files/read.md): bytes go into the JSON as they are."""
+
+    def do_GET(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        if asked["path"] != [PATH]:
+            self.send_error(404)
+            return
+        offset, length = int(asked["offset"][0]), int(asked["length"][0])
+        if offset == -1:
+            body = b'{"data":"","offset":%d}' % len(CONTENT)
+        else:
+            data = CONTENT[offset : offset + length].replace(b"\n", b"\\n")
+            body = b'{"data":"%s","offset":%d}' % (data, offset)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def slave() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slave) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def read(url: str, task_id: str = "web.1", offset: int | None = None, length: int = 1000) -> Part:
+    return asyncio.run(Sandboxes().read(url, "F", task_id, "stdout", offset, length))
+
+
+def test_reads_the_end_or_from_an_offset_on(slave: str) -> None:
+    whole = Part("first\nsecönd\n�\n", 0, len(CONTENT))
+    assert read(slave, offset=0) == whole
+    assert read(slave) == whole
+    assert read(slave, offset=6) == Part("secönd\n�\n", 6, len(CONTENT))
+    assert read(slave, length=2) == Part("�\n", len(CONTENT) - 2, len(CONTENT))
+    assert read(slave, offset=len(CONTENT)) == Part("", len(CONTENT), len(CONTENT))
+
+
+def test_a_character_is_never_cut_in_two(slave: str) -> None:
+    assert read(slave, offset=6, length=5) == Part("sec", 6, 9) or read(slave, offset=6, length=5) == Part(
+        "secö", 6, 11
+    )
+    assert read(slave, offset=6, length=4) == Part("sec", 6, 9)
+
+
+@given(st.text(max_size=60), st.integers(1, 9))
+def test_parts_make_the_whole_again(text: str, length: int) -> None:
+    raw, offset, parts = text.encode(), 0, []
+    while offset < len(raw):
+        part = part_of(raw[offset : offset + max(length, 4)], offset)
+        assert part.end > offset
+        parts.append(part.data)
+        offset = part.end
+    assert "".join(parts) == text
+
+
+def test_what_is_not_there(slave: str) -> None:
+    with pytest.raises(SandboxError, match="no such output") as problem:
+        read(slave, task_id="web.2")
+    assert problem.value.missing
+
+
+def test_a_slave_that_does_not_answer() -> None:
+    with pytest.raises(SandboxError, match="does not answer") as problem:
+        read("http://127.0.0.1:1")
+    assert not problem.value.missing

@@ -1,0 +1,156 @@
+"""Who may do what: without the token, with a wrong one, from another site, too much, too often."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import httpx2
+import pytest
+from mesos_docker_scheduler import web
+from mesos_docker_scheduler.web.access import MOST_BODY_BYTES, Bucket
+from site_fake import ANY, TOKEN, Site
+
+SCALE = "/v1/services/web/scale"
+
+
+@pytest.fixture
+def site() -> Site:
+    made = Site()
+    made.run()
+    return made
+
+
+def unchanged(site: Site) -> bool:
+    return site.bench.view.wanted == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({}, "this needs the token"),
+        ({"Authorization": "Bearer wrong-wrong-wrong"}, "the token is wrong"),
+        ({"Authorization": f"Bearer {TOKEN}x"}, "the token is wrong"),
+        ({"Authorization": "Bearer "}, "the token is wrong"),
+        ({"Authorization": f"Basic {TOKEN}"}, "the token is wrong"),
+        ({"Authorization": "Bearer \xff"}, "the token is wrong"),
+    ],
+)
+def test_changes_need_the_token(site: Site, headers: dict[str, str], words: str) -> None:
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in {**ANY, **headers}.items()]
+    answer = site.stranger.post(SCALE, json={"count": 5}, headers=raw)
+    assert answer.status_code == 401
+    assert words in answer.json()["error"]
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert unchanged(site)
+
+
+def test_reading_needs_none_unless_that_is_asked_for() -> None:
+    open_site = Site()
+    assert open_site.stranger.get("/v1/services").status_code == 200
+    closed = Site(access=web.Access(TOKEN, "token"))
+    for path in ("/v1/services", "/v1/status", "/metrics", "/v1/openapi.json", "/v1/watch"):
+        assert closed.stranger.get(path).status_code == 401
+    assert closed.client.get("/v1/services").status_code == 200
+    # The page itself tells nothing: it asks for the token.
+    for path in ("/", "/services/web", "/static/page.html", "/healthz"):
+        assert closed.stranger.get(path).status_code == 200
+
+
+def test_what_instances_write_always_needs_the_token(site: Site) -> None:
+    path = f"/v1/instances/{site.view()['instances'][0]['task_id']}/log"
+    assert site.stranger.get(path).status_code == 401
+    assert site.stranger.get(f"{path}/").status_code == 401
+    assert site.client.get(path).status_code == 502  # its slave has no address here
+
+
+def test_a_wrong_token_is_wrong_for_reading_too(site: Site) -> None:
+    assert site.stranger.get("/v1/services", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_without_a_token_nobody_may_change_anything() -> None:
+    site = Site(access=web.Access())
+    answer = site.client.post(SCALE, json={"count": 5}, headers=ANY)
+    assert answer.status_code == 403
+    assert "http.token_file" in answer.json()["error"]
+    assert site.client.get("/v1/services").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://testserver.evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_another_sites_page_can_not_change_anything(site: Site, headers: dict[str, str]) -> None:
+    answer = site.post(SCALE, {"count": 5}, **headers)
+    assert answer.status_code == 403
+    assert unchanged(site)
+
+
+def test_our_own_page_can(site: Site) -> None:
+    ours = {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}
+    assert site.post(SCALE, {"count": 5}, **ours).status_code == 200
+
+
+def test_a_huge_body_is_refused(site: Site) -> None:
+    huge = b"x" * (MOST_BODY_BYTES + 1)
+    assert site.client.post(SCALE, content=huge, headers=ANY).status_code == 413
+    assert site.client.post(SCALE, content=iter([b"x" * 1000] * 100), headers=ANY).status_code == 413
+    assert site.stranger.post(SCALE, content=huge).status_code == 413
+    assert unchanged(site)
+
+
+def test_ten_thousand_odd_bodies_change_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bucket, "wait", lambda self, client: 0.0)
+    dice = random.Random(4711)  # noqa: S311
+    pieces = [
+        *(b'{"count":', b"}", b"[", b"]", b'"', b",", b"null", b"1e9", b"-1", b"true", b"{", b"\x00"),
+        *(b"\xff", b'"count"', b":", b"5.5", b'"5"', b"1e400", b"NaN", b"\\u0000", b"9" * 20, b" "),
+    ]
+
+    async def send() -> None:
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **ANY}
+        transport = httpx2.ASGITransport(site.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://host", headers=headers) as client:
+            for _ in range(10_000):
+                body = b"".join(dice.choices(pieces, k=dice.randrange(12)))
+                answer = await client.post(SCALE, content=body)
+                assert answer.status_code == 400, (body, answer.text)
+                assert answer.json()["error"]
+
+    asyncio.run(send())
+    assert unchanged(site)
+
+
+def test_too_many_changes_have_to_wait(site: Site) -> None:
+    statuses = [site.post("/v1/services/web/reset").status_code for _ in range(60)]
+    assert statuses[:50] == [200] * 50
+    assert 429 in statuses
+    answer = site.post("/v1/services/web/reset")
+    while answer.status_code != 429:
+        answer = site.post("/v1/services/web/reset")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_guessing_tokens_is_slow(site: Site) -> None:
+    guess = {"Authorization": "Bearer guessed-guessed-guessed", **ANY}
+    statuses = [site.stranger.post(SCALE, json={"count": 5}, headers=guess).status_code for _ in range(20)]
+    assert statuses == [401] * 10 + [429] * 10
+    assert unchanged(site)
+
+
+def test_a_bucket_fills_again() -> None:
+    now = 0.0
+    bucket = Bucket(2.0, 3, clock=lambda: now)
+    for _ in range(3):
+        assert bucket.wait("a") == 0
+        bucket.take("a")
+    assert bucket.wait("a") == 0.5
+    assert bucket.wait("b") == 0
+    now = 0.5
+    assert bucket.wait("a") == 0
