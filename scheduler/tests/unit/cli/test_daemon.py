@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mesos_docker_scheduler import __version__, cli, teardown, tutorial
-from mesos_docker_scheduler.console import farewell, print_event
+from mesos_docker_scheduler import __version__, cli, teardown
+from mesos_docker_scheduler.cli import tutorial
+from mesos_docker_scheduler.cli.console import farewell, print_event
 from mesos_docker_scheduler.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE
 from mesos_docker_scheduler.snapshot import ConfigView, ServiceView, Snapshot
@@ -38,18 +39,31 @@ def test_secrets_may_be_on_another_host(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        cli.main(["--version"])
-    assert end.value.code == 0
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"mesos-docker-scheduler {__version__}\n"
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
+    assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
-    for words in ("MASTER", "IMAGE", "COUNT", "run --config", "check-config", "teardown --config"):
+    for words in ("MASTER IMAGE COUNT", *cli._COMMANDS):
         assert words in text
+
+
+def test_without_words_it_tells_how_to_use_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    assert "Usage: mesos-docker-scheduler" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli._COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([command, "--help"]) == 0
+    assert f"Usage: mesos-docker-scheduler {command}" in capsys.readouterr().out
+
+
+def test_wrong_words_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["scale", "web", "two"]) == 2
+    assert "'two' is not a valid integer" in capsys.readouterr().err
 
 
 def test_a_good_file_is_called_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

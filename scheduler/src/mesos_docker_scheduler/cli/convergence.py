@@ -1,0 +1,113 @@
+"""Decides whether waiting for services makes sense, and says what is missing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+Message = dict[str, Any]
+
+FAILURES = 3
+"""So many failures can't be bad luck. The scheduler goes on trying, but the operator should know now."""
+
+# An update that has failed is tried again by a reload: the scheduler gets a moment to hear of it.
+_STOPPED = frozenset({"update paused", "rolled back"})
+_STOPPED_SECONDS = 3.0
+_MOVES = frozenset({"launch", "running", "kill", "stopped", "ended", "lost", "adopted", "update"})
+
+
+def awaited(status: Message, names: Collection[str]) -> list[Message]:
+    """The services to wait for: those of these names, or all."""
+    return [service for service in status["services"] if not names or service["name"] in names]
+
+
+def missing(status: Message, names: Collection[str], sha256: str | None) -> list[str]:
+    """What the status lacks, a sentence each; nothing when all is as wanted.
+
+    `sha256`: of the configuration that must be in use; None: of any.
+    """
+    config = status["config"]
+    if config["error"]:
+        return [f"The scheduler refuses the configuration and keeps the old one: {config['error']}"]
+    if sha256 is not None and config["sha256"] != sha256:
+        return ["The scheduler has not read the new configuration."]
+    lines = []
+    for service in awaited(status, names):
+        update = service["update"]
+        # What runs, but has not run for long enough yet, may still fail: no deploy has come true with that.
+        proving = update is not None and update["state"] == "rolling"
+        if proving or not service["converged"]:
+            waiting = service["waiting"] or (["the new instances to prove themselves"] if proving else [])
+            lines.append(f"{service['name']}: {service['running']} of {service['wanted']} run. Waiting for:")
+            lines.extend(f"  - {' '.join(reason.split())}" for reason in waiting)
+    if not lines and not status["connected"]:  # else the services' reasons say so
+        lines.append("The scheduler is not connected to a Mesos master.")
+    return lines
+
+
+def overridden(status: Message, names: Collection[str]) -> list[str]:
+    """Where operators have asked for something else than the configuration says, a sentence each."""
+    lines = []
+    for service in awaited(status, names):
+        name, update = service["name"], service["update"]
+        if service["scaled_since"] is not None:
+            lines.append(
+                f"{name}: scaled to {service['wanted']} by an operator; the configuration says"
+                f" {service['configured']}"
+            )
+        if update is not None and update["by_operator"]:
+            lines.append(
+                f"{name}: {update['state']} by an operator; the configuration says {service['image']}"
+            )
+    return lines
+
+
+class Patience:
+    """Decides how long waiting makes sense: while something moves, and while instances don't keep failing.
+
+    `idle_seconds`: how long nothing may move. Times are monotonic seconds.
+    """
+
+    def __init__(self, names: Collection[str], idle_seconds: float, now: float) -> None:
+        self._names = names
+        self._idle_seconds = idle_seconds
+        self._moved_at = now
+        self._seen: object = None
+        self._failed = 0
+        self._stopped_since: float | None = None
+
+    def lost(self, status: Message | None, events: list[Message], now: float) -> str | None:
+        """Say why there is nothing more to wait for, or return None.
+
+        `status`: None when the scheduler does not answer; `events`: what has happened since the last look.
+        """
+        if status is not None:
+            services = awaited(status, self._names)
+            self._failed += sum(self._concerns(event, "ended") for event in events)
+            if self._failed >= FAILURES:
+                return f"{self._failed} instances have failed."
+            if self._has_stopped(services, now):
+                return "An update has failed."
+            seen = [(one["states"], one["healthy"], one["update"]) for one in services]
+            moves = any(self._concerns(event, *_MOVES) for event in events)
+            if moves or seen != self._seen or any(one["staging"] for one in services):
+                self._seen, self._moved_at = seen, now
+        if now - self._moved_at >= self._idle_seconds:
+            return f"Nothing has moved for {self._idle_seconds:g} seconds."
+        return None
+
+    def _concerns(self, event: Message, *kinds: str) -> bool:
+        return event["kind"] in kinds and (not self._names or event["service"] in self._names)
+
+    def _has_stopped(self, services: list[Message], now: float) -> bool:
+        kinds = {
+            reason["kind"]
+            for one in services
+            if not one["converged"] and not (one["update"] or {}).get("by_operator")
+            for reason in one["reasons"]
+        }
+        if not kinds & _STOPPED:
+            self._stopped_since = None
+            return False
+        self._stopped_since = now if self._stopped_since is None else self._stopped_since
+        return now - self._stopped_since >= _STOPPED_SECONDS

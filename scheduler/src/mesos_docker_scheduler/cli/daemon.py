@@ -1,0 +1,76 @@
+"""The scheduler itself, and what is done while it does not run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mesos_docker_scheduler import config, journal
+from mesos_docker_scheduler.adopt import adopt as go_on_as
+from mesos_docker_scheduler.cli.exits import OK, REFUSED
+from mesos_docker_scheduler.serve import EXIT_CONFIG, SchedulerError, Source, serve
+from mesos_docker_scheduler.teardown import teardown as end
+
+_FILE = click.Path(path_type=Path)
+_config = click.option("--config", "path", type=_FILE, required=True, metavar="FILE")
+
+
+@click.command()
+@_config
+def run(path: Path) -> int:
+    """Keep services running as FILE says."""
+    loaded, sha256 = _load(path)
+    journal.set_up(loaded.log_level)
+    try:
+        left = serve(Source(loaded, sha256, path), journal.log_event)
+    except SchedulerError as failure:
+        journal.logger.error("%s", journal.line("ended", status=str(failure.status), text=str(failure)))
+        return failure.status
+    running = sum(service.running for service in left.services)
+    journal.logger.info("%s", journal.line("stopped", text=f"{running} instances are left running"))
+    return OK
+
+
+@click.command("check-config")
+@click.argument("path", type=_FILE, metavar="FILE")
+@click.option("--without-secrets", is_flag=True, help="The files of secrets are not on this host.")
+def check_config(path: Path, without_secrets: bool) -> int:
+    """Say what is wrong with FILE, a line for each mistake."""
+    try:
+        loaded, _ = config.load(path, without_secrets=without_secrets)
+    except config.ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        return REFUSED
+    count = len(loaded.services)
+    click.echo(f"{path}: good, with {count} service{'' if count == 1 else 's'}")
+    return OK
+
+
+@click.command()
+@_config
+@click.option("--yes", is_flag=True, help="Really do it.")
+def teardown(path: Path, yes: bool) -> int:
+    """End the framework and kill all its tasks."""
+    journal.set_up("warning")
+    return end(_load(path)[0], yes)
+
+
+@click.command()
+@_config
+@click.option("--framework", metavar="ID", help="Go on as this one and take over its tasks.")
+@click.option("--new", is_flag=True, help="There is none: register a new one.")
+def adopt(path: Path, framework: str | None, new: bool) -> int:
+    """Say which framework is ours, if the state is lost."""
+    if (framework is None) is not new:
+        raise click.UsageError("one of --framework ID and --new must be given, and not both")
+    return go_on_as(_load(path)[0], framework)
+
+
+def _load(path: Path) -> tuple[config.Config, str]:
+    """Read a file; services whose secrets can't be read must not keep the others from being looked after."""
+    try:
+        return config.load(path, without_secrets=True)
+    except config.ConfigError as error:
+        raise SchedulerError(EXIT_CONFIG, "\n".join(error.problems)) from error

@@ -1,0 +1,66 @@
+"""How answers are shown: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Message = dict[str, Any]
+
+_NO_TERMINAL_WIDTH = 1_000
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Give JSON, for programs.")
+
+
+def print_json(body: object) -> None:
+    """Give all of it to a program."""
+    click.echo(json.dumps(body, indent=2))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to show things; what goes into a pipe is never folded or cut."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, width=None if terminal else _NO_TERMINAL_WIDTH)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
+    """Show rows under headings, or say that there is nothing."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    if table.row_count:
+        console().print(table)
+    else:
+        click.echo(nothing)
+
+
+def state_text(converged: bool, waiting: bool) -> Text:
+    """Whether all is as wanted, in a word that does not need its colour."""
+    if converged:
+        return Text("as wanted", "green")
+    return Text("waiting", "yellow") if waiting else Text("working", "yellow")
+
+
+def age(since: float) -> str:
+    """How long ago that was; `since`: seconds of the epoch."""
+    seconds = max(0, int(time.time() - since))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def moment(at: float) -> str:
+    """A time of the epoch as people here read it."""
+    return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}"

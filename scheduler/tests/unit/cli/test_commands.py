@@ -1,0 +1,235 @@
+"""The commands against the real API on loopback: what they show, what they change, how they exit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hand_driven_site import TOKEN, HandDrivenSite
+from mesos_docker_scheduler import cli
+from mesos_docker_scheduler.cli import api
+from mesos_docker_scheduler.cli.exits import FAILED, NOT_YET, OK, REFUSED, UNREACHABLE
+from scheduler_fakes import Bench, service
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def run_all(bench: Bench) -> None:
+    """Subscribe, and have all run that is wanted."""
+    bench.subscribe("framework-1")
+    bench.launch("a", "b")
+    bench.take(after=10)
+
+
+@pytest.fixture
+def site() -> Iterator[HandDrivenSite]:
+    made = HandDrivenSite(service(count=2))
+    made.start()
+    made.do(run_all)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text(f"{TOKEN}\n")
+    return path
+
+
+@pytest.fixture
+def run(site: HandDrivenSite, token_file: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command; gives its exit status, output and errors."""
+
+    def command(*words: str) -> tuple[int, str, str]:
+        status = cli.main([*words, "--url", site.url, "--token-file", str(token_file)])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return command
+
+
+def test_status_tells_how_everything_is(run: Run) -> None:
+    status, out, _ = run("status")
+    assert status == OK
+    for words in ("connected to m1:5050, as framework framework-1", "web", "as wanted", "demo/web:1"):
+        assert words in out
+    body = json.loads(run("status", "--json")[1])
+    assert body["services"][0]["running"] == 2
+    assert "instances" not in body["services"][0]
+
+
+def test_lists_are_tables_for_people_and_json_for_programs(run: Run, site: HandDrivenSite) -> None:
+    ids = {one.task_id for one in site.view().instances}
+    headings = "SERVICE WANTED RUNNING IN SERVICE STATE UPDATE IMAGE"
+    assert run("services")[1].split("\n")[0].split() == headings.split()
+    out = run("instances", "web")[1]
+    assert all(task_id in out for task_id in ids)
+    assert {one["task_id"] for one in json.loads(run("instances", "--json")[1])["instances"]} == ids
+    assert {one["hostname"] for one in json.loads(run("agents", "--json")[1])["agents"]} == {
+        "host-a",
+        "host-b",
+    }
+    assert "host-a" in run("agents")[1]
+
+
+def test_explains_what_is_missing(run: Run, site: HandDrivenSite) -> None:
+    assert run("explain", "web")[1] == "web: 2 of 2 run\n"
+    site.configure(service(count=3, mem=9e6))
+    site.do(lambda bench: bench.take(after=5))
+    status, out, _ = run("explain")
+    assert status == OK
+    assert "9,000,000 MiB" in out or "Mesos has offered" in out
+
+
+def test_scaling_says_from_what_to_what(run: Run, site: HandDrivenSite) -> None:
+    status, out, _ = run("scale", "web", "3")
+    assert (status, out) == (
+        OK,
+        "web: 2 → 3 instances (the configuration says 2; back to it: mesos-docker-scheduler reset web)\n",
+    )
+    assert site.view().wanted == 3
+    assert "3 (configured: 2)" in run("services")[1]
+    assert run("reset", "web")[1] == "web: 2 instances of demo/web:1, as the configuration says\n"
+
+
+def test_verbs_do_what_they_say(run: Run, site: HandDrivenSite) -> None:
+    assert run("restart", "web")[:2] == (OK, "web: its 2 instances are being replaced\n")
+    site.configure(service(count=2, image="demo/web:2"))
+    assert run("pause", "web") == (OK, "web: the update is paused\n", "")
+    assert run("resume", "web")[:2] == (OK, "web: the update to demo/web:2 goes on\n")
+    assert run("rollback", "web")[:2] == (OK, "web: goes back to demo/web:1\n")
+    assert json.loads(run("reset", "web", "--json")[1])["update"]["state"] == "rolling"
+    one = site.view().instances[0].task_id
+    assert run("kill", one)[:2] == (OK, f"{one} is being stopped; another takes its place\n")
+
+
+def test_all_is_reset_at_once(run: Run) -> None:
+    assert run("reset", "--all") == (OK, "", "")
+    run("scale", "web", "3")
+    assert run("reset", "--all")[1] == "web: 2 instances of demo/web:1, as the configuration says\n"
+    assert run("reset", "--all")[1] == ""
+    assert run("reset")[0] == run("reset", "web", "--all")[0] == 2
+
+
+def test_what_is_refused_says_why(run: Run) -> None:
+    status, _, err = run("pause", "web")
+    assert (status, err) == (
+        REFUSED,
+        "mesos-docker-scheduler: web is not being updated: there is nothing to pause\n",
+    )
+    status, _, err = run("scale", "wep", "3")
+    assert status == REFUSED
+    assert 'service "wep" is not in the configuration; its services: web' in err
+    assert "count: -1 is not allowed" in run("scale", "web", "-1")[2]
+    assert run("kill", "nothing")[0] == REFUSED
+    assert run("reset-backoff", "web")[0] == REFUSED
+
+
+def test_a_wrong_token_is_told_from_a_refusal(run: Run, token_file: Path) -> None:
+    token_file.write_text("wrong")
+    status, _, err = run("scale", "web", "3")
+    assert (status, err) == (UNREACHABLE, "mesos-docker-scheduler: the token is wrong\n")
+    token_file.unlink()
+    status, _, err = run("scale", "web", "3")
+    assert status == UNREACHABLE
+    assert "this needs the token" in err
+    assert f"{token_file} can't be read: No such file" in err
+
+
+def test_a_scheduler_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--url", "http://127.0.0.1:1"]) == UNREACHABLE
+    err = capsys.readouterr().err
+    assert "no scheduler answers at http://127.0.0.1:1" in err
+    assert "--url" in err
+
+
+def test_events_of_all_and_of_one_service(run: Run) -> None:
+    out = run("events")[1]
+    assert "subscribed to the master m1:5050" in out
+    assert "subscribed" not in run("events", "web")[1]
+    lines = run("events", "--limit", "2", "--json")[1].splitlines()
+    assert [set(json.loads(line)) >= {"id", "at", "kind", "text"} for line in lines] == [True, True]
+
+
+def test_events_are_followed_until_the_connection_ends(
+    run: Run, site: HandDrivenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stream(self: Any, path: str, **_: object) -> Iterator[dict[str, Any]]:
+        yield {"id": 99, "at": 0.0, "kind": "running", "text": "runs", "service": "web", "task_id": ""}
+        yield {"id": 100, "at": 0.0, "kind": "running", "text": "elsewhere", "service": "db", "task_id": ""}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api.Api, "stream", stream)
+    status, out, _ = run("events", "web", "--follow")
+    assert status == 130
+    assert "runs" in out
+    assert "elsewhere" not in out
+
+
+def test_waits_until_all_is_as_wanted(run: Run) -> None:
+    assert run("wait") == (OK, "web: all 2 wanted instances run\n", "")
+    body = json.loads(run("wait", "web", "--json")[1])
+    assert (body["converged"], body["problem"], body["overridden"]) == (True, "", [])
+
+
+def test_waiting_ends_with_the_explanation(run: Run, site: HandDrivenSite) -> None:
+    assert run("scale", "web", "9")[0] == OK
+    status, _, err = run("wait", "--timeout", "0.5")
+    assert status == NOT_YET
+    assert err.startswith("Not as wanted within 0.5 seconds.\nweb: 2 of 9 run. Waiting for:\n  - ")
+    status, _, err = run("wait", "--idle-seconds", "1")
+    assert status == FAILED
+    assert err.startswith("Nothing has moved for 1 seconds.\nweb: 2 of 9 run.")
+
+
+def test_waiting_for_a_service_that_is_not_there(run: Run) -> None:
+    status, _, err = run("wait", "wep")
+    assert (status, "wep" in err) == (REFUSED, True)
+
+
+def test_waiting_for_a_configuration_that_does_not_come(run: Run) -> None:
+    status, _, err = run("wait", "--config-sha256", "other", "--timeout", "0.5")
+    assert status == NOT_YET
+    assert "has not read the new configuration" in err
+
+
+def test_waiting_for_a_scheduler_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["wait", "--url", "http://127.0.0.1:1", "--idle-seconds", "0.2"]) == UNREACHABLE
+    assert "no scheduler answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("http", "url"),
+    [
+        ({"bind": "0.0.0.0", "port": 8090}, "http://127.0.0.1:8090"),  # noqa: S104
+        ({"bind": "10.0.0.5", "port": 80}, "http://10.0.0.5:80"),
+        ({"bind": "::", "port": 8090}, "http://[::1]:8090"),
+        ({"bind": "fd00::5", "port": 8090}, "http://[fd00::5]:8090"),
+        (None, "http://127.0.0.1:8090"),
+    ],
+)
+def test_finds_the_scheduler_of_its_host(tmp_path: Path, http: dict[str, Any] | None, url: str) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"http": http and {**http, "token_file": "/t"}}))
+    found = api.target(None, None, config)
+    assert found.url == url
+    assert found.token_file == (Path("/t") if http else None)
+    assert api.target("http://other:1/", None, config) == api.Target("http://other:1", None)
+    assert api.target(None, None, tmp_path / "missing").url == "http://127.0.0.1:8090"
+
+
+def test_the_shell_completes_the_names_of_services(
+    site: HandDrivenSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["completion", "bash"]) == OK
+    assert "_MESOS_DOCKER_SCHEDULER_COMPLETE=bash_complete" in capsys.readouterr().out
+    complete: Any = api.complete_service
+    monkeypatch.setenv(api.URL_VARIABLE, site.url)
+    assert complete(None, None, "w") == ["web"]
+    assert complete(None, None, "x") == []
+    monkeypatch.setenv(api.URL_VARIABLE, "http://127.0.0.1:1")
+    assert complete(None, None, "w") == []
