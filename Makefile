@@ -54,7 +54,7 @@ lab-test: lab ## Try on the lab what an operator may do and what may fail
 # --- checks -----------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-unit test-molecule test-integration ## Everything that continuous integration runs
+test: lint test-unit test-browser test-molecule test-integration ## Everything that continuous integration runs
 
 .PHONY: lint
 lint: prepare ## Check style and types
@@ -68,10 +68,14 @@ lint: prepare ## Check style and types
 
 .PHONY: test-unit
 test-unit: prepare package ## Unit, property and simulation tests, and lintian on the package
-	pytest -q -m 'not integration' scheduler roles
+	pytest -q -m 'not integration and not browser' scheduler roles
 	$(MAKE) -C packaging/mesos lint-deb
 	$(MAKE) -C packaging/mesos/executor build/pure
 	pytest -q -m 'not integration' packaging/mesos
+
+.PHONY: test-browser
+test-browser: prepare ## Look at the status page in Chromium (two minutes)
+	pytest -q -m browser scheduler
 
 HISTORIES ?= 10000
 .PHONY: test-simulation
@@ -100,5 +104,6 @@ bench: prepare package ## Print the figures: executor, scheduler, replacement, d
 	python scheduler/bench/planning.py
 	python scheduler/bench/scripted_cluster.py
 	python scheduler/bench/real_cluster.py
+	python scheduler/bench/web.py
 	python scheduler/bench/replacement.py
 	python molecule/lab_acceptance/site_figures.py

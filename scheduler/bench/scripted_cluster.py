@@ -68,7 +68,7 @@ class Master:
         return line
 
 
-def configuration(master: Master, tasks: int) -> dict[str, Any]:
+def configuration(master: Master, tasks: int, services: int = SERVICES) -> dict[str, Any]:
     """Services as people have them: some variables and labels, one port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -80,14 +80,14 @@ def configuration(master: Master, tasks: int) -> dict[str, Any]:
             {
                 "name": f"service-{number}",
                 "image": "registry.example:5000/team/web:1.2.3",
-                "count": tasks // SERVICES,
+                "count": tasks // services,
                 "cpus": 0.01,
                 "mem": 32,
                 "env": {"STAGE": "production", "LOG_LEVEL": "info", "BACKEND": "http://backend.example:8080"},
                 "labels": {"team": "web", "tier": "front"},
                 "ports": [{"container_port": 8080}],
             }
-            for number in range(SERVICES)
+            for number in range(services)
         ],
     }
 

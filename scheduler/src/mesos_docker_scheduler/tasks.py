@@ -257,3 +257,8 @@ def parse_task_id(task_id: str) -> tuple[str, str] | None:
 def wait_key(service: str, version: str) -> str:
     """Under which failures of a service's version are counted."""
     return f"{service}.{version}"
+
+
+def service_of_wait(key: str) -> str:
+    """The service in a `wait_key`: no name of one has a dot."""
+    return key.partition(".")[0]
