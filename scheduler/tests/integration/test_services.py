@@ -191,7 +191,7 @@ def test_a_new_secret_replaces_the_instance(
     assert after["hosted"]["task_id"] == before["hosted"]["task_id"]
 
 
-PAGES = ("/", "/v1/status", "/v1/explain", "/metrics", "/healthz")
+PAGES = ("/v1/status", "/v1/instances", "/v1/events?limit=1000", "/v1/explain", "/metrics", "/healthz")
 CALLS = {
     "master": ("GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_FRAMEWORKS"),
     "agent": ("GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_CONTAINERS"),
