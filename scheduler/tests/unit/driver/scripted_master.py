@@ -198,11 +198,13 @@ class ScriptedMaster:
         stream_id = STREAM_ID.format(len(self.calls("SUBSCRIBE")))
         headers = {"Content-Type": "application/json", "Mesos-Stream-Id": stream_id, **answer.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        connection.sendall(f"HTTP/1.1 200 OK\r\n{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        opening = f"HTTP/1.1 200 OK\r\n{head}Transfer-Encoding: chunked\r\n\r\n".encode()
         if self._subscribed:
             data = record(subscribed_event(self._heartbeat_seconds))
-            connection.sendall(b"%x\r\n%s\r\n" % (len(data), data))
+            opening += b"%x\r\n%s\r\n" % (len(data), data)
+        # In one step: who has heard of the stream may ask at once for its end.
         with self._changed:
+            connection.sendall(opening)
             self._streams.append(connection)
             self._changed.notify_all()
 
