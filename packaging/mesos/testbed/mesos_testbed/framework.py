@@ -98,14 +98,19 @@ class Framework:
     ) -> None:
         self.close()
 
-    def subscribe(self) -> Self:
-        """Open the event stream; PermissionError or RuntimeError when the master refuses."""
+    def _ask_for_stream(self) -> http.client.HTTPResponse | None:
+        """The answer to SUBSCRIBE; None from a master that is still starting."""
         self._stream = self._connection()
         body: Message = {"type": "SUBSCRIBE", "subscribe": {"framework_info": self.info}}
         if self.id:
             body["framework_id"] = self.info["id"]
         self._stream.request("POST", PATH, json.dumps(body), self.headers)
         answer = self._stream.getresponse()
+        return None if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE else answer
+
+    def subscribe(self) -> Self:
+        """Open the event stream; PermissionError or RuntimeError when the master refuses."""
+        answer = eventually(self._ask_for_stream, "a master that has finished its recovery")
         if answer.status != http.HTTPStatus.OK:
             kind = PermissionError if answer.status in (401, 403) else RuntimeError
             raise kind(f"{answer.status}: {answer.read().decode()}")
