@@ -197,7 +197,10 @@ class _Answer:
         await self._send(message)
 
     async def refuse(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-        fields = {"Content-Type": "application/json", "Connection": "close", **(headers or {})}
+        fields = {"Content-Type": "application/json", **(headers or {})}
+        if status == _TOO_LARGE[0]:
+            # Only then: to close while the body is still coming can take the answer along.
+            fields["Connection"] = "close"
         raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
         await self.send({"type": "http.response.body", "body": orjson.dumps({"error": text})})

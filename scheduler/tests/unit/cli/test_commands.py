@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,18 @@ def test_a_wrong_token_is_told_from_a_refusal(run: Run, token_file: Path) -> Non
     assert status == UNREACHABLE
     assert "this needs the token" in err
     assert f"{token_file} can't be read: No such file" in err
+
+
+def test_a_refusal_arrives_even_if_the_body_comes_late(site: HandDrivenSite) -> None:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=10) as connection:
+        head = "POST /v1/services/web/scale HTTP/1.1\r\nHost: x\r\nIf-Match: *\r\nContent-Length: 11\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
+        connection.sendall(b'{"count":5}' + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        heard = b""
+        while b'"status":"ok"' not in heard:
+            heard += connection.recv(4096)
+        assert b"HTTP/1.1 200 OK" in heard
 
 
 def test_a_scheduler_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
