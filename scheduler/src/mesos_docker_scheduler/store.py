@@ -262,7 +262,7 @@ class SqliteStore:
         database.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", _kept(change.records))
         database.executemany("DELETE FROM records WHERE kind = ? AND key = ?", _deleted(change.records))
         database.executemany(
-            "INSERT INTO events (id, at, kind, text, service, task_id) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO events (id, at, kind, text, service, task_id) VALUES (?, ?, ?, ?, ?, ?)",
             [
                 (event.id or None, event.at, event.kind, event.text, event.service, event.task_id)
                 for event in change.events

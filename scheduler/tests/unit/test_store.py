@@ -351,3 +351,12 @@ def test_a_record_with_more_and_with_fewer_fields_is_understood(store: SqliteSto
         "UPDATE tasks SET record = json_set(json_remove(record, '$.returned', '$.message'), '$.newer', 1)"
     )
     assert store.load().tasks == {"1": made}
+
+
+def test_what_was_written_but_said_to_have_failed_can_be_written_again(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    change = Change("one", {"1": task("1", service())}, events=[Event(NOW, "kind", "text", id=7)])
+    store.commit(change)
+    store.commit(change)
+    assert [event.id for event in store.load().events] == [7]
+    store.close()
