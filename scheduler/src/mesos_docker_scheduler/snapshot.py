@@ -129,9 +129,7 @@ class ServiceView:
             "healthy": self.healthy,
             "in_service": self.in_service,
             "configured": self.configured,
-            "scaled_since": self.override.since
-            if self.override and self.override.count is not None
-            else None,
+            "scaled_since": self.scaled_since,
             "update": None if self.update is None else _as_json(self.update),
             "revision": self.revision,
             "states": dict(self.states),
