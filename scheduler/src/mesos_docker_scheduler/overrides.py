@@ -6,11 +6,11 @@ another count than it gave then. Nothing of that is silent: the status shows bot
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from mesos_docker_scheduler.config import Config, Service
+from mesos_docker_scheduler.record_book import RecordBook
 
 RECORD = "override"
 """The kind of the store's records that hold overrides."""
@@ -31,29 +31,11 @@ class Override:
     restart_before: float | None = None
 
 
-class Overrides:
+class Overrides(RecordBook[Override]):
     """The overrides of all services, as records of the store."""
 
     def __init__(self) -> None:
-        self.records: dict[str, Override] = {}
-        self._changed: set[str] = set()
-
-    def restore(self, records: Mapping[tuple[str, str], str]) -> None:
-        """Take in what an earlier process has written."""
-        known = {item.name for item in fields(Override)}
-        for (kind, name), text in records.items():
-            if kind == RECORD:
-                values = {key: value for key, value in json.loads(text).items() if key in known}
-                self.records[name] = Override(**values)
-
-    def take_records(self) -> dict[tuple[str, str], str | None]:
-        """Return what is to be written of the changes since the last call; None: to be deleted."""
-        changes = {
-            (RECORD, name): json.dumps(asdict(self.records[name])) if name in self.records else None
-            for name in self._changed
-        }
-        self._changed.clear()
-        return changes
+        super().__init__(RECORD, Override)
 
     def of(self, service: str) -> Override:
         """The override of a service; an empty one when there is none."""
@@ -62,10 +44,9 @@ class Overrides:
     def put(self, override: Override) -> None:
         """Replace the override of a service."""
         if override.count is None and override.restart_before is None:
-            self.records.pop(override.service, None)
+            self.drop(override.service)
         else:
-            self.records[override.service] = override
-        self._changed.add(override.service)
+            self.keep(override.service, override)
 
     def give_way(self, services: Iterable[Service]) -> list[Override]:
         """Drop what newer services of the file have overruled; returns the counts that are void."""

@@ -6,15 +6,15 @@ wish and progress it comes to the same end, whenever the scheduler was killed be
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import ValidationError
 
 from mesos_docker_scheduler.backoff import Wait
 from mesos_docker_scheduler.config import SCHEDULING_ONLY, Service
+from mesos_docker_scheduler.record_book import RecordBook
 from mesos_docker_scheduler.versions import Versions
 
 RECORD = "rollout"
@@ -130,7 +130,7 @@ def anew(rollout: Rollout, now: float) -> Rollout:
     )
 
 
-class Rollouts:
+class Rollouts(RecordBook[Rollout]):
     """The rollout of each service, as records of the store.
 
     `ended` hears of each update that comes to an end: its state then, and the seconds since it began. First
@@ -138,18 +138,9 @@ class Rollouts:
     """
 
     def __init__(self, ended: Callable[[str, float], None] = lambda state, seconds: None) -> None:
+        super().__init__(RECORD, Rollout)
         self._ended = ended
-        self.records: dict[str, Rollout] = {}
-        self._changed: set[str] = set()
         self._before: dict[str, tuple[Service, str, Service | None]] = {}
-
-    def restore(self, records: Mapping[tuple[str, str], str]) -> None:
-        """Take in what an earlier process has written."""
-        known = {item.name for item in fields(Rollout)}
-        for (kind, name), text in records.items():
-            if kind == RECORD:
-                values = {key: value for key, value in json.loads(text).items() if key in known}
-                self.records[name] = Rollout(**values)
 
     def put(self, rollout: Rollout) -> None:
         """Remember a step."""
@@ -157,15 +148,13 @@ class Rollouts:
         is_same = before is not None and before.updating and rollout.target == before.target
         if before is not None and is_same and before.began and rollout.state != "rolling":
             self._ended(rollout.state, rollout.since - before.began)
-        self.records[rollout.service] = rollout
-        self._changed.add(rollout.service)
+        self.keep(rollout.service, rollout)
 
     def forget_except(self, names: Collection[str]) -> None:
         """Forget services that are no longer configured."""
         for name in self.records.keys() - set(names):
-            del self.records[name]
+            self.drop(name)
             self._before.pop(name, None)
-            self._changed.add(name)
 
     def ask_again(self, now: float) -> list[Rollout]:
         """Try updates that have failed again; returns these. What an operator has stopped stays so."""
@@ -177,15 +166,6 @@ class Rollouts:
         for rollout in again:
             self.put(rollout)
         return again
-
-    def take_records(self) -> dict[tuple[str, str], str | None]:
-        """Return what is to be written of the changes since the last call; None: to be deleted."""
-        changes = {
-            (RECORD, name): json.dumps(asdict(self.records[name])) if name in self.records else None
-            for name in self._changed
-        }
-        self._changed.clear()
-        return changes
 
     def before(self, service: Service, versions: Versions) -> Service | None:
         """The good version of a service, with today's settings of how to run it; None: not known."""
