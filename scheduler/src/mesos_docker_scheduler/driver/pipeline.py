@@ -202,10 +202,12 @@ class CallPipeline:
         return data[position:] if position else data
 
     def _learn_usual(self, data: bytes, last: Response, began: bool) -> None:
-        """Note the bytes of the last answer if all of them are here and it accepted without a body."""
+        """Note the bytes of the last answer if they end `data`, all are in it, and it accepted without a body."""
+        if not self._parser.between:
+            return  # the beginning of the next answer is here, too
         start = data.rfind(b"HTTP/1.1 202 ")
         whole = data.startswith(b"\r\n\r\n", start - 4) if start >= 4 else start == 0 and began
-        if whole and last.status == 202 and last.complete and not last.body and self._parser.keep_alive:
+        if whole and last.status == 202 and not last.body and self._parser.keep_alive:
             self._usual = data[start:]
 
     def connection_lost(self, reason: str) -> list[Failure]:

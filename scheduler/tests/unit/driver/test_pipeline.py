@@ -222,6 +222,22 @@ def test_answers_mean_the_same_however_they_are_cut(answers: list[bytes], cuts: 
     ]
 
 
+@pytest.mark.parametrize("first", ANSWERS)
+@pytest.mark.parametrize("second", ANSWERS)
+def test_a_cut_at_any_byte_changes_no_later_answer(first: bytes, second: bytes) -> None:
+    whole = first + second
+    for cut in range(1, len(whole)):
+        pipeline = new(*[ACKNOWLEDGE] * 4)
+        pipeline.take_requests(0.0, 10**6)
+        refused = [
+            failure
+            for data in (whole[:cut], whole[cut:], whole)
+            for failure in pipeline.receive(data, 0.0)[0]
+        ]
+        assert len(refused) == 2 * [first, second].count(ANSWERS[-1]), cut
+        assert pipeline.idle, cut
+
+
 @pytest.mark.parametrize("bad", [object(), "\ud800"])
 def test_what_is_not_json_is_refused_where_it_comes_from(bad: object) -> None:
     with pytest.raises(TypeError):
