@@ -1,27 +1,24 @@
-"""The alert rules and the dashboard of monitoring/, with a real Prometheus and the real application."""
+"""The alert rules and the dashboard of monitoring/, with a real Prometheus, scheduler and Mesos."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
-import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
-from memory_store import MemoryStore
-from mesos_docker_scheduler import events, web
-from mesos_docker_scheduler.driver.call_times import CallTimes
-from mesos_docker_scheduler.sandbox import Sandboxes
+from mesos_testbed import Daemon, eventually, free_port
 from prometheus_client.parser import text_string_to_metric_families
-from scheduler_fakes import Bench, service
+from scheduler_process import Cluster, Scheduler
 
 pytestmark = pytest.mark.integration
 
@@ -34,52 +31,7 @@ PATIENCE_SECONDS = 60.0
 OUR_NAMES = re.compile(r"\b(?:mesos_docker_scheduler|process|python)_[a-z0-9_]+")
 
 
-class Driver:
-    """A driver with calls under way."""
-
-    calls_open = (0, 1)
-
-    def __init__(self) -> None:
-        self.call_times = CallTimes()
-        self.call_times.note("ACKNOWLEDGE", 0.002)
-
-
-class Site:
-    """The web application over a controller that the test drives; reading it needs the token."""
-
-    def __init__(self, folder: Path) -> None:
-        self.bench = Bench(folder, service(count=2), store=MemoryStore(), now=time.time())
-        controller = self.bench.controller
-        metrics = controller._metrics
-        metrics.watch_driver(Driver())
-        sources = web.Sources(
-            snapshot=lambda: controller.snapshot,
-            alive_at=time.monotonic,
-            log=controller.log,
-            metrics=metrics,
-            ask=lambda asked: None,
-            sandboxes=Sandboxes(None),
-        )
-        app = web.application(sources, web.Access(TOKEN, "token"))
-        self.server = web.WebServer(app, "127.0.0.1", 0)
-        self.server.start()
-        self.bench.subscribe()
-        self.tasks = self.bench.launch("a", "b")
-        self.bench.take(after=60)
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.server.port}"
-
-    def metrics(self) -> str:
-        request = urllib.request.Request(
-            f"http://{self.address}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return str(answer.read().decode())
-
-
-class Prometheus:
+class Prometheus(Daemon):
     """A Prometheus that looks five times a second, configured as the example says."""
 
     def __init__(self, folder: Path, target: str) -> None:
@@ -100,76 +52,85 @@ class Prometheus:
             assert changes, old
         config = folder / "prometheus.yml"
         config.write_text(example)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._address = f"127.0.0.1:{free.getsockname()[1]}"
-        self._log = folder / "prometheus.log"
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                [
-                    "prometheus",
-                    f"--config.file={config}",
-                    f"--storage.tsdb.path={folder / 'data'}",
-                    f"--web.listen-address={self._address}",
-                ],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._address = f"127.0.0.1:{free_port()}"
+        super().__init__(
+            "prometheus",
+            [
+                "prometheus",
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address={self._address}",
+            ],
+            folder,
+        )
 
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(30)
+    def answers(self) -> bool:
+        return bool(self.query("count_over_time(up[1m]) > 1 and up == 1"))
 
     def ask(self, path: str, **parameters: str) -> Any:
-        """The data of an answer of the HTTP API; None when it does not answer (yet)."""
-        assert self._process.poll() is None, self._log.read_text()[-2000:]
+        """The data of an answer of the HTTP API. OSError: it does not answer (yet)."""
         url = f"http://{self._address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
-            if error.code == 503:
-                return None
+            if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
             raise AssertionError(f"{parameters}: {error.read().decode()}") from error
-        except OSError:
-            return None
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        found = self.ask("query", query=expression)
-        return found["result"] if found is not None else []
+        found: list[dict[str, Any]] = self.ask("query", query=expression)["result"]
+        return found
 
     def alerts(self) -> dict[str, list[dict[str, Any]]]:
         """The alerts that are pending or fire, by name."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for alert in (self.ask("alerts") or {"alerts": []})["alerts"]:
+        for alert in self.ask("alerts")["alerts"]:
             found.setdefault(alert["labels"]["alertname"], []).append(alert)
         return found
 
+    def alert(self, name: str) -> dict[str, Any]:
+        """Wait until exactly one alert of that name fires."""
 
-def wait_for(what: str, condition: Callable[[], Any]) -> Any:
-    """What the condition gives once it is true; asked again and again, for no longer than a minute."""
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < give_up_at, f"in vain: {what}"
-        time.sleep(0.05)
-    return found
+        def firing() -> list[dict[str, Any]]:
+            return [alert for alert in self.alerts().get(name, ()) if alert["state"] == "firing"]
 
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = Site(tmp_path_factory.mktemp("site"))
-    yield made
-    made.server.stop()
+        (alert,) = eventually(firing, name, PATIENCE_SECONDS)
+        return alert
 
 
 @pytest.fixture(scope="module")
-def prometheus(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster whose master gives a slave up after seconds, not after 75."""
+    with contextlib.ExitStack() as stack:
+        flags = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 5}
+        yield Cluster(tmp_path_factory.mktemp("impatient"), stack, flags)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, impatient: Cluster) -> Iterator[Scheduler]:
+    """One instance on each of two slaves, under a scheduler that shows nothing without the token."""
+    folder = tmp_path_factory.mktemp("monitored")
+    token = folder / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    unique = [{"field": "hostname", "operator": "UNIQUE"}]
+    http = {"token_file": str(token), "read": "token"}
+    with Scheduler(folder, impatient, http, constraints=unique) as scheduler:
+        scheduler.converge()
+        yield scheduler
+
+
+@pytest.fixture(scope="module")
+def metrics(site: Scheduler) -> str:
+    return site.read("/metrics").decode()
+
+
+@pytest.fixture(scope="module")
+def prometheus(site: Scheduler, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     assert shutil.which("prometheus"), "prometheus is not installed: make prepare"
-    made = Prometheus(tmp_path_factory.mktemp("prometheus"), site.address)
-    try:
-        wait_for("two looks at the scheduler", lambda: made.query("count_over_time(up[1m]) > 1 and up == 1"))
-        yield made
-    finally:
-        made.stop()
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{site.port}") as started:
+        yield started
 
 
 def promtool(*arguments: str, given: str | None = None) -> None:
@@ -208,8 +169,8 @@ def dashboard_queries() -> dict[str, list[str]]:
     return queries
 
 
-def test_the_metrics_are_as_prometheus_likes_them(site: Site) -> None:
-    promtool("check", "metrics", given=site.metrics())
+def test_the_metrics_are_as_prometheus_likes_them(metrics: str) -> None:
+    promtool("check", "metrics", given=metrics)
 
 
 def test_each_alert_is_well_formed_and_fires_when_it_should() -> None:
@@ -227,8 +188,8 @@ def test_each_alert_names_a_section_that_there_is() -> None:
     assert set(named) <= anchors
 
 
-def test_rules_and_dashboard_name_nothing_that_is_not_there(site: Site) -> None:
-    families = list(text_string_to_metric_families(site.metrics()))
+def test_rules_and_dashboard_name_nothing_that_is_not_there(metrics: str) -> None:
+    families = list(text_string_to_metric_families(metrics))
     known = {sample.name for family in families for sample in family.samples}
     known |= {family.name for family in families}
     known |= {f"{family.name}_total" for family in families if family.type == "counter"}
@@ -257,7 +218,7 @@ def test_each_panel_has_its_place_and_says_what_it_shows() -> None:
 
 
 def test_a_real_prometheus_loads_the_rules_and_answers_the_dashboard(prometheus: Prometheus) -> None:
-    (group,) = wait_for("the rules", lambda: prometheus.ask("rules"))["groups"]
+    (group,) = prometheus.ask("rules")["groups"]
     assert [rule["name"] for rule in group["rules"]] == alert_names()
 
     def judged() -> bool:
@@ -265,7 +226,7 @@ def test_a_real_prometheus_loads_the_rules_and_answers_the_dashboard(prometheus:
         assert not [rule.get("lastError") for rule in now["rules"] if rule.get("lastError")]
         return all(rule["health"] == "ok" for rule in now["rules"])
 
-    wait_for("all rules to be evaluated", judged)
+    eventually(judged, "all rules evaluated", PATIENCE_SECONDS)
     empty = [title for title, queries in dashboard_queries().items() if not prometheus.query(queries[0])]
     # What has not happened: nothing waits, fails or was refused here.
     assert set(empty) <= {
@@ -275,24 +236,23 @@ def test_a_real_prometheus_loads_the_rules_and_answers_the_dashboard(prometheus:
         "Failed calls",
         "Configuration applied",
     }
-    # The controller's clock is the test's, and it goes round only when it is told to.
-    assert set(prometheus.alerts()) <= {"MesosDockerSchedulerLoopStuck"}
+    assert not prometheus.alerts()
 
 
-def test_a_killed_slave_raises_an_alert(site: Site, prometheus: Prometheus) -> None:
+def test_a_killed_slave_raises_an_alert(site: Scheduler, impatient: Cluster, prometheus: Prometheus) -> None:
     assert "MesosDockerInstancesLost" not in prometheus.alerts()
-    site.bench.take(events.AgentLost("a"))
-    site.bench.tell(site.tasks[0], "UNREACHABLE", "a", reason="REASON_AGENT_REMOVED")
-    site.bench.take(after=1)
-    (alert,) = wait_for("the alert", lambda: prometheus.alerts().get("MesosDockerInstancesLost"))
+    impatient.agents[1].kill9()
+    alert = prometheus.alert("MesosDockerInstancesLost")
     assert alert["labels"]["service"] == "web"
-    assert alert["state"] in ("pending", "firing")
     assert "lost with their slave" in alert["annotations"]["summary"]
-    # One of two is left, and there is nowhere to start another.
-    wait_for("the service to be told of", lambda: "MesosDockerServiceNotAsWanted" in prometheus.alerts())
+    # One of two is left, and there is no other slave for the second.
+    assert prometheus.alert("MesosDockerServiceNotAsWanted")["labels"]["service"] == "web"
     assert "MesosDockerServiceNoneInService" not in prometheus.alerts()
+    impatient.agents[1].recover(impatient.master, 2)
+    site.converge()
+    eventually(lambda: "MesosDockerServiceNotAsWanted" not in prometheus.alerts(), "the alert's end", 30)
 
 
-def test_a_scheduler_that_is_gone_raises_an_alert(site: Site, prometheus: Prometheus) -> None:
-    site.server.stop()
-    wait_for("the alert", lambda: "MesosDockerSchedulerDown" in prometheus.alerts())
+def test_a_scheduler_that_is_gone_raises_an_alert(site: Scheduler, prometheus: Prometheus) -> None:
+    site.kill9()
+    prometheus.alert("MesosDockerSchedulerDown")

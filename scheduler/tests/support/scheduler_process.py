@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ PROGRAM = [sys.executable, "-m", "mesos_docker_scheduler"]
 
 
 class Cluster:
-    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+    """Two slaves and a master with ZooKeeper; `master_flags` are added to the master's."""
+
+    def __init__(
+        self,
+        folder: Path,
+        stack: contextlib.ExitStack,
+        master_flags: Mapping[str, str | int | bool] | None = None,
+    ) -> None:
         self.engines = [
             stack.enter_context(PrivateDocker(folder / f"engine{number}", name=f"dockerd{number}"))
             for number in (1, 2)
@@ -28,6 +36,7 @@ class Cluster:
             "zk": self.url,
             "quorum": 1,
             "zk_session_timeout": "2secs",
+            **(master_flags or {}),
         }
         self.master = stack.enter_context(Master(folder / "master", flags))
         self.agents = [
@@ -60,9 +69,14 @@ class Cluster:
 
 
 class Scheduler(Daemon):
-    """`run --config` with one service `web`; `change` edits the file as an operator would."""
+    """`run --config` with one service `web`; `change` edits the file as an operator would.
 
-    def __init__(self, folder: Path, cluster: Cluster, **service: Any) -> None:
+    `http` is added to the configuration of its HTTP server.
+    """
+
+    def __init__(
+        self, folder: Path, cluster: Cluster, http: Mapping[str, str] | None = None, **service: Any
+    ) -> None:
         self.cluster = cluster
         self.port = free_port()
         self.config = folder / "config.json"
@@ -70,7 +84,7 @@ class Scheduler(Daemon):
         self.wish: dict[str, Any] = {
             "master": cluster.url,
             "framework": {"name": self.framework_name},
-            "http": {"bind": "127.0.0.1", "port": self.port},
+            "http": {"bind": "127.0.0.1", "port": self.port, **(http or {})},
             "state_dir": str(folder / "state"),
             "services": [{"name": "web", "image": "demo/web:1", "count": 2, "mem": 32, **service}],
         }
@@ -87,8 +101,18 @@ class Scheduler(Daemon):
         new.replace(self.config)
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
-            return json.load(response)
+        return json.loads(self.read(path))
+
+    def read(self, path: str) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=self._headers())
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return bytes(response.read())
+
+    def _headers(self) -> dict[str, str]:
+        http = self.wish["http"]
+        if http.get("read") != "token":
+            return {}
+        return {"Authorization": f"Bearer {Path(http['token_file']).read_text()}"}
 
     def answers(self) -> bool:
         return bool(self.get("/healthz")["connected"])

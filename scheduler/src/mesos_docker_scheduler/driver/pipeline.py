@@ -202,7 +202,7 @@ class CallPipeline:
         return data[position:] if position else data
 
     def _learn_usual(self, data: bytes, last: Response, began: bool) -> None:
-        """Note the bytes of the last answer if they end `data`, all are in it, and it accepted without a body."""
+        """Note the last answer if `data` ends with all of its bytes, and it accepted without a body."""
         if not self._parser.between:
             return  # the beginning of the next answer is here, too
         start = data.rfind(b"HTTP/1.1 202 ")

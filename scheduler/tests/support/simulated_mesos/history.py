@@ -240,7 +240,8 @@ class History:
         """Wait until all is as wished, and see that nothing is done from then on."""
         end = self.fate.now + QUIET_SECONDS
         ask_at = self.fate.now + _PATIENCE_SECONDS
-        while not self._settled():
+        # The last configuration may still be unread, and all be as it wishes already.
+        while self.wire.inbox or not self._settled():
             if self.fate.now >= end:
                 raise InvariantError(f"it does not converge: {self._state()}")
             self.run(1.0)
