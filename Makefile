@@ -82,6 +82,14 @@ HISTORIES ?= 10000
 test-simulation: prepare ## Live through HISTORIES generated histories (10000: some minutes)
 	SIMULATION_HISTORIES=$(HISTORIES) python scheduler/tests/simulation/long_run.py
 
+EXAMPLES ?= 5000
+.PHONY: test-properties
+test-properties: prepare package ## Look for a counterexample in EXAMPLES new cases for each property (5000: some minutes)
+	$(MAKE) -C packaging/mesos/executor build/pure
+	for folder in scheduler packaging/mesos; do \
+	  EXAMPLES=$(EXAMPLES) HYPOTHESIS_PROFILE=searching pytest -q -m 'hypothesis and not integration' $$folder; \
+	done
+
 .PHONY: test-integration
 test-integration: prepare package ## Tests on real Mesos and Docker
 	pytest -m integration scheduler

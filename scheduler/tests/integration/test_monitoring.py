@@ -103,7 +103,7 @@ class Prometheus(Daemon):
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster whose master gives a slave up after seconds, not after 75."""
     with contextlib.ExitStack() as stack:
-        flags = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 5}
+        flags: dict[str, str | int | bool] = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 5}
         yield Cluster(tmp_path_factory.mktemp("impatient"), stack, flags)
 
 
@@ -116,7 +116,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, impatient: Cluster) -> Iterat
     token.chmod(0o600)
     unique = [{"field": "hostname", "operator": "UNIQUE"}]
     http = {"token_file": str(token), "read": "token"}
-    with Scheduler(folder, impatient, http, constraints=unique) as scheduler:
+    with Scheduler(folder, impatient, http=http, constraints=unique) as scheduler:
         scheduler.converge()
         yield scheduler
 

@@ -23,7 +23,7 @@ class Operated(Scheduler):
     def __init__(self, folder: Path, cluster: Cluster, **service: Any) -> None:
         self.token_file = folder / "token"
         self.token_file.write_text(TOKEN)
-        super().__init__(folder, cluster, {"token_file": str(self.token_file)}, **service)
+        super().__init__(folder, cluster, http={"token_file": str(self.token_file)}, **service)
 
     def cli(self, *words: str, fails: int = 0) -> str:
         """Run a command; returns what it prints, of errors if it should fail with that status."""

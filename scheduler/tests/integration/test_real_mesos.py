@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mesos_testbed import eventually
@@ -116,7 +117,7 @@ def test_says_within_seconds_what_waits_and_why_and_keeps_the_old_ones(scheduler
 
 
 def test_takes_what_it_is_given_to_the_container(tmp_path: Path, cluster: Cluster) -> None:
-    wish = {
+    wish: dict[str, Any] = {
         "count": 1,
         "command": "echo $GREETING > /data/greeting; exec httpd -f -p 80 -h /www",
         "env": {"GREETING": "hello"},
