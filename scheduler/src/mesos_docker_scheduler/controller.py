@@ -436,7 +436,17 @@ class Controller:
                 self._config_view = replace(self._config_view, error=event.error)
                 self._ledger.note(now, "config refused", f"the old configuration stays: {event.error}")
             return
+        before = self._services
         self._take_wishes(event.config, now)
+        # While the store fails nothing is planned: what was said of the old must not stand at the new.
+        self._plan = replace(
+            self._plan,
+            waiting={
+                name: reasons
+                for name, reasons in self._plan.waiting.items()
+                if self._services.get(name) == before[name]
+            },
+        )
         for kept in (self._rollouts, self._memory, self._views):
             kept.forget_except(self._services)
         self._ledger.keep_versions(self._versions.forget_except(self._services, self._in_use))

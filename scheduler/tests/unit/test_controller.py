@@ -133,6 +133,19 @@ def test_an_update_is_acknowledged_only_once_it_is_on_disk(tmp_path: Path) -> No
     assert bench.controller.snapshot.problem is None
 
 
+def test_what_was_said_of_an_old_version_is_not_said_of_a_new_one(tmp_path: Path) -> None:
+    store = FailingStore(SqliteStore(tmp_path))
+    bench = Bench(tmp_path, WEB, store=store)
+    bench.subscribe()
+    first, _ = bench.launch("a", "b")
+    bench.tell(first, "FAILED", message="exit status 1")
+    assert "1 instance waiting for resources" in " ".join(bench.view.waiting)
+    store.works = False
+    bench.take(events.ConfigRead(configuration(service(count=2, image="demo/web:2")), "sha2"))
+    assert (bench.view.image, bench.view.waiting) == ("demo/web:2", ())
+    assert bench.controller.snapshot.problem == "state.sqlite: can't be written: disk full"
+
+
 def test_what_could_not_be_written_down_is_not_stopped_later(tmp_path: Path) -> None:
     class NoKills(FailingStore):
         def commit(self, change: Change) -> None:
