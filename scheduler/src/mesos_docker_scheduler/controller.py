@@ -33,12 +33,13 @@ from mesos_docker_scheduler.reconciliation import Reconciliation
 from mesos_docker_scheduler.recovery import BEGIN_ANEW, UNSEEN
 from mesos_docker_scheduler.rollout import Rollout, Rollouts
 from mesos_docker_scheduler.shortage import Explanations
-from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, Views, Wishes
+from mesos_docker_scheduler.snapshot import ConfigView, Snapshot, Views
 from mesos_docker_scheduler.status_updates import StatusUpdates
 from mesos_docker_scheduler.stopping import Stopping
 from mesos_docker_scheduler.store import Event, Remembered, Store
 from mesos_docker_scheduler.tasks import new_task_id, wait_key
 from mesos_docker_scheduler.versions import Versions
+from mesos_docker_scheduler.wishes import Wishes
 from mesos_docker_scheduler.wording import clock, instances
 
 _STORE_RETRY_SECONDS = 2.0

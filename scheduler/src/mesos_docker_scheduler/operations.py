@@ -6,18 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.config import MOST_INSTANCES, Service
 from mesos_docker_scheduler.failures import Failures
 from mesos_docker_scheduler.ledger import Ledger
 from mesos_docker_scheduler.overrides import Overrides
-from mesos_docker_scheduler.revision import revision_of
 from mesos_docker_scheduler.rollout import Rollout, Rollouts, anew
 from mesos_docker_scheduler.situation import Kill
 from mesos_docker_scheduler.stopping import Stopping
 from mesos_docker_scheduler.tasks import wait_key
 from mesos_docker_scheduler.versions import Versions
-
-MOST_INSTANCES = 100_000
+from mesos_docker_scheduler.wishes import Wishes
 
 
 class RefusedError(Exception):
@@ -63,8 +61,8 @@ class Operations:
 
     def expect(self, name: str, revision: str) -> None:
         """Go on only if what is asked of a service is still what somebody has seen."""
-        service = self._service(name)
-        now = revision_of(service, self._overrides.of(name), self._rollouts.records.get(name))
+        service, rollout = self._service(name), self._rollouts.records.get(name)
+        now = Wishes(service, self._overrides.of(name), rollout).revision
         if revision != now:
             raise ChangedError(
                 f"{name} has changed since you looked: its revision is {now}, not {revision}; look again"

@@ -13,11 +13,10 @@ from mesos_docker_scheduler.census import Standing
 from mesos_docker_scheduler.cluster import Agent
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.explanation import Reason, sentences
-from mesos_docker_scheduler.overrides import Override
-from mesos_docker_scheduler.revision import revision_of
 from mesos_docker_scheduler.rollout import Rollout
 from mesos_docker_scheduler.store import Event
 from mesos_docker_scheduler.tasks import Task
+from mesos_docker_scheduler.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +65,14 @@ class UpdateView:
     can_roll_back: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What is asked of a service: by the file, by operators, and what became of it so far."""
-
-    configured: Service
-    override: Override
-    rollout: Rollout | None
-
-
 @dataclass(frozen=True)
 class ServiceView:
     """A service: what is wanted, what runs, and why something does not: `waiting` holds the sentences.
 
     `states`: how many tasks are in which state; `healthy`: how many of the version that should run are well.
-    `in_service`: how many are, of any version. `configured`: what the file wants, and `override` what
-    operators have asked for on top of it. `tasks` are made into `instances` by the first who reads these, on
-    a thread of its own: the controller has no time for that when there are very many.
+    `in_service`: how many are, of any version. `wishes`: what the file wants, and operators on top of it.
+    What is made of `tasks` and `wishes` is made by the first who reads it, on a thread of its own: the
+    controller has no time for that when there are very many.
     """
 
     name: str
@@ -94,13 +84,11 @@ class ServiceView:
     waiting: tuple[str, ...]
     reasons: tuple[Reason, ...]
     converged: bool
+    wishes: Wishes
     states: Mapping[str, int] = field(default_factory=dict)
     healthy: int = 0
     in_service: int = 0
-    configured: int = 0
-    override: Override | None = None
     update: UpdateView | None = None
-    revision: str = ""
     tasks: tuple[Task, ...] = ()
     agents: Mapping[str, Agent] = field(default_factory=dict)
 
@@ -112,10 +100,21 @@ class ServiceView:
             for task in sorted(self.tasks, key=lambda task: (task.launched_at, task.id))
         )
 
+    @cached_property
+    def revision(self) -> str:
+        """The revision of the wishes."""
+        return self.wishes.revision
+
+    @property
+    def configured(self) -> int:
+        """How many instances the file wants."""
+        return self.wishes.configured.count
+
     @property
     def scaled_since(self) -> float | None:
         """Since when an operator's count holds instead of the file's, in seconds of the epoch."""
-        return None if self.override is None or self.override.count is None else self.override.since
+        override = self.wishes.override
+        return None if override.count is None else override.since
 
     def summary(self) -> dict[str, Any]:
         """As the API lists it: without its instances."""
@@ -253,12 +252,10 @@ class Views:
             reasons=reasons,
             # What is absent counts for nothing; what is leaving must be gone first.
             converged=certain and well == service.count == present and not restarting,
+            wishes=wishes,
             healthy=well,
             in_service=sum(len(group.well) for group in standing.versions.values()),
-            configured=wishes.configured.count,
-            override=wishes.override,
             update=self._update(service, wishes.rollout),
-            revision=revision_of(wishes.configured, wishes.override, wishes.rollout),
             states={state.value: count for state, count in standing.states.items() if count},
             tasks=tuple(standing.tasks.values()),
             agents=agents,

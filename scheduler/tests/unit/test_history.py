@@ -13,9 +13,12 @@ from mesos_docker_scheduler import web
 from mesos_docker_scheduler.event_log import EventLog
 from mesos_docker_scheduler.history import EVERY_SECONDS, SAMPLES, History
 from mesos_docker_scheduler.metrics import Metrics
+from mesos_docker_scheduler.overrides import Override
 from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.snapshot import ConfigView, ServiceView, Snapshot
 from mesos_docker_scheduler.store import Event
+from mesos_docker_scheduler.wishes import Wishes
+from scheduler_fakes import service
 from starlette.testclient import TestClient
 
 NOTHING: Counter[str] = Counter()
@@ -32,6 +35,7 @@ def view(name: str = "web", wanted: int = 3, running: int = 2, healthy: int = 1)
         waiting=(),
         reasons=(),
         converged=False,
+        wishes=Wishes(service(name=name), Override(name), None),
         healthy=healthy,
     )
 

@@ -14,8 +14,10 @@ from mesos_docker_scheduler.driver import calls
 from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.metrics import GONE, Metrics
 from mesos_docker_scheduler.operations import Operations
+from mesos_docker_scheduler.overrides import Override
 from mesos_docker_scheduler.snapshot import ConfigView, ServiceView, Snapshot
 from mesos_docker_scheduler.store import Change, SqliteStore, StoreError
+from mesos_docker_scheduler.wishes import Wishes
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from scheduler_fakes import Bench, configuration, service
@@ -477,8 +479,10 @@ def test_the_number_of_series_depends_on_services_alone(tmp_path: Path) -> None:
 
 
 def views(number: int) -> tuple[ServiceView, ...]:
+    wishes = Wishes(service(count=1), Override("web"), None)
     return tuple(
-        ServiceView(f"s{index}", "i", "v", 1, 1, 0, (), (), True, {"RUNNING": 1}) for index in range(number)
+        ServiceView(f"s{index}", "i", "v", 1, 1, 0, (), (), True, wishes, {"RUNNING": 1})
+        for index in range(number)
     )
 
 

@@ -16,6 +16,7 @@ from mesos_docker_scheduler.config.errors import ConfigError, sentence
 from mesos_docker_scheduler.config.framework import Framework, Http, Tls
 from mesos_docker_scheduler.config.sections import A_PATH, AbsolutePath, Section, Text
 from mesos_docker_scheduler.config.service import (
+    MOST_INSTANCES,
     SCHEDULING_ONLY,
     Backoff,
     Constraint,
@@ -28,6 +29,7 @@ from mesos_docker_scheduler.config.service import (
 )
 
 __all__ = [
+    "MOST_INSTANCES",
     "SCHEDULING_ONLY",
     "Backoff",
     "Config",

@@ -24,6 +24,9 @@ from mesos_docker_scheduler.config.sections import (
     Text,
 )
 
+MOST_INSTANCES = 100_000
+"""How many instances one service may have."""
+
 SCHEDULING_ONLY = frozenset(
     {
         "count",
@@ -321,9 +324,9 @@ class Service(Section):
     count: int = Field(
         default=1,
         ge=0,
-        le=100_000,
+        le=MOST_INSTANCES,
         title="how many instances",
-        description="a whole number from 0 to 100000",
+        description=f"a whole number from 0 to {MOST_INSTANCES}",
     )
     cpus: Amount = Field(
         default=0.1,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, field_validator
 
+from mesos_docker_scheduler.config import MOST_INSTANCES
 from mesos_docker_scheduler.config.sections import Section
-from mesos_docker_scheduler.operations import MOST_INSTANCES
 
 
 class Scale(Section):

@@ -10,11 +10,13 @@ import pytest
 from mesos_docker_scheduler import __version__, cli, teardown
 from mesos_docker_scheduler.cli import tutorial
 from mesos_docker_scheduler.cli.console import farewell, print_event
+from mesos_docker_scheduler.overrides import Override
 from mesos_docker_scheduler.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE
 from mesos_docker_scheduler.snapshot import ConfigView, ServiceView, Snapshot
 from mesos_docker_scheduler.store import Change, Event, SqliteStore
 from mesos_docker_scheduler.tasks import Task
+from mesos_docker_scheduler.wishes import Wishes
 from scheduler_fakes import service, task
 
 
@@ -202,7 +204,8 @@ def test_adopt_refuses_while_the_scheduler_runs(tmp_path: Path, capsys: pytest.C
 
 
 def snapshot(framework_id: str | None, *left: Task) -> Snapshot:
-    web = ServiceView("web", "demo/web:1", "v", 2, len(left), 0, (), (), True, tasks=left)
+    wishes = Wishes(service(count=2), Override("web"), None)
+    web = ServiceView("web", "demo/web:1", "v", 2, len(left), 0, (), (), True, wishes, tasks=left)
     return Snapshot(0, framework_id, True, "m1:5050", ConfigView("sha", 0), (web,))
 
 
