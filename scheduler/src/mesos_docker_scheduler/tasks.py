@@ -7,7 +7,7 @@ order, and never goes back (docs/reconciliation.md and docs/high-availability-fr
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -245,7 +245,7 @@ _TASK_ID = re.compile(r"(?P<service>[a-z0-9]([-a-z0-9]*[a-z0-9])?)\.(?P<version>
 
 def new_task_id(service: str, version: str) -> str:
     """A name never used before, which tells what the task is even to a scheduler without records."""
-    return f"{service}.{version}.{uuid.uuid4().hex[:16]}"
+    return f"{service}.{version}.{secrets.token_hex(8)}"
 
 
 def parse_task_id(task_id: str) -> tuple[str, str] | None:
