@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
-from lab_cluster import Cluster, eventually
-from lab_site import IMAGE, NEXT_IMAGE, WEB_COUNT, Measure, deploy_web
+from lab_cluster import SCHEDULER_PORT, Cluster, eventually
+from lab_site import BROKEN_IMAGE, IMAGE, NEXT_IMAGE, WEB_COUNT, WEB_UPDATE, Measure, deploy_web
 
 PROGRAM = "mesos-docker-scheduler"
 
@@ -62,6 +63,46 @@ def test_an_update_is_rolled_back_by_hand(web: Cluster) -> None:
     command(web, "reset web")
     command(web, "wait web --timeout 120")
     assert {container.image for container in web.containers().values()} == {NEXT_IMAGE}
+
+
+def images(lab: Cluster) -> set[str]:
+    """Of which images containers run."""
+    return {container.image for container in lab.containers().values()}
+
+
+def test_an_update_is_paused_and_goes_on(web: Cluster) -> None:
+    slow = {"scheduler_image": NEXT_IMAGE, "scheduler_update": {**WEB_UPDATE, "min_ready_seconds": 5}}
+    with ThreadPoolExecutor() as background:
+        deployment = background.submit(deploy_web, slow)
+        eventually("the first new container runs", lambda: NEXT_IMAGE in images(web), seconds=120)
+        command(web, "pause web")
+        run = deployment.result()
+    assert run.exit_code != 0, run.output
+    assert "an operator paused it" in run.output
+    assert IMAGE in images(web)
+    command(web, "resume web")
+    command(web, "wait web --timeout 120")
+    assert images(web) == {NEXT_IMAGE}
+    assert len(web.containers()) == WEB_COUNT
+
+
+def test_a_back_off_is_reset(web: Cluster) -> None:
+    def launches() -> int:
+        events = web.get(web.master, SCHEDULER_PORT, "/v1/events?limit=1000")["events"]
+        return sum(event["kind"] == "launch" for event in events)
+
+    failing = {
+        "scheduler_image": BROKEN_IMAGE,
+        "scheduler_backoff": {"initial_seconds": 300},
+        "scheduler_update": {**WEB_UPDATE, "max_failures": 100},
+    }
+    run = deploy_web(failing)
+    assert run.exit_code != 0, run.output
+    assert BROKEN_IMAGE in web.reason("back-off")["text"]
+    before = launches()
+    command(web, "reset-backoff web")
+    eventually("it is tried again at once", lambda: launches() > before, seconds=10)
+    assert images(web) >= {IMAGE}
 
 
 def test_restart_kill_and_logs(web: Cluster) -> None:

@@ -28,22 +28,20 @@ class EventLog:
         for listener in listeners:
             listener()
 
-    def after(self, event_id: int, limit: int) -> list[Event]:
-        """The oldest `limit` of the events that came after one."""
+    def after(self, event_id: int, limit: int, service: str | None = None) -> list[Event]:
+        """The oldest `limit` of the events that came after one, of one service or of all."""
         with self._lock:
             if event_id >= self.newest_id:
                 return []  # as nearly always: readers ask twice a second
             events = list(self._events)
-        first = bisect_right(events, event_id, key=attrgetter("id"))
-        return events[first : first + limit]
+        later = events[bisect_right(events, event_id, key=attrgetter("id")) :]
+        return _of(service, later)[:limit]
 
     def latest(self, limit: int, service: str | None = None) -> list[Event]:
         """The newest `limit` events, of one service or of all, oldest first."""
         with self._lock:
             events = list(self._events)
-        if service is not None:
-            events = [event for event in events if event.service == service]
-        return events[-limit:] if limit else []
+        return _of(service, events)[-limit:] if limit else []
 
     @property
     def newest_id(self) -> int:
@@ -60,3 +58,7 @@ class EventLog:
                 self._listeners.remove(listener)
 
         return leave
+
+
+def _of(service: str | None, events: list[Event]) -> list[Event]:
+    return events if service is None else [event for event in events if event.service == service]

@@ -29,6 +29,12 @@ def test_the_latest_of_all_and_of_one_service() -> None:
     assert log.latest(0) == []
 
 
+def test_the_next_of_one_service_lie_behind_any_number_of_others() -> None:
+    log = EventLog([event(1), event(2, "db"), event(3, "db"), event(4), event(5)])
+    assert numbers(log.after(1, 1, "web")) == [4]
+    assert numbers(log.after(0, 2, "db")) == [2, 3]
+
+
 def test_who_listens_is_told_of_new_ones_until_he_leaves() -> None:
     log, heard = EventLog(), list[int]()
     leave = log.listen(lambda: heard.append(log.newest_id))

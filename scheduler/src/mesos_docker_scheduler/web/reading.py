@@ -106,10 +106,7 @@ def router(
         service: str | None = None,
     ) -> Response:
         """List events, the oldest first: the latest ones, or those after an id."""
-        if after is None:
-            chosen = log.latest(limit, service)
-        else:
-            chosen = [event for event in log.after(after, limit) if service in (None, event.service)]
+        chosen = log.latest(limit, service) if after is None else log.after(after, limit, service)
         return json_answer({"events": chosen})
 
     @routes.get("/v1/explain", response_model=models.Explanations)
