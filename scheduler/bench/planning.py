@@ -13,10 +13,10 @@ import time
 from typing import Any
 
 from figures import machine, table
-from mesos_docker_scheduler.census import Census
-from mesos_docker_scheduler.cluster import Offer
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.placement import Placement
+from mesos_docker_scheduler.planning.cluster import Offer
+from mesos_docker_scheduler.planning.placement import Placement
+from mesos_docker_scheduler.records.census import Census
 from mesos_docker_scheduler.serve import rare_garbage_collection
 
 Message = dict[str, Any]

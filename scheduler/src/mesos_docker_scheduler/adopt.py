@@ -6,9 +6,9 @@ import contextlib
 from pathlib import Path
 
 from mesos_docker_scheduler.config import Config
-from mesos_docker_scheduler.recovery import BEGIN_ANEW, UNSEEN
+from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, UNSEEN
+from mesos_docker_scheduler.records.store import Change, SqliteStore, StoreError
 from mesos_docker_scheduler.serve import EXIT_STORE, SchedulerError
-from mesos_docker_scheduler.store import Change, SqliteStore, StoreError
 
 
 def adopt(config: Config, framework_id: str | None) -> int:

@@ -10,19 +10,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mesos_docker_scheduler import events, journal, sd_notify, web
-from mesos_docker_scheduler.callbacks import QueueingScheduler
-from mesos_docker_scheduler.cli.exits import CliError
+from mesos_docker_scheduler import sd_notify, web
 from mesos_docker_scheduler.config import Config, Http
-from mesos_docker_scheduler.controller import Controller, Refused, steady_clock
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.callbacks import QueueingScheduler
+from mesos_docker_scheduler.control.controller import Controller, Refused, steady_clock
+from mesos_docker_scheduler.control.framework import framework_info
+from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, Recovery
 from mesos_docker_scheduler.driver import SchedulerDriver, TlsSettings
-from mesos_docker_scheduler.framework import framework_info
-from mesos_docker_scheduler.metrics import Metrics
-from mesos_docker_scheduler.operator_api import OperatorApi
-from mesos_docker_scheduler.recovery import BEGIN_ANEW, Recovery
+from mesos_docker_scheduler.driver.operator_api import OperatorApi
+from mesos_docker_scheduler.exits import ExitError
+from mesos_docker_scheduler.observability import journal
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.observability.snapshot import Snapshot
+from mesos_docker_scheduler.records.store import Event, SqliteStore, StoreError
 from mesos_docker_scheduler.sandbox import Sandboxes
-from mesos_docker_scheduler.snapshot import Snapshot
-from mesos_docker_scheduler.store import Event, SqliteStore, StoreError
 from mesos_docker_scheduler.watcher import ConfigWatcher
 
 # As in sysexits.h where that has a fitting one. After 76 and 77 systemd must not start us again
@@ -37,7 +39,7 @@ EXIT_CONFIG = 78
 _SHORTEST_TOKEN = 16
 
 
-class SchedulerError(CliError):
+class SchedulerError(ExitError):
     """The scheduler can't go on."""
 
 

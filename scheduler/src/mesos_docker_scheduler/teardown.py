@@ -7,10 +7,10 @@ import queue
 import time
 from pathlib import Path
 
-from mesos_docker_scheduler import events
 from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.records.store import SqliteStore, StoreError
 from mesos_docker_scheduler.serve import EXIT_REFUSED, EXIT_STORE, SchedulerError, make_driver
-from mesos_docker_scheduler.store import SqliteStore, StoreError
 
 _ANSWER_SECONDS = 30.0
 

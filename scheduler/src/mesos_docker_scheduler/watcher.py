@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from mesos_docker_scheduler import config, events
+from mesos_docker_scheduler import config
+from mesos_docker_scheduler.control import events
 
 _POLL_SECONDS = 1.0
 

@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hand_driven_site import TOKEN, HandDrivenSite
-from mesos_docker_scheduler import events, web
-from mesos_docker_scheduler.operations import Operations
+from mesos_docker_scheduler import web
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.operations import Operations
 from scheduler_fakes import Bench, offer_message, service
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from mesos_docker_scheduler.config import Config, Service
+from mesos_docker_scheduler.control.framework import framework_info
 from mesos_docker_scheduler.driver import Scheduler as Callbacks
 from mesos_docker_scheduler.driver import SchedulerDriver
-from mesos_docker_scheduler.framework import framework_info
-from mesos_docker_scheduler.offer_constraints import filters_for
+from mesos_docker_scheduler.planning.offer_constraints import filters_for
 from mesos_testbed import Agent, Master, PrivateDocker, eventually
 from scheduler_process import Scheduler
 

@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 from memory_store import MemoryStore
-from mesos_docker_scheduler import candidates, cluster, constraints, controller, framework
-from mesos_docker_scheduler.controller import Controller
-from mesos_docker_scheduler.events import AnyEvent, Message
-from mesos_docker_scheduler.launching import Launching
-from mesos_docker_scheduler.ledger import Ledger
-from mesos_docker_scheduler.offer_constraints import Filters
-from mesos_docker_scheduler.situation import Kill
-from mesos_docker_scheduler.snapshot import Snapshot
-from mesos_docker_scheduler.status_updates import StatusUpdates
-from mesos_docker_scheduler.stopping import Stopping
-from mesos_docker_scheduler.store import Change
-from mesos_docker_scheduler.tasks import Task
+from mesos_docker_scheduler.control import controller, framework
+from mesos_docker_scheduler.control.controller import Controller
+from mesos_docker_scheduler.control.events import AnyEvent, Message
+from mesos_docker_scheduler.control.launching import Launching
+from mesos_docker_scheduler.control.ledger import Ledger
+from mesos_docker_scheduler.control.status_updates import StatusUpdates
+from mesos_docker_scheduler.control.stopping import Stopping
+from mesos_docker_scheduler.observability.snapshot import Snapshot
+from mesos_docker_scheduler.planning import candidates, cluster, constraints
+from mesos_docker_scheduler.planning.offer_constraints import Filters
+from mesos_docker_scheduler.planning.situation import Kill
+from mesos_docker_scheduler.records.store import Change
+from mesos_docker_scheduler.records.tasks import Task
 from scheduler_fakes import configuration, service
 from simulated_mesos import history
 from simulated_mesos.history import History

@@ -13,10 +13,10 @@ from typing import TypeVar
 from memory_store import MemoryStore
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.events import Asked, ConfigRead, Disconnected
-from mesos_docker_scheduler.metrics import Metrics
+from mesos_docker_scheduler.control.events import Asked, ConfigRead, Disconnected
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.observability.snapshot import ServiceView
 from mesos_docker_scheduler.sandbox import Sandboxes
-from mesos_docker_scheduler.snapshot import ServiceView
 from scheduler_fakes import Bench, configuration
 
 TOKEN = "0123456789abcdef"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mesos_docker_scheduler import store as store_module
-from mesos_docker_scheduler.store import Change, Event, Remembered
-from mesos_docker_scheduler.tasks import Task
+from mesos_docker_scheduler.records import store as store_module
+from mesos_docker_scheduler.records.store import Change, Event, Remembered
+from mesos_docker_scheduler.records.tasks import Task
 
 Key = TypeVar("Key")
 

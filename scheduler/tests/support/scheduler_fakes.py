@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mesos_docker_scheduler import events
-from mesos_docker_scheduler.cluster import Offer
 from mesos_docker_scheduler.config import Config, Service
-from mesos_docker_scheduler.controller import Controller
-from mesos_docker_scheduler.metrics import Metrics
-from mesos_docker_scheduler.snapshot import ServiceView
-from mesos_docker_scheduler.store import Event, SqliteStore, Store
-from mesos_docker_scheduler.tasks import Task, TaskState
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.controller import Controller
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.observability.snapshot import ServiceView
+from mesos_docker_scheduler.planning.cluster import Offer
+from mesos_docker_scheduler.records.store import Event, SqliteStore, Store
+from mesos_docker_scheduler.records.tasks import Task, TaskState
 
 Message = dict[str, Any]
 NOW = 1_000_000.0

@@ -11,9 +11,9 @@ from typing import Protocol
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mesos_docker_scheduler import store as store_module
-from mesos_docker_scheduler.store import Change, Event, Remembered, Store
-from mesos_docker_scheduler.tasks import Task, TaskState
+from mesos_docker_scheduler.records import store as store_module
+from mesos_docker_scheduler.records.store import Change, Event, Remembered, Store
+from mesos_docker_scheduler.records.tasks import Task, TaskState
 from scheduler_fakes import NOW, Bench, service, task
 
 WEB = service()
@@ -108,8 +108,8 @@ class StoreContract:
     def test_history_stays_bounded_whatever_fails_and_however_often_it_starts_anew(
         self, medium: Medium, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("mesos_docker_scheduler.ledger._ENDED_KEPT", 5)
-        monkeypatch.setattr("mesos_docker_scheduler.versions.KEPT", 3)
+        monkeypatch.setattr("mesos_docker_scheduler.control.ledger._ENDED_KEPT", 5)
+        monkeypatch.setattr("mesos_docker_scheduler.records.versions.KEPT", 3)
         monkeypatch.setattr(store_module, "EVENTS_KEPT", 20)
         now = NOW
         for number in range(8):

@@ -19,8 +19,8 @@ from mesos_docker_scheduler import cli
 from mesos_docker_scheduler import serve as module
 from mesos_docker_scheduler.config import load
 from mesos_docker_scheduler.driver import TlsSettings
+from mesos_docker_scheduler.records.store import Event, SqliteStore
 from mesos_docker_scheduler.serve import SchedulerError, Source, serve
-from mesos_docker_scheduler.store import Event, SqliteStore
 from scheduler_fakes import MASTER, FakeDriver
 
 
@@ -291,9 +291,13 @@ def test_the_journal_hears_of_the_end(
     tmp_path: Path, wish: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[str] = []
-    monkeypatch.setattr("mesos_docker_scheduler.journal.set_up", lambda level: None)
-    monkeypatch.setattr("mesos_docker_scheduler.journal.logger.info", lambda form, line: heard.append(line))
-    monkeypatch.setattr("mesos_docker_scheduler.journal.logger.error", lambda form, line: heard.append(line))
+    monkeypatch.setattr("mesos_docker_scheduler.observability.journal.set_up", lambda level: None)
+    monkeypatch.setattr(
+        "mesos_docker_scheduler.observability.journal.logger.info", lambda form, line: heard.append(line)
+    )
+    monkeypatch.setattr(
+        "mesos_docker_scheduler.observability.journal.logger.error", lambda form, line: heard.append(line)
+    )
     path = tmp_path / "config.json"
     path.write_text(json.dumps(wish))
     Mesos.story = stop_this_process

@@ -5,7 +5,8 @@ import queue
 from pathlib import Path
 
 import pytest
-from mesos_docker_scheduler import events, watcher
+from mesos_docker_scheduler import watcher
+from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.watcher import ConfigWatcher
 
 GOOD = {"master": "m1:5050", "log_level": "info", "services": []}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from mesos_docker_scheduler import __version__
-from mesos_docker_scheduler.cli.exits import PROGRAM, CliError
+from mesos_docker_scheduler.exits import PROGRAM, ExitError
 
 # Where each command is: what is not called need not be imported.
 _COMMANDS = {
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except CliError as failure:
+    except ExitError as failure:
         click.echo(f"{PROGRAM}: {failure}", err=True)
         return failure.status
     except click.Abort:

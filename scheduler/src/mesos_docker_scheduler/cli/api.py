@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 import httpx2
 
-from mesos_docker_scheduler.cli.exits import PROGRAM, REFUSED, UNREACHABLE, CliError
+from mesos_docker_scheduler.exits import PROGRAM, REFUSED, UNREACHABLE, ExitError
 
 CONFIG = Path("/etc/mesos-docker-scheduler/config.json")
 URL_VARIABLE = "MESOS_DOCKER_SCHEDULER_URL"
@@ -66,7 +66,7 @@ def target(url: str | None, token_file: Path | None, config: Path = CONFIG) -> T
 
 
 class Api:
-    """A running scheduler's API. Every method may raise CliError."""
+    """A running scheduler's API. Every method may raise ExitError."""
 
     def __init__(self, found: Target) -> None:
         self._url = found.url
@@ -123,23 +123,23 @@ class Api:
         try:
             body: Message = answer.json()
         except ValueError as error:
-            raise CliError(UNREACHABLE, f"{self._url} is no scheduler: its answer is not JSON") from error
+            raise ExitError(UNREACHABLE, f"{self._url} is no scheduler: its answer is not JSON") from error
         return body
 
-    def _unreachable(self, error: Exception) -> CliError:
+    def _unreachable(self, error: Exception) -> ExitError:
         text = f"no scheduler answers at {self._url}: {str(error) or type(error).__name__}"
-        return CliError(
+        return ExitError(
             UNREACHABLE, f"{text}. Is it running there? Another address: --url, or {URL_VARIABLE}"
         )
 
-    def _refusal(self, answer: httpx2.Response) -> CliError:
+    def _refusal(self, answer: httpx2.Response) -> ExitError:
         try:
             text = str(answer.json()["error"])
         except (ValueError, LookupError, TypeError):
             text = f"HTTP {answer.status_code} from {self._url}"
         if answer.status_code in (401, 403):
-            return CliError(UNREACHABLE, f"{text}{self._token_problem}")
-        return CliError(REFUSED, text)
+            return ExitError(UNREACHABLE, f"{text}{self._token_problem}")
+        return ExitError(REFUSED, text)
 
 
 def _given(parameters: dict[str, Parameter]) -> dict[str, Parameter]:

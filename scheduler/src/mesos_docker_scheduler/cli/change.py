@@ -10,7 +10,7 @@ import click
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api, program
-from mesos_docker_scheduler.cli.exits import OK
+from mesos_docker_scheduler.exits import OK
 
 Message = dict[str, Any]
 

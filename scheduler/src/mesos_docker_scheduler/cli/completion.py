@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from mesos_docker_scheduler.cli.exits import OK, PROGRAM
+from mesos_docker_scheduler.exits import OK, PROGRAM
 
 
 @click.command()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
-from mesos_docker_scheduler.snapshot import Snapshot
-from mesos_docker_scheduler.store import Event
+from mesos_docker_scheduler.observability.snapshot import Snapshot
+from mesos_docker_scheduler.records.store import Event
 
 _SENTENCES = {
     "connected": "Connected: {text}",

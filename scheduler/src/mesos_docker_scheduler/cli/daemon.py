@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from mesos_docker_scheduler import config, journal
+from mesos_docker_scheduler import config
 from mesos_docker_scheduler.adopt import adopt as go_on_as
-from mesos_docker_scheduler.cli.exits import OK, REFUSED
+from mesos_docker_scheduler.exits import OK, REFUSED
+from mesos_docker_scheduler.observability import journal
 from mesos_docker_scheduler.serve import EXIT_CONFIG, SchedulerError, Source, serve
 from mesos_docker_scheduler.teardown import teardown as end
 

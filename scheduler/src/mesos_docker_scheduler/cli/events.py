@@ -11,7 +11,7 @@ import click
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
-from mesos_docker_scheduler.cli.exits import OK, UNREACHABLE, CliError
+from mesos_docker_scheduler.exits import OK, UNREACHABLE, ExitError
 
 _PAUSE_SECONDS = 2.0
 
@@ -45,7 +45,7 @@ def _follow(found: Api, name: str | None, newest: int, as_json: bool) -> int:
             newest = event["id"]
             if name in (None, event["service"]):
                 _print(event, as_json)
-    except CliError as error:
+    except ExitError as error:
         if error.status != UNREACHABLE or not newest:
             raise
         click.echo(f"{error}; trying again", err=True)

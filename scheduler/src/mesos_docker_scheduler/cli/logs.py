@@ -11,7 +11,7 @@ import click
 
 from mesos_docker_scheduler.cli import api
 from mesos_docker_scheduler.cli.api import Api
-from mesos_docker_scheduler.cli.exits import OK, REFUSED, CliError
+from mesos_docker_scheduler.exits import OK, REFUSED, ExitError
 
 _LOOK_SECONDS = 1.0
 
@@ -67,12 +67,12 @@ def logs(name: str, follow: bool, stderr: bool, lines: int, url: str | None, tok
                 most = lines
             try:
                 readers[task_id].show(most, to_the_end=not follow)
-            except CliError as error:
+            except ExitError as error:
                 if one or error.status != REFUSED:
                     raise
                 click.echo(f"{readers[task_id].prefix}({error})", err=True)
         if not readers and not follow:
-            raise CliError(REFUSED, f"{name} has no instances that run")
+            raise ExitError(REFUSED, f"{name} has no instances that run")
         if not follow:
             return OK
         time.sleep(_LOOK_SECONDS)

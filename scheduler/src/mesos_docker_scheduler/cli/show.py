@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
-from mesos_docker_scheduler.cli.exits import OK
+from mesos_docker_scheduler.exits import OK
 
 Message = dict[str, Any]
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from mesos_docker_scheduler import config, journal
+from mesos_docker_scheduler import config
 from mesos_docker_scheduler.cli import console
-from mesos_docker_scheduler.cli.exits import PROGRAM
+from mesos_docker_scheduler.exits import PROGRAM
+from mesos_docker_scheduler.observability import journal
 from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE, SchedulerError, Source, serve
 
 

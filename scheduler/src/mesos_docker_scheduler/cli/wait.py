@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
 from mesos_docker_scheduler.cli.convergence import Patience, awaited, missing, overridden
-from mesos_docker_scheduler.cli.exits import FAILED, NOT_YET, OK, REFUSED, UNREACHABLE, CliError
+from mesos_docker_scheduler.exits import FAILED, NOT_YET, OK, REFUSED, UNREACHABLE, ExitError
 
 Message = dict[str, Any]
 
@@ -44,7 +44,7 @@ class _Watch:
                 "/v1/events", after=self._newest, limit=1 if self._newest is None else 1000
             )["events"]
             status = self._found.get("/v1/status", instances=False)
-        except CliError as error:
+        except ExitError as error:
             if error.status != UNREACHABLE:
                 raise
             return _Look(None, str(error))
@@ -110,7 +110,7 @@ def _lines(look: _Look, names: tuple[str, ...], sha256: str | None) -> list[str]
     current = sha256 is None or look.status["config"]["sha256"] == sha256
     for name in names:
         if name not in known and current:
-            raise CliError(REFUSED, f'service "{name}" is not in the configuration')
+            raise ExitError(REFUSED, f'service "{name}" is not in the configuration')
     return missing(look.status, names, sha256)
 
 

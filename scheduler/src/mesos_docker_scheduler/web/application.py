@@ -16,13 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from mesos_docker_scheduler import __version__, events
-from mesos_docker_scheduler.controller import steady_clock
-from mesos_docker_scheduler.event_log import EventLog
-from mesos_docker_scheduler.history import History
-from mesos_docker_scheduler.metrics import Metrics
+from mesos_docker_scheduler import __version__
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.controller import steady_clock
+from mesos_docker_scheduler.observability.event_log import EventLog
+from mesos_docker_scheduler.observability.history import History
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.sandbox import Sandboxes
-from mesos_docker_scheduler.snapshot import Snapshot
 from mesos_docker_scheduler.web import changes, logs, past, reading, streams
 from mesos_docker_scheduler.web.access import Access, Guard
 from mesos_docker_scheduler.web.errors import input_error

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, HTTPException, Request
 from starlette.responses import Response
 
-from mesos_docker_scheduler.events import Asked
-from mesos_docker_scheduler.operations import ChangedError, NotFoundError, Operations, RefusedError
-from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.control.events import Asked
+from mesos_docker_scheduler.control.operations import ChangedError, NotFoundError, Operations, RefusedError
+from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.reading import BAD_INPUT, NOT_FOUND, REFUSALS, etag, found, json_answer
 

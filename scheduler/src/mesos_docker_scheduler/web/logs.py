@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from starlette.responses import Response
 
+from mesos_docker_scheduler.observability.snapshot import Snapshot
+from mesos_docker_scheduler.records.tasks import Task
 from mesos_docker_scheduler.sandbox import MOST_BYTES, File, SandboxError, Sandboxes
-from mesos_docker_scheduler.snapshot import Snapshot
-from mesos_docker_scheduler.tasks import Task
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.reading import BAD_INPUT, NOT_FOUND, REFUSALS, json_answer
 

@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from mesos_docker_scheduler.history import EVERY_SECONDS, History
-from mesos_docker_scheduler.snapshot import Snapshot
+from mesos_docker_scheduler.observability.history import EVERY_SECONDS, History
+from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.reading import BAD_INPUT, NOT_FOUND, REFUSALS, found, json_answer
 

@@ -13,9 +13,9 @@ from fastapi import APIRouter, HTTPException, Query
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from mesos_docker_scheduler.event_log import EventLog
-from mesos_docker_scheduler.metrics import Metrics
-from mesos_docker_scheduler.snapshot import ServiceView, Snapshot
+from mesos_docker_scheduler.observability.event_log import EventLog
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.web import models
 
 STUCK_SECONDS = 60.0

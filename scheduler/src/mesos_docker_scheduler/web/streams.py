@@ -12,9 +12,9 @@ import orjson
 from fastapi import APIRouter, Header, HTTPException, Query
 from starlette.responses import Response, StreamingResponse
 
-from mesos_docker_scheduler.event_log import EventLog
-from mesos_docker_scheduler.snapshot import ServiceView, Snapshot
-from mesos_docker_scheduler.store import Event
+from mesos_docker_scheduler.observability.event_log import EventLog
+from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
+from mesos_docker_scheduler.records.store import Event
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.reading import BAD_INPUT, REFUSALS
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from mesos_docker_scheduler.tasks import parse_task_id
+from mesos_docker_scheduler.records.tasks import parse_task_id
 
 from simulated_mesos.fate import Fate
 

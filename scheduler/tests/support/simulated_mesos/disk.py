@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from memory_store import MemoryStore
-from mesos_docker_scheduler.store import Change, Remembered, SqliteStore, Store, StoreError
+from mesos_docker_scheduler.records.store import Change, Remembered, SqliteStore, Store, StoreError
 
 from simulated_mesos.fate import Fate
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from mesos_docker_scheduler import events
 from mesos_docker_scheduler.config import Config
-from mesos_docker_scheduler.controller import Controller
-from mesos_docker_scheduler.framework import framework_info
-from mesos_docker_scheduler.metrics import Metrics
-from mesos_docker_scheduler.store import Event
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.controller import Controller
+from mesos_docker_scheduler.control.framework import framework_info
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.records.store import Event
 from scheduler_fakes import NOW
 
 from simulated_mesos.agents import Bundle, Container, Machine

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from mesos_docker_scheduler import cluster, events
 from mesos_docker_scheduler.config import Framework
-from mesos_docker_scheduler.recovery import Undecided, hidden_frameworks, our_framework, tasks_of
-from mesos_docker_scheduler.tasks import Task
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.recovery import Undecided, hidden_frameworks, our_framework, tasks_of
+from mesos_docker_scheduler.planning import cluster
+from mesos_docker_scheduler.records.tasks import Task
 
 from simulated_mesos.agents import Container
 from simulated_mesos.fate import Fate

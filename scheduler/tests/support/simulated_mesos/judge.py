@@ -18,13 +18,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mesos_docker_scheduler import events
 from mesos_docker_scheduler.config import Config, Service
-from mesos_docker_scheduler.constraints import Constraint
-from mesos_docker_scheduler.controller import Controller
-from mesos_docker_scheduler.snapshot import Snapshot
-from mesos_docker_scheduler.store import Change
-from mesos_docker_scheduler.tasks import Task
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.controller import Controller
+from mesos_docker_scheduler.observability.snapshot import Snapshot
+from mesos_docker_scheduler.planning.constraints import Constraint
+from mesos_docker_scheduler.records.store import Change
+from mesos_docker_scheduler.records.tasks import Task
 
 from simulated_mesos.agents import ENDED, Agent
 from simulated_mesos.disk import Disk

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from mesos_docker_scheduler import events
+from mesos_docker_scheduler.control import events
 from scheduler_fakes import MASTER
 
 from simulated_mesos.fate import Fate

@@ -12,7 +12,7 @@ import pytest
 from hand_driven_site import TOKEN, HandDrivenSite
 from mesos_docker_scheduler import cli
 from mesos_docker_scheduler.cli import api
-from mesos_docker_scheduler.cli.exits import FAILED, NOT_YET, OK, REFUSED, UNREACHABLE
+from mesos_docker_scheduler.exits import FAILED, NOT_YET, OK, REFUSED, UNREACHABLE
 from scheduler_fakes import Bench, service
 
 Run = Callable[..., tuple[int, str, str]]

@@ -10,13 +10,13 @@ import pytest
 from mesos_docker_scheduler import __version__, cli, teardown
 from mesos_docker_scheduler.cli import tutorial
 from mesos_docker_scheduler.cli.console import farewell, print_event
-from mesos_docker_scheduler.overrides import Override
-from mesos_docker_scheduler.recovery import BEGIN_ANEW
+from mesos_docker_scheduler.control.recovery import BEGIN_ANEW
+from mesos_docker_scheduler.observability.snapshot import ConfigView, ServiceView, Snapshot
+from mesos_docker_scheduler.records.overrides import Override
+from mesos_docker_scheduler.records.store import Change, Event, SqliteStore
+from mesos_docker_scheduler.records.tasks import Task
+from mesos_docker_scheduler.records.wishes import Wishes
 from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE
-from mesos_docker_scheduler.snapshot import ConfigView, ServiceView, Snapshot
-from mesos_docker_scheduler.store import Change, Event, SqliteStore
-from mesos_docker_scheduler.tasks import Task
-from mesos_docker_scheduler.wishes import Wishes
 from scheduler_fakes import service, task
 
 

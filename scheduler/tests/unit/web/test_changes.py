@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mesos_docker_scheduler import events
-from mesos_docker_scheduler.store import Change, StoreError
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.records.store import Change, StoreError
 from mesos_docker_scheduler.web import changes, models
 from scheduler_fakes import configuration, service
 from site_fake import Site

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mesos_docker_scheduler import events
+from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.web import models
 from scheduler_fakes import offer_message, service
 from site_fake import Site

@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 from hand_driven_site import HandDrivenSite
-from mesos_docker_scheduler import events, web
+from mesos_docker_scheduler import web
+from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.web import streams
 from scheduler_fakes import Bench, service
 from site_fake import Site

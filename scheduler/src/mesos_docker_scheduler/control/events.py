@@ -1,0 +1,162 @@
+"""What the controller reacts to: driver callbacks, the configuration's watcher and signals queue these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.planning.cluster import Agent
+from mesos_docker_scheduler.records.tasks import Task
+
+if TYPE_CHECKING:
+    from mesos_docker_scheduler.control.operations import Operations
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """We are a framework of this master. `framework_id` is None when it is the one we had before."""
+
+    framework_id: str | None
+    master: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The master is gone; offers are void."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """New v1 Offers."""
+
+    offers: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRescinded:
+    """An offer is void."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InverseOffers:
+    """Mesos asks to give agents back for maintenance."""
+
+    offers: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InverseOfferRescinded:
+    """Mesos no longer asks for that agent."""
+
+    offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A v1 TaskStatus; one with a `uuid` must be acknowledged."""
+
+    status: Message
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLost:
+    """The master removed an agent."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkError:
+    """Mesos refuses us; the driver has stopped trying."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A call did not get through, or may not have."""
+
+    call: Message
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRead:
+    """The configuration file was read (again). With an error, `config` is None and the old one stays.
+
+    `asked`: an operator wants what failed to be tried again.
+    """
+
+    config: Config | None
+    sha256: str
+    error: str | None = None
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recovering:
+    """Without a framework id on record, it can't be told yet what runs already; `problem` says why."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What the master knows of us, who have no record: our tasks and their agents.
+
+    `framework_id`: None when there is no framework of ours. `go_on` subscribes; it must wait until this is
+    durable.
+    """
+
+    framework_id: str | None
+    tasks: tuple[Task, ...]
+    agents: tuple[Agent, ...]
+    go_on: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """All that the master knows of our tasks and their agents: something was not on record.
+
+    `problem`: why it can't be told whether an earlier framework of ours has tasks. `error`: why there is no
+    answer.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    problem: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An operator asks for something. `reply` hears, once it is durable, None, or why it is refused."""
+
+    carry_out: Callable[[Operations, float], None]
+    reply: Callable[[Exception | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Leave the tasks running and end."""
+
+
+DriverEvent = (
+    Subscribed
+    | Disconnected
+    | Offers
+    | OfferRescinded
+    | InverseOffers
+    | InverseOfferRescinded
+    | Update
+    | AgentLost
+    | FrameworkError
+    | CallFailed
+)
+AnyEvent = DriverEvent | ConfigRead | Recovering | Recovered | Surveyed | Asked | Stop

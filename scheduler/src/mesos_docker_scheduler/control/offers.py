@@ -1,0 +1,250 @@
+"""The offers at hand, what they told us of the agents, and whether we want more of them."""
+
+from __future__ import annotations
+
+import json
+from collections import ChainMap
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from mesos_docker_scheduler.planning.cluster import Accept, Agent, Offer
+from mesos_docker_scheduler.planning.resources import Pool
+from mesos_docker_scheduler.records.backoff import Wait
+
+_FACTS = ("hostname", "attributes", "region", "zone", "url")
+RECORD = "agent"
+"""The kind of the store's records that hold the facts of agents."""
+
+_GATHER_AFTER_SUBSCRIBING = 1.0
+_GATHER_AFTER_REVIVING = 0.25
+_SHORTEST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_STRANDED_SECONDS = 5.0
+
+
+class Wish(Enum):
+    """What to tell Mesos about offers."""
+
+    REVIVE = "revive"
+    SUPPRESS = "suppress"
+
+
+@dataclass(slots=True)
+class _Asking:
+    """How we stand with Mesos about the offers to one role."""
+
+    revived_at: float
+    suppressed: bool = False
+    asked_for: Mapping[str, int] = field(default_factory=dict)
+    revive_at: float = 0.0
+    pause: float = _SHORTEST_PAUSE
+
+    def wish(self, wanted: Mapping[str, int], now: float) -> Wish | None:
+        if not wanted:
+            self.asked_for = {}
+            if self.suppressed:
+                return None
+            self.suppressed = True
+            return Wish.SUPPRESS
+        if wanted != self.asked_for:
+            self.asked_for = dict(wanted)
+            self.pause = _SHORTEST_PAUSE
+            self.revive_at = max(now, self.revived_at + _SHORTEST_PAUSE)
+        if now < self.revive_at:
+            return None
+        self.suppressed = False
+        self.revived_at = now
+        self.revive_at = now + self.pause
+        self.pause = min(2 * self.pause, _LONGEST_PAUSE)
+        return Wish.REVIVE
+
+
+class OfferBook:
+    """Keeps offers until they are used, declined, rescinded, or void. Times are seconds of the epoch.
+
+    Offers of several agents do not come at the same moment: after a subscription or a REVIVE the book gathers
+    for a short while before it shows them, so that instances are spread over all agents.
+
+    The facts of agents where something of ours was placed (hostname, attributes, region, zone) outlive the
+    process, as records of the store: constraints compare offers with them.
+    """
+
+    def __init__(self) -> None:
+        self._offers: dict[str, Offer] = {}
+        self._by_agent: dict[str, dict[str, Offer]] = {}
+        self._agents: dict[str, Agent] = {}
+        self._recorded: dict[str, str] = {}
+        self._changes: dict[tuple[str, str], str | None] = {}
+        self._stranded: list[tuple[float, tuple[str, ...]]] = []
+        self._gather_seconds = 0.0
+        self._gather_until: float | None = None
+        self._subscribed_at = 0.0
+        self._asking: dict[str, _Asking] = {}
+
+    def restore(self, records: Mapping[tuple[str, str], str]) -> None:
+        """Take in the facts that an earlier process has written."""
+        for (kind, agent_id), text in records.items():
+            if kind == RECORD:
+                facts = json.loads(text)
+                self._recorded[agent_id] = text
+                self._agents[agent_id] = Agent(agent_id, **{name: facts.get(name) for name in _FACTS})
+
+    def take_records(self) -> dict[tuple[str, str], str | None]:
+        """Return what is to be written of the changes since the last call; None: to be deleted."""
+        changes, self._changes = self._changes, {}
+        return changes
+
+    def learn(self, agent: Agent) -> None:
+        """Take in the facts of an agent where something of ours runs, from elsewhere than an offer."""
+        if agent.id not in self._agents:
+            self._agents[agent.id] = agent
+        self._record(self._agents[agent.id])
+
+    def subscribed(self, now: float, busy: Container[str]) -> None:
+        """Begin anew: Mesos will offer what there is by itself. Only of `busy` agents anything is kept."""
+        self.void()
+        for agent_id in [agent_id for agent_id in self._recorded if agent_id not in busy]:
+            del self._recorded[agent_id]
+            self._changes[RECORD, agent_id] = None
+        self._agents = {agent_id: self._facts_of(agent_id) for agent_id in self._recorded}
+        self._gather_seconds = _GATHER_AFTER_SUBSCRIBING
+        self._subscribed_at = now
+        self._asking = {}
+
+    def void(self) -> None:
+        """Drop all offers: they die with the connection."""
+        self._offers.clear()
+        self._by_agent.clear()
+        self._stranded.clear()
+        self._gather_until = None
+
+    def add(self, messages: Iterable[Mapping[str, Any]], now: float) -> int:
+        """Take in v1 Offers; returns how many."""
+        new = [Offer.from_message(message) for message in messages]
+        for offer in new:
+            self._offers[offer.id] = offer
+            self._by_agent.setdefault(offer.agent_id, {})[offer.id] = offer
+        for offer in new:
+            before = self._agents.get(offer.agent_id)
+            own = [one for one in self._by_agent[offer.agent_id].values() if one.role == offer.role]
+            pool = offer.pool if len(own) == 1 else Pool([part for one in own for part in one.resources])
+            self._agents[offer.agent_id] = Agent(
+                offer.agent_id,
+                offer.hostname,
+                {offer.role: pool} if before is None else {**before.free, offer.role: pool},
+                offer.in_maintenance(now),
+                None,
+                offer.attributes,
+                offer.region,
+                offer.zone,
+                offer.url,
+            )
+        if self._gather_seconds and self._gather_until is None:
+            self._gather_until = now + self._gather_seconds
+        return len(new)
+
+    def remove(self, offer_ids: Iterable[str]) -> None:
+        """Forget offers that were used, declined or rescinded."""
+        for offer_id in offer_ids:
+            offer = self._offers.pop(offer_id, None)
+            if offer is not None:
+                own = self._by_agent[offer.agent_id]
+                del own[offer_id]
+                if not own:
+                    del self._by_agent[offer.agent_id]
+
+    def strand(self, offer_ids: Iterable[str], now: float) -> None:
+        """Note that the call that used or declined these was lost: Mesos may hold them for us for ever."""
+        self._stranded.append((now + _STRANDED_SECONDS, tuple(offer_ids)))
+
+    def stranded(self, now: float) -> list[str]:
+        """Offers to decline (again) now; Mesos ignores those that it knows to be used."""
+        due = [offer_ids for at, offer_ids in self._stranded if now >= at]
+        self._stranded = [(at, offer_ids) for at, offer_ids in self._stranded if now < at]
+        return [offer_id for offer_ids in due for offer_id in offer_ids]
+
+    def launched(self, accept: Accept) -> None:
+        """Remember what we left of an agent, and its facts for as long as something of ours is there."""
+        agent = self._agents[accept.agent_id]
+        self._agents[agent.id] = replace(agent, free={**agent.free, accept.role: accept.left})
+        self._record(agent)
+
+    def agent_lost(self, agent_id: str) -> None:
+        """Forget what an agent offered, and the agent unless something of ours may still be there."""
+        if agent_id in self._recorded:
+            self._agents[agent_id] = self._facts_of(agent_id)
+        else:
+            self._agents.pop(agent_id, None)
+
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """The agents that have offered something since we subscribed, and those of which we have a record."""
+        return self._agents
+
+    def agents_avoiding(self, waits: Mapping[str, Wait]) -> Mapping[str, Agent]:
+        """The same, with those marked that are to be avoided."""
+        avoided = {
+            agent_id: replace(self._agents[agent_id], avoid=wait)
+            for agent_id, wait in waits.items()
+            if agent_id in self._agents
+        }
+        return ChainMap(avoided, self._agents) if avoided else self._agents
+
+    def gathering(self, now: float) -> bool:
+        """Whether to wait a little longer for the offers of other agents."""
+        if self._gather_until is None:
+            return False
+        after_reviving = self._gather_seconds == _GATHER_AFTER_REVIVING
+        all_here = after_reviving and self._agents.keys() <= self._by_agent.keys()
+        if now < self._gather_until and not all_here:
+            return True
+        self._gather_until, self._gather_seconds = None, 0.0
+        return False
+
+    def at_hand(self) -> Sequence[Offer]:
+        """All offers."""
+        return list(self._offers.values())
+
+    def wishes(self, wanted: Mapping[str, Mapping[str, int]], now: float) -> Mapping[Wish, list[str]]:
+        """What to tell Mesos now, for which roles.
+
+        `wanted` has each of our roles with the instances, by service, that could start now if an offer to it
+        fitted. REVIVE at once when they change, then ever more slowly while that does not help; SUPPRESS when
+        none is left.
+        """
+        self._asking = {role: state for role, state in self._asking.items() if role in wanted}
+        wishes: dict[Wish, list[str]] = {}
+        for role, instances in wanted.items():
+            if role not in self._asking:
+                self._asking[role] = _Asking(self._subscribed_at + _SHORTEST_PAUSE)
+            wish = self._asking[role].wish(instances, now)
+            if wish is not None:
+                wishes.setdefault(wish, []).append(role)
+        if Wish.REVIVE in wishes:
+            self._gather_seconds, self._gather_until = _GATHER_AFTER_REVIVING, None
+        return wishes
+
+    def suppress_failed(self) -> None:
+        """Note that Mesos does not know of which roles we want nothing."""
+        for state in self._asking.values():
+            state.suppressed = False
+
+    def next_at(self) -> float | None:
+        """When gathering ends or REVIVE is due."""
+        if self._gather_until is not None:
+            return self._gather_until
+        if self._offers:
+            return None
+        return min((state.revive_at for state in self._asking.values() if state.asked_for), default=None)
+
+    def _facts_of(self, agent_id: str) -> Agent:
+        known = self._agents[agent_id]
+        return replace(known, free={}, in_maintenance=False, avoid=None)
+
+    def _record(self, agent: Agent) -> None:
+        facts = {**{name: getattr(agent, name) for name in _FACTS}, "attributes": dict(agent.attributes)}
+        text = json.dumps(facts, sort_keys=True)
+        if self._recorded.get(agent.id) != text:
+            self._recorded[agent.id] = self._changes[RECORD, agent.id] = text

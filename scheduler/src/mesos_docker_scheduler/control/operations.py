@@ -1,0 +1,169 @@
+"""What operators may ask for while the scheduler runs. Each is done at once and as a whole, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from mesos_docker_scheduler.config import MOST_INSTANCES, Service
+from mesos_docker_scheduler.control.ledger import Ledger
+from mesos_docker_scheduler.control.stopping import Stopping
+from mesos_docker_scheduler.planning.situation import Kill
+from mesos_docker_scheduler.records.failures import Failures
+from mesos_docker_scheduler.records.overrides import Overrides
+from mesos_docker_scheduler.records.rollout import Rollout, Rollouts, anew
+from mesos_docker_scheduler.records.tasks import wait_key
+from mesos_docker_scheduler.records.versions import Versions
+from mesos_docker_scheduler.records.wishes import Wishes
+
+
+class RefusedError(Exception):
+    """What was asked for is not done; the message says why."""
+
+
+class NotFoundError(RefusedError):
+    """There is no such service or instance."""
+
+
+class UnavailableError(RefusedError):
+    """Nothing can be done at the moment."""
+
+
+class ChangedError(RefusedError):
+    """Somebody or something was faster."""
+
+
+class Operations:
+    """Carries out one request at a time, in the controller's round. Times are seconds of the epoch.
+
+    `configured` finds a service as the file has it; what it asks for is known by the file's services alone.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        overrides: Overrides,
+        rollouts: Rollouts,
+        versions: Versions,
+        failures: Failures,
+        stopping: Stopping,
+        *,
+        configured: Callable[[str], Service | None],
+    ) -> None:
+        self._ledger = ledger
+        self._overrides = overrides
+        self._rollouts = rollouts
+        self._versions = versions
+        self._failures = failures
+        self._stopping = stopping
+        self._configured = configured
+
+    def expect(self, name: str, revision: str) -> None:
+        """Go on only if what is asked of a service is still what somebody has seen."""
+        service, rollout = self._service(name), self._rollouts.records.get(name)
+        now = Wishes(service, self._overrides.of(name), rollout).revision
+        if revision != now:
+            raise ChangedError(
+                f"{name} has changed since you looked: its revision is {now}, not {revision}; look again"
+            )
+
+    def scale(self, name: str, count: int, by: str, now: float) -> None:
+        """Run so many instances, until the file says another number than today."""
+        if not 0 <= count <= MOST_INSTANCES:
+            raise RefusedError(
+                f"count: {count} is not allowed; it must be a whole number from 0 to {MOST_INSTANCES}"
+            )
+        service, override = self._service(name), self._overrides.of(name)
+        before = service.count if override.count is None else override.count
+        new = None if count == service.count else count
+        self._overrides.put(replace(override, count=new, configured=service.count, since=now))
+        text = f"scaled from {before} to {count}"
+        text += "" if new is None else f"; the configuration says {service.count}"
+        self._note(now, text, by, name)
+
+    def reset(self, name: str, by: str, now: float) -> None:
+        """Run what the file says: so many instances, and of that version. Nothing happens if that is so."""
+        service, override, rollout = self._service(name), self._overrides.of(name), self._rollout(name)
+        if override.count is not None:
+            self._overrides.put(replace(override, count=None))
+            self._note(now, f"scaled back from {override.count} to {service.count}, as configured", by, name)
+        if rollout is not None and rollout.stopped and rollout.by_operator:
+            self.resume(name, by, now)
+
+    def restart(self, name: str, by: str, now: float) -> None:
+        """Replace all instances that run now, within the limits of an update."""
+        self._service(name)
+        self._overrides.put(replace(self._overrides.of(name), restart_before=now))
+        self._note(now, "all instances are replaced, a few at a time", by, name)
+
+    def pause(self, name: str, by: str, now: float) -> None:
+        """Stop an update where it is: what is ready of it stays, the rest keeps the version before."""
+        rollout = self._rollout(name)
+        if rollout is None or rollout.state != "rolling" or rollout.good in (None, rollout.target):
+            raise RefusedError(f"{name} is not being updated: there is nothing to pause")
+        self._stop(rollout, "paused", "an operator paused it", now)
+        self._note(now, "the update is paused", by, name)
+
+    def resume(self, name: str, by: str, now: float) -> None:
+        """Go on with an update that was paused, rolled back or has failed."""
+        rollout = self._rollout(name)
+        if rollout is None or not rollout.stopped:
+            raise RefusedError(f"no update of {name} is paused or rolled back: there is nothing to resume")
+        self._rollouts.put(anew(rollout, now))
+        self._failures.forget(wait_key(name, rollout.target))
+        self._note(now, f"the update to {self._image(name, rollout.target)} goes on", by, name)
+
+    def roll_back(self, name: str, by: str, now: float) -> None:
+        """Return to the version before, of which all instances were well; until the file asks for another."""
+        rollout = self._rollout(name)
+        if rollout is None or rollout.state == "rolled back":
+            raise RefusedError(f"{name} has been rolled back already" if rollout else f"{name} is new")
+        complete = rollout.good == rollout.target
+        good = rollout.previous if complete else rollout.good
+        if good is None or self._versions.spec(name, good) is None:
+            raise RefusedError(f"no version of {name} before this one is on record")
+        self._stop(replace(rollout, good=good, previous=None), "rolled back", "an operator asked for it", now)
+        self._note(now, f"rolled back to {self._image(name, good)}", by, name)
+
+    def kill(self, task_id: str, by: str, now: float) -> None:
+        """Stop one instance; another takes its place."""
+        task = self._ledger.tasks.get(task_id)
+        if task is None or not task.present:
+            raise NotFoundError(f'no instance "{task_id}" runs')
+        if not task.leaving:
+            self._stopping.intend(Kill(task_id, f"an operator asked for it ({by})"), now)
+
+    def forget_failures(self, name: str, by: str, now: float) -> None:
+        """Try again at once what waits because it failed."""
+        service, rollout = self._service(name), self._rollout(name)
+        versions = {service.version, *((rollout.good, rollout.target) if rollout is not None else ())}
+        known = self._failures.waits().keys()
+        waiting = [key for key in (wait_key(name, one) for one in versions if one) if key in known]
+        if not waiting:
+            raise RefusedError(f"{name} has no failures on record: there is no back-off to reset")
+        for key in waiting:
+            self._failures.forget(key)
+        self._note(now, "the back-off after failures is reset", by, name)
+
+    def _service(self, name: str) -> Service:
+        service = self._configured(name)
+        if service is None:
+            raise NotFoundError(f'service "{name}" is not in the configuration')
+        return service
+
+    def _rollout(self, name: str) -> Rollout | None:
+        service, rollout = self._service(name), self._rollouts.records.get(name)
+        return rollout if rollout is not None and rollout.target == service.version else None
+
+    def _stop(
+        self, rollout: Rollout, state: Literal["paused", "rolled back"], reason: str, now: float
+    ) -> None:
+        stopped = replace(rollout, state=state, reason=reason, since=now, failures=0, by_operator=True)
+        self._rollouts.put(stopped)
+
+    def _image(self, name: str, version: str) -> str:
+        return self._versions.image(name, version) or f"version {version}"
+
+    def _note(self, now: float, text: str, by: str, name: str) -> None:
+        self._ledger.note(now, "operator", f"{text} ({by})", name)

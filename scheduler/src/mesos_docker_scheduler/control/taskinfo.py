@@ -1,0 +1,160 @@
+"""Turns a planned launch into what Mesos wants to be told: a v1 TaskInfo (include/mesos/v1/mesos.proto)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mesos_docker_scheduler.config import HealthCheck, Service, Volume
+from mesos_docker_scheduler.planning.cluster import Launch
+
+Message = dict[str, Any]
+
+NO_SECRETS: Mapping[str, str] = MappingProxyType({})
+
+
+class TaskInfos:
+    """Makes TaskInfos: what all instances of a service have in common is made once for each."""
+
+    def __init__(self) -> None:
+        self._common: dict[str, tuple[Service, Message]] = {}
+
+    def make(self, task_id: str, launch: Launch, secrets: Mapping[str, str] = NO_SECRETS) -> Message:
+        """The TaskInfo of one instance: a Docker container run by Mesos' Docker executor.
+
+        It shares parts with others and must not be changed. `secrets` has the values of the service's
+        secrets. They travel in `data`, the one field that neither master nor agent shows, logs or writes
+        down; the environment only refers to them, and our executor puts the two together. An agent would
+        show an environment's values, even those of type SECRET, to whoever asks for its executors.
+        """
+        known = self._common.get(launch.service.name)
+        if known is None or known[0] is not launch.service:
+            known = self._common[launch.service.name] = (launch.service, _common(launch.service))
+        return _made(known[1], task_id, launch, secrets)
+
+
+def _common(service: Service) -> Message:
+    info: Message = {
+        "name": service.name,
+        "command": _command(service),
+        "container": _container(service),
+        "kill_policy": {"grace_period": {"nanoseconds": round(service.kill_grace_seconds * 1e9)}},
+        "labels": {
+            "labels": [
+                {"key": key, "value": value}
+                for key, value in {
+                    **service.labels,
+                    "service": service.name,
+                    "service_version": service.version,
+                }.items()
+            ]
+        },
+    }
+    if service.health_check is not None:
+        info["health_check"] = _health_check(service.health_check)
+    return info
+
+
+def _made(common: Message, task_id: str, launch: Launch, secrets: Mapping[str, str]) -> Message:
+    info = {
+        **common,
+        "task_id": {"value": task_id},
+        "agent_id": {"value": launch.agent_id},
+        "resources": list(launch.resources),
+    }
+    container = common["container"]
+    if "port_mappings" in container["docker"]:
+        mappings = [
+            {**mapping, "host_port": host_port}
+            for mapping, host_port in zip(
+                container["docker"]["port_mappings"], launch.host_ports, strict=True
+            )
+        ]
+        info["container"] = {**container, "docker": {**container["docker"], "port_mappings": mappings}}
+    if secrets:
+        text = json.dumps({"secrets": dict(secrets)})
+        info["data"] = base64.b64encode(text.encode()).decode()
+    return info
+
+
+def _command(service: Service) -> Message:
+    command: Message = {"shell": service.command is not None}
+    if service.command is not None:
+        command["value"] = service.command
+    if service.args:
+        command["arguments"] = list(service.args)
+    variables: list[Message] = [
+        {"name": name, "type": "VALUE", "value": value} for name, value in service.env.items()
+    ]
+    variables += [
+        {"name": name, "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": name}}}
+        for name in service.secrets
+    ]
+    if variables:
+        command["environment"] = {"variables": variables}
+    return command
+
+
+def _container(service: Service) -> Message:
+    """All but the host ports."""
+    docker: Message = {
+        "image": service.image,
+        "network": service.network.upper(),
+        "privileged": service.privileged,
+        "force_pull_image": service.force_pull,
+        "parameters": _parameters(service),
+    }
+    if service.network in ("bridge", "user"):
+        docker["port_mappings"] = [
+            {"container_port": port.container_port, "protocol": port.protocol} for port in service.ports
+        ]
+    container: Message = {
+        "type": "DOCKER",
+        "docker": docker,
+        "volumes": [_volume(volume) for volume in service.volumes],
+    }
+    if service.network_name is not None:
+        container["network_infos"] = [{"name": service.network_name}]
+    return container
+
+
+def _parameters(service: Service) -> list[Message]:
+    """What Mesos has no field for goes to Docker as its own options, before what the operator adds."""
+    own: Message = {"entrypoint": service.entrypoint, "user": service.user}
+    given = {item.key for item in service.parameters}
+    if service.gpus and not given & {"gpus", "device", "runtime"}:
+        own["gpus"] = str(service.gpus)
+    return [
+        *({"key": key, "value": value} for key, value in own.items() if value is not None),
+        *({"key": item.key, "value": item.value} for item in service.parameters),
+    ]
+
+
+def _volume(volume: Volume) -> Message:
+    message: Message = {"container_path": volume.container_path, "mode": volume.mode.upper()}
+    if volume.host_path is not None:
+        message["host_path"] = volume.host_path
+    else:
+        message["source"] = {"type": "DOCKER_VOLUME", "docker_volume": {"name": volume.volume}}
+    return message
+
+
+def _health_check(check: HealthCheck) -> Message:
+    message: Message = {
+        "type": check.protocol.upper(),
+        "delay_seconds": check.delay_seconds,
+        "grace_period_seconds": check.grace_seconds,
+        "interval_seconds": check.interval_seconds,
+        "timeout_seconds": check.timeout_seconds,
+        "consecutive_failures": check.max_consecutive_failures,
+    }
+    if check.protocol == "http":
+        message["http"] = {"scheme": check.scheme, "port": check.port, "path": check.path}
+    elif check.protocol == "tcp":
+        message["tcp"] = {"port": check.port}
+    else:
+        message["command"] = {"shell": True, "value": check.command}
+    return message

@@ -1,0 +1,27 @@
+"""What the program is called, and with which status it exits."""
+
+from __future__ import annotations
+
+PROGRAM = "mesos-docker-scheduler"
+
+OK = 0
+REFUSED = 1
+"""The scheduler does not do what was asked, or a file is no good; the message says why."""
+
+USAGE = 2
+UNREACHABLE = 3
+"""The scheduler can't be reached, or does not let us in."""
+
+NOT_YET = 4
+"""`wait`: the time is over, and it is not as wanted yet."""
+
+FAILED = 5
+"""`wait`: it won't come true by itself."""
+
+
+class ExitError(Exception):
+    """Nothing more can be done; `status` is the exit status, the message says why and what to do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status

@@ -1,0 +1,1 @@
+"""What others may see: snapshots, metrics, history, events, the log."""

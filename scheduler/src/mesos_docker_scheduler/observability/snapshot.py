@@ -1,0 +1,301 @@
+"""What the controller shows to the outside: immutable, made anew after changes, read by the web's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.planning.cluster import Agent
+from mesos_docker_scheduler.planning.explanation import Reason, sentences
+from mesos_docker_scheduler.records.census import Standing
+from mesos_docker_scheduler.records.rollout import Rollout
+from mesos_docker_scheduler.records.store import Event
+from mesos_docker_scheduler.records.tasks import Task
+from mesos_docker_scheduler.records.wishes import Wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A task as operators see it. `since`: seconds of the epoch at which it entered its state.
+
+    `message`: what Mesos said last of it. `in_service`: it is well and has not been told to leave, so clients
+    may be sent to it.
+    """
+
+    task_id: str
+    agent_id: str
+    hostname: str
+    container: str | None
+    state: str
+    healthy: bool | None
+    image: str
+    version: str
+    address: str | None
+    ports: tuple[int, ...]
+    leaving: str | None
+    message: str
+    since: float
+    in_service: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API gives it."""
+        return _as_json(self)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateView:
+    """The update under way, or the last one. `since`: seconds of the epoch.
+
+    `ready`: instances of the new version that were ready at a time. `from_image`: that of the version before,
+    None at a first deployment. `can_roll_back`: whether there is a version to return to.
+    """
+
+    state: str
+    from_image: str | None
+    to_image: str
+    ready: int
+    since: float
+    reason: str
+    by_operator: bool
+    can_roll_back: bool
+
+
+@dataclass(frozen=True)
+class ServiceView:
+    """A service: what is wanted, what runs, and why something does not: `waiting` holds the sentences.
+
+    `states`: how many tasks are in which state; `healthy`: how many of the version that should run are well.
+    `in_service`: how many are, of any version. `wishes`: what the file wants, and operators on top of it.
+    What is made of `tasks` and `wishes` is made by the first who reads it, on a thread of its own: the
+    controller has no time for that when there are very many.
+    """
+
+    name: str
+    image: str
+    version: str
+    wanted: int
+    running: int
+    staging: int
+    waiting: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    converged: bool
+    wishes: Wishes
+    states: Mapping[str, int] = field(default_factory=dict)
+    healthy: int = 0
+    in_service: int = 0
+    update: UpdateView | None = None
+    tasks: tuple[Task, ...] = ()
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+
+    @cached_property
+    def instances(self) -> tuple[Instance, ...]:
+        """The instances, the oldest first."""
+        return tuple(
+            _instance(task, self.agents.get(task.agent_id))
+            for task in sorted(self.tasks, key=lambda task: (task.launched_at, task.id))
+        )
+
+    @cached_property
+    def revision(self) -> str:
+        """The revision of the wishes."""
+        return self.wishes.revision
+
+    @property
+    def configured(self) -> int:
+        """How many instances the file wants."""
+        return self.wishes.configured.count
+
+    @property
+    def scaled_since(self) -> float | None:
+        """Since when an operator's count holds instead of the file's, in seconds of the epoch."""
+        override = self.wishes.override
+        return None if override.count is None else override.since
+
+    def summary(self) -> dict[str, Any]:
+        """As the API lists it: without its instances."""
+        return {
+            "name": self.name,
+            "image": self.image,
+            "version": self.version,
+            "wanted": self.wanted,
+            "running": self.running,
+            "staging": self.staging,
+            "healthy": self.healthy,
+            "in_service": self.in_service,
+            "configured": self.configured,
+            "scaled_since": self.scaled_since,
+            "update": None if self.update is None else _as_json(self.update),
+            "revision": self.revision,
+            "states": dict(self.states),
+            "converged": self.converged,
+            "waiting": self.waiting,
+            "reasons": [reason.as_json() for reason in self.reasons],
+        }
+
+    @cached_property
+    def summary_json(self) -> bytes:
+        """The summary as text: made once for all who ask."""
+        return orjson.dumps(self.summary())
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API gives it."""
+        return {**self.summary(), "instances": [instance.as_json() for instance in self.instances]}
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigView:
+    """The configuration in force, and what is wrong with a newer one. `applied_at`: seconds of the epoch."""
+
+    sha256: str
+    applied_at: float
+    error: str | None = None
+    restart_needed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything at one moment. `problem`: what keeps the scheduler from acting, if anything.
+
+    `agents` goes on changing: read it as a whole, with `tuple`. `avoided`: by id, why agents get nothing.
+    """
+
+    at: float
+    framework_id: str | None
+    connected: bool
+    master: str | None
+    config: ConfigView
+    services: tuple[ServiceView, ...]
+    problem: str | None = None
+    events: tuple[Event, ...] = ()
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+    avoided: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self, *, instances: bool = True) -> dict[str, Any]:
+        """The answer of /v1/status."""
+        return {
+            "at": self.at,
+            "framework_id": self.framework_id,
+            "connected": self.connected,
+            "master": self.master,
+            "problem": self.problem,
+            "config": _as_json(self.config),
+            "services": [service.as_json() if instances else service.summary() for service in self.services],
+            "events": [_as_json(event) for event in self.events],
+        }
+
+
+class Views:
+    """The services as they are shown: each is made again only when something about it changed.
+
+    `image` finds the image of a service's version.
+    """
+
+    def __init__(self, image: Callable[[str, str], str]) -> None:
+        self._image = image
+        self._made: dict[str, tuple[tuple[object, ...], ServiceView]] = {}
+
+    def show(
+        self,
+        service: Service,
+        standing: Standing,
+        reasons: tuple[Reason, ...],
+        wishes: Wishes,
+        agents: Mapping[str, Agent],
+        certain: bool,
+    ) -> ServiceView:
+        """Summarise one service.
+
+        `agents` name the hosts of tasks that were adopted without knowing theirs. Nothing is called converged
+        unless it is `certain` that Mesos sees the tasks as we do.
+        """
+        made_from = (service, standing.generation, reasons, wishes, certain)
+        known = self._made.get(service.name)
+        if known is None or known[0] != made_from:
+            made = self._view(service, standing, reasons, wishes, agents, certain)
+            known = self._made[service.name] = (made_from, made)
+        return known[1]
+
+    def forget_except(self, names: Collection[str]) -> None:
+        """Forget services that are gone."""
+        for name in self._made.keys() - set(names):
+            del self._made[name]
+
+    def _view(
+        self,
+        service: Service,
+        standing: Standing,
+        reasons: tuple[Reason, ...],
+        wishes: Wishes,
+        agents: Mapping[str, Agent],
+        certain: bool,
+    ) -> ServiceView:
+        staging = sum(len(group.starting) for group in standing.versions.values())
+        rollout = wishes.rollout
+        asked_back = rollout is not None and rollout.state == "rolled back" and rollout.by_operator
+        aim = rollout.good if rollout is not None and asked_back else service.version
+        well = len(standing.version(aim or "").well)
+        restarting = any(reason.kind == "restart" for reason in reasons)
+        present = len(standing.tasks) - len(standing.absent)
+        return ServiceView(
+            name=service.name,
+            image=service.image,
+            version=service.version,
+            wanted=service.count,
+            running=standing.staying - staging,
+            staging=staging,
+            waiting=sentences(reasons),
+            reasons=reasons,
+            # What is absent counts for nothing; what is leaving must be gone first.
+            converged=certain and well == service.count == present and not restarting,
+            wishes=wishes,
+            healthy=well,
+            in_service=sum(len(group.well) for group in standing.versions.values()),
+            update=self._update(service, wishes.rollout),
+            states={state.value: count for state, count in standing.states.items() if count},
+            tasks=tuple(standing.tasks.values()),
+            agents=agents,
+        )
+
+    def _update(self, service: Service, rollout: Rollout | None) -> UpdateView | None:
+        if rollout is None or rollout.target != service.version:
+            return None
+        complete = rollout.good == rollout.target
+        before = rollout.previous if complete else rollout.good
+        return UpdateView(
+            state=rollout.state,
+            from_image=None if before is None else self._image(service.name, before) or None,
+            to_image=service.image,
+            ready=rollout.ready,
+            since=rollout.since,
+            reason=rollout.reason,
+            by_operator=rollout.by_operator,
+            can_roll_back=before is not None and rollout.state != "rolled back",
+        )
+
+
+def _instance(task: Task, agent: Agent | None) -> Instance:
+    return Instance(
+        task_id=task.id,
+        agent_id=task.agent_id,
+        hostname=task.hostname or (agent.hostname if agent is not None else ""),
+        container=task.container,
+        state=f"TASK_{task.state.value}",
+        healthy=task.healthy,
+        image=task.image,
+        version=task.version,
+        address=task.address,
+        ports=task.host_ports,
+        leaving=task.kill_reason,
+        message=task.message,
+        since=task.state_since,
+        in_service=task.well,
+    )
+
+
+def _as_json(shown: Any) -> dict[str, Any]:
+    return {item.name: getattr(shown, item.name) for item in fields(shown)}

@@ -1,0 +1,214 @@
+"""Which agent an instance goes to, and why one finds no room."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.planning.candidates import Candidates, Lot, Search
+from mesos_docker_scheduler.planning.cluster import Accept, Agent, Launch, Offer
+from mesos_docker_scheduler.planning.constraints import Constraint, Facts, described, field_of, suits
+from mesos_docker_scheduler.planning.explanation import Reason
+from mesos_docker_scheduler.planning.resources import SCALARS, Need, Pool, thousandths
+from mesos_docker_scheduler.planning.shortage import (
+    AVOIDED,
+    CONSTRAINT,
+    HOPEFUL,
+    MAINTENANCE,
+    NOT_WANTED,
+    Explanations,
+    Shortage,
+    short,
+)
+from mesos_docker_scheduler.records.census import Census
+
+
+class Placement:
+    """The agents on offer, and what is left of them while instances are being placed.
+
+    An offer belongs to one role (`role`: that of services without one of their own), and so does each ACCEPT.
+    """
+
+    def __init__(
+        self,
+        offers: Sequence[Offer],
+        agents: Mapping[str, Agent],
+        census: Census,
+        now: float,
+        *,
+        role: str = "*",
+        explanations: Explanations | None = None,
+        filters: Mapping[str, str] | None = None,
+    ) -> None:
+        self._agents = agents
+        self._census = census
+        self._now = now
+        self._role = role
+        self._explanations = explanations or Explanations()
+        self._filters = filters or {}
+        self._lots: dict[tuple[str, str], Lot] = {}
+        for offer in offers:
+            key = (offer.agent_id, offer.role)
+            lot = self._lots.get(key)
+            if lot is None:
+                self._lots[key] = Lot(offer.agent_id, offer.hostname, offer.role, offer, [offer], offer.pool)
+            else:
+                lot.offers.append(offer)
+                lot.pool = Pool([resource for one in lot.offers for resource in one.resources])
+        self._unfit: dict[str, str] = {}
+        self._candidates: Candidates | None = None
+        self._searches: dict[str, Search] = {}
+
+    def place(self, service: Service, count: int) -> int:
+        """Place up to `count` instances; returns how many found no room."""
+        search = self._searches[service.name] = Search(
+            self._prepared(),
+            role_of(service, self._role),
+            service.constraints,
+            need_of(service),
+            count,
+            service.placement == "pack",
+            self._census.on_agents(service.name, service.version),
+            self._census.on_agents(service.name),
+        )
+        while count:
+            lot = search.next()
+            if lot is None:
+                break
+            self._launch(service, search.need, lot)
+            count -= 1
+        search.close()
+        return count
+
+    def _prepared(self) -> Candidates:
+        if self._candidates is None:
+            for lot in self._lots.values():
+                lot.load = self._census.load[lot.agent_id]
+                problem = self._problem_of_agent(lot.agent_id, lot.offers)
+                if problem is not None:
+                    self._unfit[lot.agent_id] = problem
+            self._candidates = Candidates(self._lots.values(), self._agents, self._unfit)
+        return self._candidates
+
+    def _launch(self, service: Service, need: Need, lot: Lot) -> None:
+        if not lot.launches and len(lot.offers) == 1:
+            lot.pool = lot.pool.copy()
+        resources, host_ports = lot.pool.take_checked(need)
+        lot.launches.append(Launch(service, lot.agent_id, lot.hostname, tuple(resources), host_ports))
+
+    def accepts(self) -> tuple[Accept, ...]:
+        """One for each agent and role that gets something: all its offers, all its launches."""
+        return tuple(
+            Accept(
+                lot.agent_id,
+                tuple(offer.id for offer in lot.offers),
+                tuple(lot.launches),
+                lot.pool,
+                lot.role,
+            )
+            for lot in self._lots.values()
+            if lot.launches
+        )
+
+    def unused_offers(self) -> tuple[str, ...]:
+        """Offers of agents that get nothing."""
+        return tuple(offer.id for lot in self._lots.values() if not lot.launches for offer in lot.offers)
+
+    def unused_because(self, asking: Collection[Service]) -> Mapping[str, int]:
+        """How many unused offers there are for each reason, in few words (see `shortage.SHORT`).
+
+        `asking`: the services that found too little room, the biggest first. The smallest of an offer's role
+        is asked what it lacked: whatever keeps that one out keeps the others out as well, as a rule.
+        """
+        smallest = {role_of(service, self._role): service for service in asking}
+        reasons: Counter[str] = Counter()
+        for lot in self._lots.values():
+            if not lot.launches:
+                service = smallest.get(lot.role)
+                reasons[short(NOT_WANTED if service is None else self._problem(service, lot))] += len(
+                    lot.offers
+                )
+        return reasons
+
+    def _problem(self, service: Service, lot: Lot) -> str:
+        search = self._searches[service.name]
+        unfit = self._unfit.get(lot.agent_id) or _unmet(service.constraints, search, lot.facts)
+        return unfit or lot.pool.lacks(search.need) or HOPEFUL
+
+    def explain(self, service: Service, missing: int) -> Reason:
+        """Why `missing` instances found no room: the agents at hand, and those that we remember."""
+        cost = len(self._agents) + len(self._lots)
+        shortage = self._explanations.known(service.name, service.version, cost, self._now)
+        if shortage is None and not self._explanations.affords(cost):
+            return Shortage(need_of(service), not_looked_at=cost).reason(missing)
+        if shortage is None:
+            shortage = self._look_for(service)
+            self._explanations.found(service.name, service.version, cost, self._now, shortage)
+        return shortage.reason(missing)
+
+    def _look_for(self, service: Service) -> Shortage:
+        role = role_of(service, self._role)
+        search = self._searches[service.name]
+        constraints = service.constraints
+        shortage = Shortage(search.need, filtered=self._filters.get(role))
+        offered = {agent_id: lot for (agent_id, own_role), lot in self._lots.items() if own_role == role}
+        for lot in offered.values():
+            problem = self._unfit.get(lot.agent_id) or _unmet(constraints, search, lot.facts)
+            shortage.note(lot.hostname, lot.pool, problem)
+        for agent in self._agents.values():
+            if agent.id not in offered and agent.free:
+                problem = self._problem_of_agent(agent.id, ()) or _unmet(constraints, search, agent)
+                shortage.note(agent.hostname, agent.free.get(role), problem)
+        return shortage
+
+    def _problem_of_agent(self, agent_id: str, offers: Sequence[Offer]) -> str | None:
+        agent = self._agents.get(agent_id)
+        if any(offer.in_maintenance(self._now) for offer in offers):
+            return MAINTENANCE
+        if agent is None:
+            return None
+        if agent.in_maintenance and not offers:
+            return MAINTENANCE
+        return AVOIDED if agent.avoid is not None and agent.avoid.until > self._now else None
+
+
+def biggest_first(services: Collection[Service]) -> list[Service]:
+    """The order in which to place them: small ones find room in what big ones leave."""
+    needs = {service.name: need_of(service) for service in services}
+    most = {name: max((need.scalar(name) for need in needs.values()), default=0) or 1 for name in SCALARS}
+
+    def size(service: Service) -> float:
+        return sum(needs[service.name].scalar(name) / most[name] for name in SCALARS)
+
+    return sorted(services, key=size, reverse=True)
+
+
+def need_of(service: Service) -> Need:
+    """What one instance of a service takes."""
+    return Need(
+        cpus=thousandths(service.cpus),
+        mem=thousandths(service.mem),
+        disk=thousandths(service.disk),
+        ports=service.host_ports,
+        gpus=thousandths(service.gpus),
+    )
+
+
+def role_of(service: Service, default: str) -> str:
+    """The Mesos role whose offers it uses."""
+    return service.role or default
+
+
+def _unmet(constraints: Sequence[Constraint], search: Search, facts: Facts) -> str | None:
+    """Name the first constraint that keeps an agent out, as things stand."""
+    for constraint in constraints:
+        if not suits(constraint, field_of(facts, constraint.field)):
+            return CONSTRAINT + described(constraint)
+    for test in search.tests:
+        if not suits(test, field_of(facts, test.field)):
+            return f"{CONSTRAINT}{test.field} {test.operator}"
+    for tally in search.tallies:
+        if not tally.allows(field_of(facts, tally.constraint.field) or ""):
+            return CONSTRAINT + described(tally.constraint)
+    return None

@@ -1,0 +1,355 @@
+"""Decides about one service: how many instances to start, which to stop, and why what is missing is missing.
+
+Pure, like the planner, which asks for each service.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.planning.cluster import Agent
+from mesos_docker_scheduler.planning.explanation import Reason
+from mesos_docker_scheduler.planning.stop_order import StopOrder
+from mesos_docker_scheduler.records.backoff import Wait
+from mesos_docker_scheduler.records.census import Census, Group, Standing
+from mesos_docker_scheduler.records.rollout import Progress, Rollout, advance, deadline
+from mesos_docker_scheduler.records.tasks import Task
+from mesos_docker_scheduler.wording import clock, instances
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Stop one instance; `reason` says why."""
+
+    task_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do about one service now. `wake_at`: the second of the epoch at which time alone changes it."""
+
+    service: Service  # what is started
+    launches: int
+    kills: tuple[Kill, ...]
+    reasons: tuple[Reason, ...]
+    rollout: Rollout
+    wake_at: float
+
+
+@dataclass(slots=True)
+class _Side:
+    """Part of a service's staying instances: the ones to keep, or the ones to replace."""
+
+    well: list[Mapping[str, Task]] = field(default_factory=list)
+    unready: list[Mapping[str, Task]] = field(default_factory=list)
+    doubtful: int = 0
+    doubtful_well: int = 0
+
+    def add(self, group: Group) -> None:
+        self.add_well(group)
+        self.add_unready(group)
+
+    def add_well(self, group: Group) -> None:
+        self.well.append(group.well)
+        self.doubtful += group.doubtful_well
+        self.doubtful_well += group.doubtful_well
+
+    def add_unready(self, group: Group) -> None:
+        self.unready += [group.starting, group.unwell]
+        self.doubtful += len(group.doubtful) - group.doubtful_well
+
+    def items(self) -> Iterator[tuple[str, Task]]:
+        """All of them, by id."""
+        return itertools.chain.from_iterable(part.items() for part in (*self.well, *self.unready))
+
+    def __len__(self) -> int:
+        return self.count_well + sum(len(part) for part in self.unready)
+
+    @property
+    def count_well(self) -> int:
+        return sum(len(part) for part in self.well)
+
+    def __contains__(self, task_id: object) -> bool:
+        return any(task_id in part for part in (*self.well, *self.unready))
+
+
+class Situation:
+    """What is to be decided about one service.
+
+    `good`: its good version, if an update may fail. `going`: agents that will soon go away.
+    `restart_before`: what was launched before is to be replaced. Times are seconds of the epoch.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        good: Service | None,
+        standing: Standing,
+        census: Census,
+        agents: Mapping[str, Agent],
+        going: frozenset[str],
+        restart_before: float,
+        now: float,
+    ) -> None:
+        self.service = service
+        self.good = good
+        self.standing = standing
+        self.census = census
+        self.order = StopOrder(service, standing, census, agents)
+        self.going = going
+        self.restart_before = restart_before
+        self.now = now
+        self.times: list[float] = []
+        self.reasons: list[Reason] = []
+        self.kills: list[Kill] = []
+
+    def step(
+        self, rollout: Rollout | None, waits: tuple[Wait | None, Wait | None], acting_since: float
+    ) -> Step:
+        """Decide. `waits`: failures of its version and the good one. `acting_since`: end of the last hold."""
+        rollout = self._advance(rollout, waits[0], acting_since)
+        back = self.good if rollout.stopped else None
+        aim, failing = (self.service, waits[0]) if back is None else (back, waits[1])
+        current, outdated = self._sides(rollout, back)
+        moving = self._moving(current)
+        replaced = len(outdated) + len(moving)
+        # During an update a new instance must have proved itself before it stands in for an old one.
+        proving = self.service.update.min_ready_seconds if replaced else 0.0
+        fresh = {
+            task.id: task
+            for part in current.well
+            for task in self._fresh(part, proving)
+            if task.id not in moving
+        }
+        ready_moving = sum(task.well and task.id not in self.census.doubtful for task in moving.values())
+        ready_current = current.count_well - current.doubtful_well - len(fresh) - ready_moving
+        ready_outdated = outdated.count_well - outdated.doubtful_well
+        ready = ready_current + ready_outdated + ready_moving
+
+        staying = len(current) - len(moving)
+        gone_ready = self._stop_surplus(current, staying, ready, fresh, moving)
+        kept, ready = staying - len(self.kills), ready - gone_ready
+        ceiling = self.service.count + (self.service.update.max_surge if replaced else 0)
+        spare = ready - max(0, self.service.count - self.service.update.max_unavailable)
+        if failing is not None and self.service.count:
+            # No more goes than makes room for one new instance to prove itself.
+            kept_old = ready_outdated + outdated.doubtful + ready_moving
+            room = kept_old + 1 - ceiling if not staying and failing.until <= self.now else 0
+            spare = min(spare, room)
+        spare -= self._stop_outdated(outdated, spare if ready_outdated else 0, back)
+        self._stop_moving(moving, spare, all_replaced=kept >= self.service.count)
+
+        standing = self.standing
+        present = len(standing.tasks) - len(standing.absent) - len(standing.drained)
+        missing = self.service.count - kept
+        possible = max(0, min(missing, ceiling - present))
+        launches = self._held_back(possible, failing, current)
+        self._explain(moving, missing > 0)
+        if rollout.stopped and self.service.count:
+            self.reasons.append(self._failed_update(rollout, back))
+        elif outdated and self.service.count:
+            self.reasons.append(self._update(current, outdated, failing is not None))
+        wake_at = min((time for time in self.times if time > self.now), default=inf)
+        return Step(aim, launches, tuple(self.kills), tuple(self.reasons), rollout, wake_at)
+
+    def _stop_surplus(
+        self, current: _Side, staying: int, ready: int, fresh: Mapping[str, Task], moving: Mapping[str, Task]
+    ) -> int:
+        """Stop what is too much: first what is not ready. Returns how many ready ones go."""
+        count = self.service.count
+        why = f"more than the {count} wanted"
+        surplus = max(0, staying - count)
+        unready = [
+            task
+            for part in current.unready
+            for task in part.values()
+            if task.id not in self.census.doubtful and task.id not in moving
+        ]
+        going = self.order.sort(unready)[:surplus]
+        # Those that serve, but have not proved themselves, go as far as enough others serve.
+        serving = ready + len(fresh) - max(0, count - self.service.update.max_unavailable)
+        going += self.order.sort(fresh.values())[: max(0, min(surplus - len(going), serving))]
+        for task in going:
+            self._stop(task, why)
+        number = min(staying - len(self.kills) - count, ready - count)
+        if number <= 0:
+            return 0
+        skip = fresh.keys() | moving.keys()
+        parts = (self._find([part], skip) for part in current.well)
+        going = list(itertools.islice(itertools.chain.from_iterable(parts), number))
+        for task in going:
+            self._stop(task, why)
+        return len(going)
+
+    def _stop_outdated(self, outdated: _Side, spare: int, back: Service | None) -> int:
+        """Stop what is to be replaced: what does not serve at once. Returns how many ready ones go."""
+        why = "replaced by a newer version" if back is None else "replaced by the version before"
+        for part in outdated.unready:
+            for task in part.values():
+                if task.id not in self.census.doubtful:
+                    self._stop(task, why)
+        going = list(itertools.islice(self._find(outdated.well, ()), max(0, spare)))
+        for task in going:
+            self._stop(task, why)
+        return len(going)
+
+    def _held_back(self, launches: int, failing: Wait | None, current: _Side) -> int:
+        """How many of the launches a back-off lets through."""
+        if launches and failing is not None and failing.until > self.now:
+            self.reasons.append(_backoff_reason(launches, failing))
+            self.times.append(failing.until)
+            return 0
+        if failing is not None and failing.failures > 1 and current.count_well < self.service.count:
+            text = f"{failing.failures} failures in a row; the last: {failing.why}"
+            self.reasons.append(Reason("back-off", text))
+        return launches
+
+    def _advance(self, rollout: Rollout | None, failing: Wait | None, acting_since: float) -> Rollout:
+        target = self.standing.version(self.service.version)
+        fresh = sum(1 for _ in self._fresh(target.well, self.service.update.min_ready_seconds))
+        progress = Progress(
+            ready=len(target.well) - target.doubtful_well - fresh,
+            others=self.standing.staying - len(target),
+            proving=fresh,
+        )
+        known = rollout is not None and rollout.target == self.service.version
+        advanced = advance(
+            rollout,
+            self.service,
+            progress,
+            failing if known else None,
+            self.now,
+            acting_since=acting_since,
+            can_return=self.good is not None,
+        )
+        if advanced.state == "rolling":
+            if advanced.good not in (None, advanced.target):
+                self.times.append(deadline(advanced, self.service, acting_since))
+        else:
+            self.times.clear()  # nothing hangs on who is ready when
+        return advanced
+
+    def _sides(self, rollout: Rollout, back: Service | None) -> tuple[_Side, _Side]:
+        """The instances to keep, and those to replace."""
+        current, outdated = _Side(), _Side()
+        aim = back or self.service
+        half = rollout.target if back is not None and rollout.state == "paused" else None
+        for version, group in self.standing.versions.items():
+            if version == aim.version:
+                current.add(group)
+            elif version != half:
+                outdated.add(group)
+        if half is not None and half in self.standing.versions and half != aim.version:
+            # What is ready of a paused update stays.
+            current.add_well(self.standing.versions[half])
+            outdated.add_unready(self.standing.versions[half])
+        return current, outdated
+
+    def _moving(self, current: _Side) -> dict[str, Task]:
+        """What others of its version are to stand in for: its agent will go, or it is to be restarted."""
+        moving = {
+            task.id: task
+            for agent_id in sorted(self.going)
+            for task in self.census.here(agent_id).values()
+            if task.service == self.service.name and task.id in current
+        }
+        if self.restart_before > -inf:
+            moving |= {
+                task_id: task for task_id, task in current.items() if task.launched_at < self.restart_before
+            }
+        return moving
+
+    def _fresh(self, well: Mapping[str, Task], proving: float) -> Iterator[Task]:
+        """Those that have not been well for long enough yet, of some in the order in which they became so."""
+        if not proving:
+            return
+        for task in reversed(well.values()):  # type: ignore[call-overload]
+            ready_at = (task.well_since or task.running_since or self.now) + proving
+            if ready_at <= self.now:
+                return
+            if task.id not in self.census.doubtful:
+                self.times.append(ready_at)
+                yield task
+
+    def _find(self, parts: Sequence[Mapping[str, Task]], skip: Collection[str]) -> Iterator[Task]:
+        """Those of some parts that may be stopped, in the order in which to do so."""
+        doubtful = self.census.doubtful
+
+        def ours(task_id: str) -> bool:
+            return task_id not in skip and task_id not in doubtful and any(task_id in part for part in parts)
+
+        return self.order.search(ours)
+
+    def _stop(self, task: Task, why: str) -> None:
+        self.kills.append(Kill(task.id, why))
+
+    def _stop_moving(self, moving: Mapping[str, Task], spare: int, all_replaced: bool) -> None:
+        for task in self.order.sort(moving.values()):
+            if task.id in self.census.doubtful:
+                continue
+            if (spare > 0) if task.well else all_replaced:
+                going = task.agent_id in self.going
+                self._stop(task, "its agent will go into maintenance" if going else "restarted")
+                spare -= task.well
+
+    def _explain(self, moving: Mapping[str, Task], missing: bool) -> None:
+        standing = self.standing
+        starting = [group.starting for group in standing.versions.values() if group.starting]
+        if starting:
+            number = sum(len(part) for part in starting)
+            oldest = min((next(iter(part.values())) for part in starting), key=lambda task: task.launched_at)
+            text = f"{instances(number)} starting, since {clock(oldest.launched_at)} on {oldest.hostname}"
+            self.reasons.append(Reason("starting", text, number))
+        unwell = len(standing.version(self.service.version).unwell)
+        if unwell:
+            self.reasons.append(
+                Reason("unhealthy", f"{instances(unwell)} running but not healthy (yet)", unwell)
+            )
+        if missing and standing.leaving:
+            # They take the place of new ones until they are gone.
+            leaving = len(standing.leaving)
+            self.reasons.append(Reason("stopping", f"{instances(leaving)} still stopping", leaving))
+        going = [task for task in moving.values() if task.agent_id in self.going]
+        if going:
+            agents = len({task.agent_id for task in going})
+            text = (
+                f"{instances(len(going))} to move away from {agents} slave{'' if agents == 1 else 's'}"
+                " before maintenance"
+            )
+            self.reasons.append(Reason("moving", text, len(going)))
+        if len(going) < len(moving):
+            old = len(moving) - len(going)
+            text = f"restart: {instances(old)} of {self.service.count} still to be replaced"
+            self.reasons.append(Reason("restart", text, old))
+
+    def _update(self, current: _Side, outdated: _Side, failing: bool) -> Reason:
+        new, count = len(current), self.service.count
+        text = f"update to {self.service.image}: {new} of {count} new, {len(outdated)} old still running"
+        if failing:
+            text += "; none of these is stopped until a new instance runs well"
+        return Reason("update", text, max(0, count - new))
+
+    def _failed_update(self, rollout: Rollout, back: Service | None) -> Reason:
+        count = self.service.count
+        good = f"The version before ({back.image})" if back is not None else "What still runs"
+        how = f"the update to {self.service.image} is {rollout.state} since {clock(rollout.since)}"
+        when = "the configuration changes or the scheduler is told to reload"
+        if rollout.by_operator:
+            when = "it is resumed or the configuration asks for another version"
+        text = f"{how}: {rollout.reason}. {good} serves; the update goes on when {when}"
+        ready = len(self.standing.version(rollout.target).well)
+        kind = "update paused" if rollout.state == "paused" else "rolled back"
+        return Reason(kind, text, max(0, count - ready))
+
+
+def _backoff_reason(launches: int, failing: Wait) -> Reason:
+    text = (
+        f"{instances(launches)} held back until {clock(failing.until)}"
+        f" after {failing.failures} failures in a row; the last: {failing.why}"
+    )
+    return Reason("back-off", text, launches, failing.until)

@@ -1,0 +1,1 @@
+"""What is known of tasks, versions, updates and failures, and how it is kept."""

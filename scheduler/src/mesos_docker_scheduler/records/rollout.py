@@ -1,0 +1,192 @@
+"""How far the change of a service to another version has come, and what becomes of one that fails.
+
+A state machine over one durable record for each service. `advance` is a pure function: from the same record,
+wish and progress it comes to the same end, whenever the scheduler was killed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pydantic import ValidationError
+
+from mesos_docker_scheduler.config import SCHEDULING_ONLY, Service
+from mesos_docker_scheduler.records.backoff import Wait
+from mesos_docker_scheduler.records.record_book import RecordBook
+from mesos_docker_scheduler.records.versions import Versions
+
+RECORD = "rollout"
+"""The kind of the store's records that hold rollouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Where a service stands on its way to `target`, the version that the configuration asks for.
+
+    `good`: the last version of which all wanted instances were well; None at a first deployment. `ready`: the
+    most instances of the target that were ready at a time; `since`: when the state was entered or that number
+    grew, in seconds of the epoch. `reason`: why it is paused or rolled back, after so many `failures`;
+    `by_operator`: because somebody asked for it. `previous`: the good version before a complete one. `began`:
+    when it began, or was told to go on, in seconds of the epoch; 0: not known.
+    """
+
+    service: str
+    target: str
+    state: Literal["rolling", "paused", "rolled back", "complete"]
+    good: str | None
+    failures: int
+    reason: str
+    since: float
+    ready: int = 0
+    previous: str | None = None
+    by_operator: bool = False
+    began: float = field(default=0.0, compare=False)
+
+    @property
+    def updating(self) -> bool:
+        """Whether another version that was well is being replaced."""
+        return self.state == "rolling" and self.good not in (None, self.target)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing new of the target is started."""
+        return self.state in ("paused", "rolled back")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an update has come to: ready instances of the target, and others that have not gone yet.
+
+    `proving`: instances of the target that are well, but not for long enough yet to be called ready.
+    """
+
+    ready: int
+    others: int
+    proving: int = 0
+
+
+def advance(
+    rollout: Rollout | None,
+    service: Service,
+    progress: Progress,
+    failing: Wait | None,
+    now: float,
+    *,
+    acting_since: float = 0.0,
+    can_return: bool = False,
+) -> Rollout:
+    """Take the next step.
+
+    `failing`: the target's failures. `acting_since`: since when we could act at all; a deadline counts no
+    time before. `can_return`: whether it is known what the good version is made of.
+    """
+    if rollout is None or rollout.target != service.version:
+        good = rollout.good if rollout is not None else None
+        rollout = Rollout(service.name, service.version, "rolling", good, 0, "", now, began=now)
+        failing = None
+    update = service.update
+    if rollout.state == "complete" and service.count and rollout.good != rollout.target:
+        rollout = replace(
+            rollout, state="rolling", since=now, began=now
+        )  # there was nothing to complete before
+    if rollout.state == "rolling":
+        if progress.ready >= service.count and not progress.others:
+            done = replace(rollout, state="complete", since=now, ready=progress.ready)
+            if not service.count or rollout.good == rollout.target:
+                return done
+            return replace(done, good=rollout.target, previous=rollout.good or rollout.previous)
+        if progress.ready > rollout.ready:
+            rollout = replace(rollout, ready=progress.ready, since=now)
+        if can_return and rollout.good not in (None, rollout.target) and service.count:
+            failures = failing.failures if failing is not None else 0
+            reason = None
+            if failing is not None and failures >= update.max_failures:
+                reason = f"{failures} failures in a row; the last: {failing.why}"
+            elif now >= deadline(rollout, service, acting_since) and not progress.proving:
+                reason = f"no new instance became ready within {update.progress_deadline_seconds:g} seconds"
+                if failing is not None:
+                    reason += f"; the last failure: {failing.why}"
+            if reason is not None:
+                state: Literal["paused", "rolled back"] = (
+                    "rolled back" if update.on_failure == "rollback" else "paused"
+                )
+                return replace(rollout, state=state, failures=failures, reason=reason, since=now)
+    if rollout.state == "paused" and update.on_failure == "rollback" and not rollout.by_operator:
+        return replace(rollout, state="rolled back", since=now)
+    return rollout
+
+
+def deadline(rollout: Rollout, service: Service, acting_since: float) -> float:
+    """When an update that makes no progress has failed."""
+    return max(rollout.since, acting_since) + service.update.progress_deadline_seconds
+
+
+def anew(rollout: Rollout, now: float) -> Rollout:
+    """The same update, tried again."""
+    return replace(
+        rollout, state="rolling", failures=0, reason="", since=now, ready=0, by_operator=False, began=now
+    )
+
+
+class Rollouts(RecordBook[Rollout]):
+    """The rollout of each service, as records of the store.
+
+    `ended` hears of each update that comes to an end: its state then, and the seconds since it began. First
+    deployments are none.
+    """
+
+    def __init__(self, ended: Callable[[str, float], None] = lambda state, seconds: None) -> None:
+        super().__init__(RECORD, Rollout)
+        self._ended = ended
+        self._before: dict[str, tuple[Service, str, Service | None]] = {}
+
+    def put(self, rollout: Rollout) -> None:
+        """Remember a step."""
+        before = self.records.get(rollout.service)
+        is_same = before is not None and before.updating and rollout.target == before.target
+        if before is not None and is_same and before.began and rollout.state != "rolling":
+            self._ended(rollout.state, rollout.since - before.began)
+        self.keep(rollout.service, rollout)
+
+    def forget_except(self, names: Collection[str]) -> None:
+        """Forget services that are no longer configured."""
+        for name in self.records.keys() - set(names):
+            self.drop(name)
+            self._before.pop(name, None)
+
+    def ask_again(self, now: float) -> list[Rollout]:
+        """Try updates that have failed again; returns these. What an operator has stopped stays so."""
+        again = [
+            anew(rollout, now)
+            for rollout in self.records.values()
+            if rollout.stopped and not rollout.by_operator
+        ]
+        for rollout in again:
+            self.put(rollout)
+        return again
+
+    def before(self, service: Service, versions: Versions) -> Service | None:
+        """The good version of a service, with today's settings of how to run it; None: not known."""
+        rollout = self.records.get(service.name)
+        if rollout is None or rollout.good is None:
+            return None
+        known = self._before.get(service.name)
+        if known is None or known[0] is not service or known[1] != rollout.good:
+            made = _as_before(versions.spec(service.name, rollout.good), rollout.good, service)
+            known = self._before[service.name] = (service, rollout.good, made)
+        return known[2]
+
+
+def _as_before(spec: str | None, version: str, service: Service) -> Service | None:
+    if spec is None:
+        return None
+    try:
+        before = Service.model_validate_json(spec)
+    except ValidationError:
+        return None
+    before = before.model_copy(update={name: getattr(service, name) for name in SCHEDULING_ONLY})
+    # Its name is what it was started under, even if a newer scheduler would name it otherwise.
+    before.__dict__["version"] = version
+    return before

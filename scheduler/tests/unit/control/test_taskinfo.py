@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from mesos_docker_scheduler.control.taskinfo import TaskInfos
+from mesos_docker_scheduler.planning.cluster import Launch
+from scheduler_fakes import resources, service
+
+
+def info(host_ports: tuple[int, ...] = (), **fields: Any) -> dict[str, Any]:
+    return TaskInfos().make("id-1", Launch(service(**fields), "a", "host-a", tuple(resources()), host_ports))
+
+
+def test_the_shortest_service() -> None:
+    made = info()
+    version = service().version
+    assert made == {
+        "name": "web",
+        "task_id": {"value": "id-1"},
+        "agent_id": {"value": "a"},
+        "resources": resources(),
+        "command": {"shell": False},
+        "container": {
+            "type": "DOCKER",
+            "docker": {
+                "image": "demo/web:1",
+                "network": "BRIDGE",
+                "privileged": False,
+                "force_pull_image": False,
+                "parameters": [],
+                "port_mappings": [],
+            },
+            "volumes": [],
+        },
+        "kill_policy": {"grace_period": {"nanoseconds": 5_000_000_000}},
+        "labels": {
+            "labels": [{"key": "service", "value": "web"}, {"key": "service_version", "value": version}]
+        },
+    }
+
+
+def test_a_shell_command_and_arguments() -> None:
+    assert info(command="sleep 1")["command"] == {"shell": True, "value": "sleep 1"}
+    assert info(args=["sleep", "1"])["command"] == {"shell": False, "arguments": ["sleep", "1"]}
+
+
+def test_the_environment() -> None:
+    assert info(env={"A": "b"})["command"]["environment"] == {
+        "variables": [{"name": "A", "type": "VALUE", "value": "b"}]
+    }
+
+
+def test_ports_are_mapped_on_a_bridge_only() -> None:
+    ports = [{"container_port": 80}, {"container_port": 53, "protocol": "udp"}]
+    assert info((31000, 31001), ports=ports)["container"]["docker"]["port_mappings"] == [
+        {"host_port": 31000, "container_port": 80, "protocol": "tcp"},
+        {"host_port": 31001, "container_port": 53, "protocol": "udp"},
+    ]
+    assert (
+        "port_mappings"
+        not in info((80,), ports=[{"container_port": 80}], network="host")["container"]["docker"]
+    )
+
+
+def test_volumes_parameters_labels_and_rights() -> None:
+    made = info(
+        volumes=[{"host_path": "/h", "container_path": "/c", "mode": "ro"}],
+        parameters=[{"key": "cap-drop", "value": "ALL"}],
+        labels={"team": "a"},
+        privileged=True,
+        force_pull=True,
+    )
+    assert made["container"]["volumes"] == [{"host_path": "/h", "container_path": "/c", "mode": "RO"}]
+    docker = made["container"]["docker"]
+    assert docker["parameters"] == [{"key": "cap-drop", "value": "ALL"}]
+    assert docker["privileged"]
+    assert docker["force_pull_image"]
+    assert made["labels"]["labels"][0] == {"key": "team", "value": "a"}
+
+
+def test_named_volumes() -> None:
+    made = info(volumes=[{"volume": "data", "container_path": "/c"}])["container"]["volumes"]
+    source = {"type": "DOCKER_VOLUME", "docker_volume": {"name": "data"}}
+    assert made == [{"container_path": "/c", "mode": "RW", "source": source}]
+
+
+def test_a_network_of_the_operators() -> None:
+    made = info((31000,), network="user", network_name="front", ports=[{"container_port": 80}])["container"]
+    assert made["docker"]["network"] == "USER"
+    assert made["network_infos"] == [{"name": "front"}]
+    assert made["docker"]["port_mappings"] == [{"host_port": 31000, "container_port": 80, "protocol": "tcp"}]
+    assert info(network="none")["container"]["docker"]["network"] == "NONE"
+
+
+def test_entrypoint_and_user_are_options_of_docker() -> None:
+    made = info(
+        entrypoint="/bin/x", user="1000:1000", args=["y"], parameters=[{"key": "cap-drop", "value": "ALL"}]
+    )
+    assert made["container"]["docker"]["parameters"] == [
+        {"key": "entrypoint", "value": "/bin/x"},
+        {"key": "user", "value": "1000:1000"},
+        {"key": "cap-drop", "value": "ALL"},
+    ]
+    assert made["command"] == {"shell": False, "arguments": ["y"]}
+
+
+def test_gpus_are_handed_over_unless_the_operator_does() -> None:
+    def parameters(**fields: Any) -> Any:
+        return info(gpus=2, **fields)["container"]["docker"]["parameters"]
+
+    assert parameters() == [{"key": "gpus", "value": "2"}]
+    own = [{"key": "device", "value": "/dev/nvidia0"}]
+    assert parameters(parameters=own) == own
+
+
+def test_secrets_are_given_apart_from_the_environment() -> None:
+    wish = service(env={"A": "b"}, secrets={"TOKEN": "/run/token"})
+    launch = Launch(wish, "a", "host-a", tuple(resources()), ())
+    made = TaskInfos().make("id-1", launch, {"TOKEN": "hunter2\u00fc"})
+    assert made["command"]["environment"]["variables"] == [
+        {"name": "A", "type": "VALUE", "value": "b"},
+        {"name": "TOKEN", "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": "TOKEN"}}},
+    ]
+    assert json.loads(base64.b64decode(made.pop("data"))) == {"secrets": {"TOKEN": "hunter2\u00fc"}}
+    assert "hunter2" not in json.dumps(made)
+    assert "/run/token" not in json.dumps(made)
+
+
+def test_health_checks() -> None:
+    http = info(health_check={"protocol": "http", "port": 80, "path": "/up", "interval_seconds": 2})[
+        "health_check"
+    ]
+    assert http == {
+        "type": "HTTP",
+        "http": {"scheme": "http", "port": 80, "path": "/up"},
+        "delay_seconds": 0,
+        "grace_period_seconds": 10,
+        "interval_seconds": 2,
+        "timeout_seconds": 20,
+        "consecutive_failures": 3,
+    }
+    times = {"delay": 1, "grace": 2, "interval": 3, "timeout": 4}
+    timed = info(
+        health_check={
+            "protocol": "tcp",
+            "port": 80,
+            "max_consecutive_failures": 5,
+            **{f"{name}_seconds": value for name, value in times.items()},
+        }
+    )["health_check"]
+    assert timed == {
+        "type": "TCP",
+        "tcp": {"port": 80},
+        "delay_seconds": 1,
+        "grace_period_seconds": 2,
+        "interval_seconds": 3,
+        "timeout_seconds": 4,
+        "consecutive_failures": 5,
+    }
+    assert info(health_check={"protocol": "tcp", "port": 80})["health_check"]["tcp"] == {"port": 80}
+    command = info(health_check={"protocol": "command", "command": "true"})["health_check"]["command"]
+    assert command == {"shell": True, "value": "true"}
+
+
+def test_what_instances_share_is_not_mixed_up() -> None:
+    infos = TaskInfos()
+    first = service(image="demo/web:1", ports=[{"container_port": 80}])
+    second = service(image="demo/web:2", ports=[{"container_port": 80}])
+    made = [
+        infos.make(task_id, Launch(wanted, "a", "host-a", (), (port,)))
+        for task_id, wanted, port in (("1", first, 8001), ("2", first, 8002), ("3", second, 8003))
+    ]
+    assert [
+        (info["task_id"]["value"], docker["image"], docker["port_mappings"][0]["host_port"])
+        for info in made
+        for docker in [info["container"]["docker"]]
+    ] == [("1", "demo/web:1", 8001), ("2", "demo/web:1", 8002), ("3", "demo/web:2", 8003)]
