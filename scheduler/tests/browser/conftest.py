@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from hand_driven_site import HandDrivenSite
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.config import Service
@@ -126,6 +127,18 @@ class Page:
         metrics = {"width": pixels, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
+    def colours(self, scheme: str) -> None:
+        """Prefer light or dark, as the system's settings do."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    def barriers(self) -> str:
+        """What axe finds in the way of people who see little or nothing, or use no mouse."""
+        self.run(AXE_SCRIPT)
+        found = self.browser.execute_async_script("axe.run(document).then(arguments[0])")
+        results = AxeResults(found)
+        return str(results.generate_report()) if results.violations_count else ""
+
     def problems(self) -> list[str]:
         """What the browser complains of."""
         log: list[dict[str, Any]] = self.browser.get_log("browser")  # type: ignore[no-untyped-call]
@@ -167,6 +180,7 @@ def visit(chromium: Chrome) -> Iterator[Visit]:
         chromium.get_log("browser")  # type: ignore[no-untyped-call]
         chromium.get_log("performance")  # type: ignore[no-untyped-call]
         page.width(1200)
+        page.colours("light")
         return page
 
     yield make

@@ -317,6 +317,22 @@ def test_a_service_is_opened_with_the_keyboard(visit: Visit) -> None:
     page.sees("h1#service-name", "web")
 
 
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_nothing_is_in_the_way_of_those_who_see_little_or_nothing(visit: Visit, colours: str) -> None:
+    page = visit(service(count=2), service(name="api", image="demo/api:1"))
+    page.site.run("a", "b")
+    settle(page.site)
+    page.site.configure(service(count=2, image="demo/web:2"), service(name="api", image="demo/api:1"))
+    fail_all(page.site, "exit status 1")
+    page.colours(colours)
+    for path in ("/", "/services/web"):
+        page.open(path)
+        page.sees("#events", "exit status 1")
+        assert page.barriers() == ""
+    page.button("Scale").click()
+    assert page.barriers() == ""
+
+
 @pytest.mark.parametrize("path", ["/", "/services/a-service-with-quite-a-long-name"])
 def test_a_narrow_window_needs_no_scrolling_to_the_side(visit: Visit, path: str) -> None:
     name = "a-service-with-quite-a-long-name"
