@@ -57,7 +57,7 @@ def test_even_number_of_masters(lab: Cluster, tmp_path: Path) -> None:
 def test_slave_without_docker(lab: Cluster, tmp_path: Path) -> None:
     containers, config = set(lab.containers()), lab.status()["config"]["sha256"]
     inventory = tmp_path / "slave_without_docker.yml"
-    inventory.write_text("mesos_slaves: {hosts: {lab-registry: {docker_install: false}}}\n")
+    inventory.write_text("mesos_slaves: {hosts: {lab-registry: {docker_install: false, lab_zone: north}}}\n")
     run = deploy(inventories=[inventory])
     assert_refused(lab, run, containers, config, "lab-registry", "the host has no working Docker Engine")
 
