@@ -13,7 +13,11 @@ from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from hand_driven_site import HandDrivenSite
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.config import Service
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -70,7 +74,10 @@ class Page:
 
         ignored = (StaleElementReferenceException, NoSuchElementException)
         wait = WebDriverWait(self.browser, _PATIENCE_SECONDS, poll_frequency=0.05, ignored_exceptions=ignored)
-        return wait.until(met, what)
+        try:
+            return wait.until(met, what)
+        except TimeoutException as error:
+            raise AssertionError(f"{what}; the page shows:\n{self.text('body')}") from error
 
     def element(self, css: str) -> WebElement:
         return self.browser.find_element(By.CSS_SELECTOR, css)

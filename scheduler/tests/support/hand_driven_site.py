@@ -21,6 +21,7 @@ from scheduler_fakes import Bench, configuration
 
 TOKEN = "0123456789abcdef"
 _ROUND_SECONDS = 0.05
+_PUBLISHED_SECONDS = 0.5  # the scheduler shows what has changed within less
 
 Result = TypeVar("Result")
 
@@ -77,12 +78,17 @@ class HandDrivenSite:
         self.server.start()
 
     def do(self, work: Callable[[Bench], Result]) -> Result:
-        """Have the controller's thread do something; its result, or what it raises."""
+        """Have the controller's thread do something; its result, or what it raises.
+
+        What came of it can be seen from outside then: a page that is opened now shows nothing older.
+        """
         done: Future[Result] = Future()
 
         def job() -> None:
             try:
-                done.set_result(work(self.bench))
+                result = work(self.bench)
+                self.bench.take(after=_PUBLISHED_SECONDS)
+                done.set_result(result)
             except BaseException as error:
                 done.set_exception(error)
 
