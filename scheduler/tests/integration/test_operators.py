@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -99,6 +100,7 @@ def test_who_has_no_token_changes_nothing(operated: Operated) -> None:
 
 def test_waiting_for_what_can_not_be_ends_with_the_reason(operated: Operated) -> None:
     operated.change(image="demo/web:missing")
-    sentence = operated.cli("wait", "web", "--idle-seconds", "20", fails=5)
+    sha256 = hashlib.sha256(operated.config.read_bytes()).hexdigest()
+    sentence = operated.cli("wait", "web", "--idle-seconds", "20", "--config-sha256", sha256, fails=5)
     assert "demo/web:missing" in sentence
     assert len(operated.containers()) == 2
