@@ -173,7 +173,8 @@ class Framework:
             raise TimeoutError(f"{error}; updates: {self.of(task_id)}; errors: {self.errors}") from error
 
     def teardown(self) -> None:
-        """End the framework and all its tasks."""
+        """End the framework and all its tasks: updates that are still on their way go unanswered."""
+        self._closed = True
         self.call("TEARDOWN")
 
     def close(self) -> None:
@@ -191,9 +192,9 @@ class Framework:
         try:
             while length := answer.readline():
                 self._handle(json.loads(answer.read(int(length))))
-        except (OSError, ValueError, AttributeError, http.client.HTTPException):
+        except (OSError, ValueError, AttributeError, RuntimeError, http.client.HTTPException) as error:
             if not self._closed:
-                self.errors.append("the connection to the master was lost")
+                self.errors.append(f"the connection to the master was lost: {error}")
 
     def _handle(self, event: Message) -> None:
         kind = event["type"]
