@@ -103,7 +103,7 @@ class Prometheus(Daemon):
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster whose master gives a slave up after seconds, not after 75."""
     with contextlib.ExitStack() as stack:
-        flags: dict[str, str | int | bool] = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 5}
+        flags: dict[str, str | int | bool] = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": 10}
         yield Cluster(tmp_path_factory.mktemp("impatient"), stack, flags)
 
 
@@ -236,7 +236,8 @@ def test_a_real_prometheus_loads_the_rules_and_answers_the_dashboard(prometheus:
         "Failed calls",
         "Configuration applied",
     }
-    assert not prometheus.alerts()
+    # What Prometheus asked before its first look may be on the list for a moment.
+    eventually(lambda: not prometheus.alerts(), "no alert where all is well", PATIENCE_SECONDS)
 
 
 def test_a_killed_slave_raises_an_alert(site: Scheduler, impatient: Cluster, prometheus: Prometheus) -> None:
