@@ -19,6 +19,11 @@ def command(lab: Cluster, words: str, status: int = 0) -> str:
     return str(run.stdout if status == 0 else run.stderr)
 
 
+def images(lab: Cluster) -> Counter[str]:
+    """How many containers run of each image."""
+    return Counter(container.image for container in lab.containers().values())
+
+
 def test_finds_the_scheduler_and_its_token_by_itself(web: Cluster) -> None:
     assert "connected to" in command(web, "status")
     assert "web" in command(web, "services")
@@ -59,16 +64,11 @@ def test_an_update_is_rolled_back_by_hand(web: Cluster) -> None:
     assert run.exit_code == 0, run.output
     command(web, "rollback web")
     command(web, "wait web --timeout 120")
-    assert {container.image for container in web.containers().values()} == {IMAGE}
+    assert set(images(web)) == {IMAGE}
     assert "rolled back by an operator" in command(web, "wait web")
     command(web, "reset web")
     command(web, "wait web --timeout 120")
-    assert {container.image for container in web.containers().values()} == {NEXT_IMAGE}
-
-
-def images(lab: Cluster) -> Counter[str]:
-    """How many containers run of each image."""
-    return Counter(container.image for container in lab.containers().values())
+    assert set(images(web)) == {NEXT_IMAGE}
 
 
 def test_an_update_is_paused_and_goes_on(web: Cluster) -> None:

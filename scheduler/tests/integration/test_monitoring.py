@@ -34,16 +34,15 @@ OUR_NAMES = re.compile(r"\b(?:mesos_docker_scheduler|process|python)_[a-z0-9_]+"
 class Prometheus(Daemon):
     """A Prometheus that looks five times a second, configured as the example says."""
 
-    def __init__(self, folder: Path, target: str) -> None:
+    def __init__(self, folder: Path, site: Scheduler) -> None:
         rules = folder / "alerts.yml"
         # What must last for minutes would make a test last as long.
         rules.write_text(re.sub(r"(?m)^( +for): .*$", r"\1: 1s", ALERTS.read_text()))
-        (folder / "token").write_text(TOKEN)
         example = (MONITORING / "prometheus" / "scrape.yml.example").read_text()
         for old, new in (
-            (r"scheduler\.example:8090", target),
+            (r"scheduler\.example:8090", f"127.0.0.1:{site.port}"),
             (r"(?m)^( +)# (authorization|  type|  credentials_file):", r"\1\2:"),
-            (r"/etc/prometheus/mesos-docker-scheduler\.token", str(folder / "token")),
+            (r"/etc/prometheus/mesos-docker-scheduler\.token", site.wish["http"]["token_file"]),
             (r"/etc/prometheus/rules/mesos-docker-scheduler\.yml", str(rules)),
             (r"scrape_interval: 15s", "scrape_interval: 200ms"),
             (r"\A---\n", "global: {evaluation_interval: 200ms}\n"),
@@ -129,7 +128,7 @@ def metrics(site: Scheduler) -> str:
 @pytest.fixture(scope="module")
 def prometheus(site: Scheduler, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     assert shutil.which("prometheus"), "prometheus is not installed: make prepare"
-    with Prometheus(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{site.port}") as started:
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), site) as started:
         yield started
 
 
