@@ -1,0 +1,166 @@
+"""Ansible filter: how to get from the Mesos masters that run to those that the inventory describes.
+
+Deciding is a pure function over plain data. Masters share a replicated log, and a majority of them, the quorum, must
+have each entry. Masters may be exchanged while the quorum stays the same: a new one catches up from the others. When
+the quorum changes, the majorities of before and after need not meet, so all masters stop, and all begin again with the
+log of the one that led: the leader's log has every entry (Mesos, src/log/coordinator.cpp: it fills its own replica
+before it leads, and learns each entry that it writes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Seen = Mapping[str, Any]
+
+
+def mesos_masters_plan(
+    addresses: Iterable[str], present: Mapping[str, Seen], quorum: int, log_from: str = ""
+) -> dict[str, Any]:
+    """Return what to do.
+
+    addresses: of the masters that there are to be, in the inventory's order.
+    present: the masters of the hosts that answer, those that are to leave included, by host: `address`, `hostname`,
+        `port`, and what the module mesos_master_state says.
+    quorum: how many masters are to be a majority.
+    log_from: the host whose log an operator has declared to be the right one; empty for none.
+
+    The plan:
+        mistakes: why nothing can be done, a sentence each. Everything else is void then.
+        action: "begin" where there is no log yet, "keep" where the quorum stays, "change" where it changes.
+        source: the host whose log all begin with, when the quorum changes; `packed` tells whether that log lies there
+            packed already, because an earlier run was interrupted.
+        leader: the host that leads; empty when it is not one of those that answer.
+        leaving: hosts whose master is to stop for good.
+        forgetting: hosts whose log belongs to another quorum: they catch up from nothing.
+        restart_order: hosts that are masters and answer: new ones first, the leader last.
+    """
+    return _Plan(list(addresses), present, quorum, log_from).result()
+
+
+class _Plan:
+    """The decision, step by step."""
+
+    def __init__(self, addresses: list[str], present: Mapping[str, Seen], quorum: int, log_from: str) -> None:
+        self._present = present
+        self._quorum = quorum
+        self._log_from = log_from
+        self._staying = [host for host, master in present.items() if master["address"] in addresses]
+        self._leaving = [host for host in present if host not in self._staying]
+        reached = {master["address"] for master in present.values()}
+        self._absent = [address for address in addresses if address not in reached]
+        self._led = sorted({master["leader"] for master in present.values() if master["leader"]})
+        self._leader = self._leading_host()
+        self._mistakes: list[str] = []
+        self._source = ""
+        self._packed = False
+        self._forgetting: list[str] = []
+
+    def result(self) -> dict[str, Any]:
+        """Decide."""
+        action = self._action()
+        return {
+            "mistakes": self._mistakes,
+            "action": action,
+            "source": self._source,
+            "packed": self._packed,
+            "leader": self._leader,
+            "leaving": self._leaving,
+            "forgetting": self._forgetting,
+            "restart_order": sorted(
+                self._staying,
+                key=lambda host: (
+                    host == self._leader,
+                    self._present[host]["has_log"] and host not in self._forgetting,
+                ),
+            ),
+        }
+
+    def _leading_host(self) -> str:
+        for host, master in self._present.items():
+            names = {f"{master['address']}:{master['port']}", f"{master['hostname']}:{master['port']}"}
+            if names & set(self._led):
+                return host
+        return ""
+
+    def _action(self) -> str:
+        if self._log_from:
+            return self._begin_with(self._log_from)
+        if self._led:
+            return self._go_on()
+        seeds = [host for host, master in self._present.items() if master["seed"] == self._quorum]
+        if seeds:
+            self._packed = True
+            return self._begin_with(seeds[0])
+        if any(master["has_log"] for master in self._present.values()):
+            self._mistakes.append(
+                f"No mesos-master leads. Those at {self._listed(self._present)} can be reached"
+                + (f", those at {', '.join(self._absent)} can't" if self._absent else "")
+                + ". Bring back as many as make a majority, then run this again. If those that are missing are lost for"
+                " good, mesos_master_log_from names the host whose log the others are to begin with."
+            )
+            return "keep"
+        if self._absent:
+            self._mistakes.append(
+                f"There is no mesos-master yet, and {', '.join(self._absent)} can't be reached:"
+                " the first deployment needs all masters."
+            )
+        return "begin"
+
+    def _go_on(self) -> str:
+        """A master leads."""
+        if not self._leader:
+            # It runs on a host that can't be reached from here, yet the others see it. They tell the quorum.
+            quorums = {self._present[host]["quorum"] for host in self._staying if self._present[host]["answers"]}
+            if quorums - {self._quorum}:
+                self._mistakes.append(
+                    f"The number of masters can't be changed while the one that leads, {self._led[0]}, can't be reached."
+                )
+            return "keep"
+        current = self._present[self._leader]["quorum"]
+        taking_part = [host for host, master in self._present.items() if master["answers"]]
+        strangers = self._present[self._leader]["replicas"] - len(taking_part)
+        if strangers > len(self._absent):
+            self._mistakes.append(
+                f"The leading master, {self._led[0]}, counts {self._present[self._leader]['replicas']} masters, but of those"
+                f" that run the inventory knows only {self._listed(taking_part)}. One that nobody knows can break the"
+                " quorum: put its host into the group `retired`, and its mesos-master is stopped."
+            )
+        if current == self._quorum:
+            self._forgetting = [
+                host
+                for host in self._staying
+                if self._present[host]["has_log"] and self._present[host]["quorum"] not in (0, self._quorum)
+            ]
+            return "keep"
+        if self._absent:
+            self._mistakes.append(
+                f"The masters' quorum changes from {current} to {self._quorum}, which needs all of them, and"
+                f" {', '.join(self._absent)} can't be reached: it would come back with the old quorum. Bring it back, or"
+                " replace it by another host first, with as many masters as before."
+            )
+        self._source = self._leader
+        return "change"
+
+    def _begin_with(self, source: str) -> str:
+        if source not in self._present or not self._present[source]["has_log"]:
+            self._mistakes.append(f"mesos_master_log_from is {source}, which has no replicated log or can't be reached.")
+        if self._absent:
+            self._mistakes.append(
+                f"All masters are to begin with the log of {source}, and {', '.join(self._absent)} can't be reached:"
+                " take it out of the inventory, or bring it back."
+            )
+        self._source = source
+        return "change"
+
+    def _listed(self, hosts: Iterable[str]) -> str:
+        return ", ".join(self._present[host]["address"] for host in hosts)
+
+
+class FilterModule:
+    """What Ansible looks for in a filter plugin."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {"mesos_masters_plan": mesos_masters_plan}

@@ -1,0 +1,175 @@
+"""Ansible module: what the mesos-master on this host is, and what it knows of the other masters."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+---
+module: mesos_master_state
+short_description: Tells what the mesos-master on this host is
+description:
+  - Changes nothing. It looks at the unit and the replicated log on the disk, and asks the master itself.
+options:
+  unit:
+    description: The unit's file.
+    type: path
+    required: true
+  work_dir:
+    description: The master's C(--work_dir).
+    type: path
+    required: true
+  address:
+    description: The master's IPv4 address.
+    type: str
+    required: true
+  port:
+    description: Its port.
+    type: int
+    required: true
+  credential:
+    description: C(principal) and C(secret) for a master that demands them for its metrics.
+    type: dict
+    default: {}
+author: The project's maintainers
+"""
+
+EXAMPLES = r"""
+- name: Look at the master
+  mesos_master_state:
+    unit: /etc/systemd/system/mesos-master.service
+    work_dir: /var/lib/mesos/master
+    address: 10.0.0.1
+    port: 5050
+  register: master
+"""
+
+RETURN = r"""
+quorum:
+  description: The C(--quorum) in the unit's file, 0 when there is none.
+  type: int
+  returned: always
+has_log:
+  description: Whether there is a replicated log.
+  type: bool
+  returned: always
+seed:
+  description: The changed quorum that this host's log was packed for and not written to since; 0 when it was not.
+  type: int
+  returned: always
+answers:
+  description: Whether the master answers.
+  type: bool
+  returned: always
+recovered:
+  description:
+    - Whether its replica of the log has all it needs to take part.
+    - True, too, where the master does not show its metrics to the credential that was given.
+  type: bool
+  returned: always
+replicas:
+  description: How many replicas of the log it sees, its own included; 0 when unknown.
+  type: int
+  returned: always
+leader:
+  description: The leading master as ADDRESS:PORT, as this one knows it; empty when it knows none.
+  type: str
+  returned: always
+"""
+
+TIMEOUT_SECONDS = 5
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Where the leader is, is the answer itself."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow nothing."""
+
+
+# Masters are reached directly, whatever proxy the host has for the rest of the world.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+
+
+def get(url: str, credential: dict[str, str]) -> tuple[int, bytes, str]:
+    """Return status, body and Location of an answer; status 0 when there is none."""
+    request = urllib.request.Request(url)
+    if credential:
+        pair = f"{credential['principal']}:{credential['secret']}".encode()
+        request.add_header("Authorization", "Basic " + base64.b64encode(pair).decode())
+    try:
+        with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            return answer.status, answer.read(), ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(), error.headers.get("Location", "")
+    except OSError:
+        return 0, b"", ""
+
+
+def packed_for(work_dir: Path) -> int:
+    """Return the quorum that the log was packed for, 0 when it was not, or has been written to since."""
+    log = [file.stat().st_mtime_ns for file in (work_dir / "replicated_log").glob("*")]
+    seeds = {
+        int(quorum[1]): path.stat().st_mtime_ns
+        for path in work_dir.glob("seed-for-quorum-*.tar.gz")
+        if (quorum := re.search(r"quorum-(\d+)\.tar\.gz$", path.name))
+    }
+    return max((quorum for quorum, packed in seeds.items() if packed > max(log, default=0)), default=0)
+
+
+def on_disk(unit: Path, work_dir: Path) -> dict[str, Any]:
+    """Return what the unit and the work folder tell."""
+    text = unit.read_text(encoding="utf-8") if unit.exists() else ""
+    quorum = re.search(r"--quorum=(\d+)", text)
+    return {
+        "quorum": int(quorum[1]) if quorum else 0,
+        "has_log": (work_dir / "replicated_log" / "CURRENT").exists(),
+        "seed": packed_for(work_dir),
+    }
+
+
+def of_process(base: str, credential: dict[str, str]) -> dict[str, Any]:
+    """Return what the master itself tells."""
+    status, body, _ = get(f"{base}/metrics/snapshot", credential)
+    metrics: dict[str, float] = json.loads(body) if status == 200 else {}
+    _, _, location = get(f"{base}/master/redirect", {})
+    return {
+        "answers": status != 0,
+        "recovered": status in (401, 403) or metrics.get("registrar/log/recovered") == 1,
+        "replicas": int(metrics.get("registrar/log/ensemble_size", 0)),
+        "leader": urlsplit(location).netloc,
+    }
+
+
+def main() -> None:
+    """Ansible's entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "path", "required": True},
+            "work_dir": {"type": "path", "required": True},
+            "address": {"type": "str", "required": True},
+            "port": {"type": "int", "required": True},
+            "credential": {"type": "dict", "default": {}, "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    module.exit_json(
+        changed=False,
+        **on_disk(Path(given["unit"]), Path(given["work_dir"])),
+        **of_process(f"http://{given['address']}:{given['port']}", given["credential"]),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture(scope="module")
+def plugin(load: Load) -> ModuleType:
+    return load("plugins/filter/mesos_masters.py")
+
+
+def address(host: str) -> str:
+    """Hosts a, b, c... are at 10.0.0.1, 10.0.0.2, 10.0.0.3..."""
+    return f"10.0.0.{ord(host) - ord('a') + 1}"
+
+
+def addresses(hosts: str) -> list[str]:
+    return [address(host) for host in hosts]
+
+
+def master(host: str, leader: str = "a", quorum: int = 2, **more: Any) -> dict[str, Any]:
+    return {
+        "address": address(host),
+        "hostname": address(host),
+        "port": 5050,
+        "quorum": quorum,
+        "has_log": True,
+        "seed": 0,
+        "answers": True,
+        "recovered": True,
+        "replicas": 3,
+        "leader": f"{address(leader)}:5050" if leader else "",
+    } | more
+
+
+def new(host: str) -> dict[str, Any]:
+    return master(host, leader="", quorum=0, has_log=False, answers=False, replicas=0)
+
+
+def test_a_first_deployment(plugin: ModuleType) -> None:
+    plan = plugin.mesos_masters_plan(addresses("abc"), {host: new(host) for host in "abc"}, 2)
+    assert (plan["action"], plan["mistakes"], plan["leaving"]) == ("begin", [], [])
+
+
+def test_a_first_deployment_needs_every_master(plugin: ModuleType) -> None:
+    plan = plugin.mesos_masters_plan(addresses("abc"), {host: new(host) for host in "ab"}, 2)
+    assert plan["mistakes"] == [
+        "There is no mesos-master yet, and 10.0.0.3 can't be reached: the first deployment needs all masters."
+    ]
+
+
+def test_the_leader_is_restarted_last(plugin: ModuleType) -> None:
+    present = {host: master(host, leader="b") for host in "abc"}
+    plan = plugin.mesos_masters_plan(addresses("abc"), present, 2)
+    assert (plan["action"], plan["mistakes"], plan["leader"]) == ("keep", [], "b")
+    assert plan["restart_order"] == ["a", "c", "b"]
+
+
+def test_a_leader_is_known_by_its_name_too(plugin: ModuleType) -> None:
+    present = {"a": master("a", quorum=1, replicas=1, hostname="m1.example.org", leader="")}
+    present["a"]["leader"] = "m1.example.org:5050"
+    assert plugin.mesos_masters_plan(addresses("a"), present, 1)["leader"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "quorum"), [("a", "abc", 2), ("abc", "abcde", 3), ("abcde", "abc", 2), ("abc", "a", 1)]
+)
+def test_another_quorum_begins_with_the_leaders_log(
+    plugin: ModuleType, before: str, after: str, quorum: int
+) -> None:
+    old = len(before) // 2 + 1
+    present = {host: new(host) for host in after} | {
+        host: master(host, quorum=old, replicas=len(before)) for host in before
+    }
+    plan = plugin.mesos_masters_plan(addresses(after), present, quorum)
+    assert (plan["action"], plan["mistakes"], plan["source"]) == ("change", [], "a")
+    assert plan["leaving"] == [host for host in present if host not in after]
+
+
+def test_another_quorum_needs_every_master(plugin: ModuleType) -> None:
+    present = {host: master(host) for host in "ab"} | {host: new(host) for host in "de"}
+    plan = plugin.mesos_masters_plan(addresses("abcde"), present, 3)
+    assert len(plan["mistakes"]) == 1
+    assert "10.0.0.3 can't be reached: it would come back with the old quorum" in plan["mistakes"][0]
+
+
+def test_a_lost_master_is_replaced_by_a_new_one_that_catches_up_first(plugin: ModuleType) -> None:
+    present = {"a": master("a", replicas=2), "b": master("b", replicas=2), "d": new("d")}
+    plan = plugin.mesos_masters_plan(addresses("abd"), present, 2)
+    assert (plan["action"], plan["mistakes"]) == ("keep", [])
+    assert plan["restart_order"] == ["d", "b", "a"]
+
+
+def test_a_master_that_is_replaced_stops(plugin: ModuleType) -> None:
+    present = {host: master(host) for host in "abc"} | {"d": new("d")}
+    plan = plugin.mesos_masters_plan(addresses("bcd"), present, 2)
+    assert (plan["action"], plan["leaving"]) == ("keep", ["a"])
+
+
+def test_a_master_that_nobody_knows_stops_everything(plugin: ModuleType) -> None:
+    present = {"a": master("a"), "b": master("b"), "d": new("d")}
+    plan = plugin.mesos_masters_plan(addresses("abd"), present, 2)
+    assert "nobody" in plan["mistakes"][0]
+    assert "group `retired`" in plan["mistakes"][0]
+
+
+def test_a_master_that_can_not_be_reached_may_still_take_part(plugin: ModuleType) -> None:
+    present = {"a": master("a"), "b": master("b")}
+    plan = plugin.mesos_masters_plan(addresses("abc"), present, 2)
+    assert (plan["action"], plan["mistakes"]) == ("keep", [])
+
+
+def test_the_leader_can_not_be_reached_but_leads(plugin: ModuleType) -> None:
+    present = {"a": master("a", leader="c"), "b": master("b", leader="c")}
+    assert plugin.mesos_masters_plan(addresses("abc"), present, 2)["mistakes"] == []
+    refused = plugin.mesos_masters_plan(addresses("a"), present, 1)
+    assert "10.0.0.3:5050, can't be reached" in refused["mistakes"][0]
+
+
+def test_without_a_leader_nothing_is_done(plugin: ModuleType) -> None:
+    plan = plugin.mesos_masters_plan(addresses("abc"), {"a": master("a", leader="")}, 2)
+    assert "No mesos-master leads" in plan["mistakes"][0]
+    assert "10.0.0.2, 10.0.0.3 can't" in plan["mistakes"][0]
+
+
+def test_an_interrupted_change_goes_on(plugin: ModuleType) -> None:
+    present = {
+        "a": master("a", leader="", quorum=1, seed=2, answers=False),
+        "b": master("b", leader="", answers=False),
+        "c": new("c"),
+    }
+    plan = plugin.mesos_masters_plan(addresses("abc"), present, 2)
+    assert (plan["action"], plan["source"], plan["packed"], plan["mistakes"]) == ("change", "a", True, [])
+
+
+def test_a_seed_is_void_once_a_master_leads_with_it(plugin: ModuleType) -> None:
+    present = {"a": master("a", seed=2, replicas=2), "b": master("b"), "c": new("c")}
+    plan = plugin.mesos_masters_plan(addresses("abc"), present, 2)
+    assert (plan["action"], plan["mistakes"]) == ("keep", [])
+
+
+def test_a_log_of_another_quorum_is_not_brought_back(plugin: ModuleType) -> None:
+    present = {"a": master("a"), "b": master("b"), "c": master("c", quorum=3, leader="", answers=False)}
+    present["a"]["replicas"] = present["b"]["replicas"] = 2
+    plan = plugin.mesos_masters_plan(addresses("abc"), present, 2)
+    assert (plan["forgetting"], plan["restart_order"][0]) == (["c"], "c")
+
+
+def test_an_operator_says_whose_log_is_right(plugin: ModuleType) -> None:
+    present = {"a": master("a", leader="", quorum=1), "b": master("b", leader=""), "c": master("c", leader="")}
+    plan = plugin.mesos_masters_plan(addresses("abc"), present, 2, "a")
+    assert (plan["action"], plan["source"], plan["mistakes"]) == ("change", "a", [])
+    refused = plugin.mesos_masters_plan(addresses("abc"), present, 2, "x")
+    assert "mesos_master_log_from is x" in refused["mistakes"][0]
