@@ -10,7 +10,7 @@ Load = Callable[[str], ModuleType]
 
 @pytest.fixture(scope="module")
 def plugin(load: Load) -> ModuleType:
-    return load("playbooks/filter_plugins/cluster.py")
+    return load("plugins/filter/cluster.py")
 
 
 def test_an_address_is_what_the_host_says_or_its_default_route(plugin: ModuleType) -> None:
