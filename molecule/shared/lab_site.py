@@ -55,9 +55,9 @@ WEB: dict[str, object] = {
 }
 
 
-def playbook(name: str, *arguments: str) -> Run:
-    """Run a playbook on the lab."""
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), name, "--inventory", "inventory/lab"]
+def playbook(name: str, *arguments: str, inventory: str | Path = "inventory/lab") -> Run:
+    """Run a playbook on a lab."""
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), name, f"--inventory={inventory}"]
     start = time.monotonic()
     run = subprocess.run(
         [*command, *arguments],

@@ -1,10 +1,11 @@
 """Ansible filter: how to get from the Mesos masters that run to those that the inventory describes.
 
-Deciding is a pure function over plain data. Masters share a replicated log, and a majority of them, the quorum, must
-have each entry. Masters may be exchanged while the quorum stays the same: a new one catches up from the others. When
-the quorum changes, the majorities of before and after need not meet, so all masters stop, and all begin again with the
-log of the one that led: the leader's log has every entry (Mesos, src/log/coordinator.cpp: it fills its own replica
-before it leads, and learns each entry that it writes).
+Deciding is a pure function over plain data. Masters share a replicated log, and a majority of them, the
+quorum, must have each entry. Masters may be exchanged while the quorum stays the same: a new one catches up
+from the others. When the quorum changes, or less than a majority stays, the majorities of before and after
+need not meet, so all masters stop, and all begin again with the log of the one that led: the leader's log
+has every entry (Mesos, src/log/coordinator.cpp: it fills its own replica before it leads, and learns each
+entry that it writes).
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ def mesos_masters_plan(
     """Return what to do.
 
     addresses: of the masters that there are to be, in the inventory's order.
-    present: the masters of the hosts that answer, those that are to leave included, by host: `address`, `hostname`,
-        `port`, and what the module mesos_master_state says.
+    present: the masters of the hosts that answer, those that are to leave included, by host: `address`,
+        `hostname`, `port`, and what the module mesos_master_state says.
     quorum: how many masters are to be a majority.
     log_from: the host whose log an operator has declared to be the right one; empty for none.
 
     The plan:
         mistakes: why nothing can be done, a sentence each. Everything else is void then.
-        action: "begin" where there is no log yet, "keep" where the quorum stays, "change" where it changes.
-        source: the host whose log all begin with, when the quorum changes; `packed` tells whether that log lies there
-            packed already, because an earlier run was interrupted.
+        action: "begin" where there is no log yet, "keep" where a majority stays, else "change".
+        source: the host whose log all begin with, with "change"; `packed` tells whether that log
+            lies there packed already, because an earlier run was interrupted.
         leader: the host that leads; empty when it is not one of those that answer.
         leaving: hosts whose master is to stop for good.
-        forgetting: hosts whose log belongs to another quorum: they catch up from nothing.
+        forgetting: hosts whose log missed a change of the masters: they catch up from nothing.
         restart_order: hosts that are masters and answer: new ones first, the leader last.
     """
     return _Plan(list(addresses), present, quorum, log_from).result()
@@ -97,8 +98,8 @@ class _Plan:
             self._mistakes.append(
                 f"No mesos-master leads. Those at {self._listed(self._present)} can be reached"
                 + (f", those at {', '.join(self._absent)} can't" if self._absent else "")
-                + ". Bring back as many as make a majority, then run this again. If those that are missing are lost for"
-                " good, mesos_master_log_from names the host whose log the others are to begin with."
+                + ". Bring back as many as make a majority, then run this again. If those that are missing"
+                " are lost for good, mesos_master_log_from names the host whose log the others begin with."
             )
             return "keep"
         if self._absent:
@@ -112,10 +113,13 @@ class _Plan:
         """A master leads."""
         if not self._leader:
             # It runs on a host that can't be reached from here, yet the others see it. They tell the quorum.
-            quorums = {self._present[host]["quorum"] for host in self._staying if self._present[host]["answers"]}
+            quorums = {
+                self._present[host]["quorum"] for host in self._staying if self._present[host]["answers"]
+            }
             if quorums - {self._quorum}:
                 self._mistakes.append(
-                    f"The number of masters can't be changed while the one that leads, {self._led[0]}, can't be reached."
+                    f"The number of masters can't be changed while the one that leads, {self._led[0]},"
+                    " can't be reached."
                 )
             return "keep"
         current = self._present[self._leader]["quorum"]
@@ -123,33 +127,46 @@ class _Plan:
         strangers = self._present[self._leader]["replicas"] - len(taking_part)
         if strangers > len(self._absent):
             self._mistakes.append(
-                f"The leading master, {self._led[0]}, counts {self._present[self._leader]['replicas']} masters, but of those"
-                f" that run the inventory knows only {self._listed(taking_part)}. One that nobody knows can break the"
-                " quorum: put its host into the group `retired`, and its mesos-master is stopped."
+                f"The leading master, {self._led[0]}, counts {self._present[self._leader]['replicas']}"
+                f" masters, but of those that run the inventory knows only {self._listed(taking_part)}. One"
+                " that nobody knows can break the quorum: put its host into the group `retired`, and its"
+                " mesos-master is stopped."
             )
         if current == self._quorum:
-            self._forgetting = [
+            self._forgetting = [host for host in self._staying if self._is_stale(host)]
+            voters = [
                 host
                 for host in self._staying
-                if self._present[host]["has_log"] and self._present[host]["quorum"] not in (0, self._quorum)
+                if self._present[host]["has_log"] and host not in self._forgetting
             ]
-            return "keep"
+            if len(voters) >= self._quorum or not self._leaving:
+                return "keep"
         if self._absent:
             self._mistakes.append(
-                f"The masters' quorum changes from {current} to {self._quorum}, which needs all of them, and"
-                f" {', '.join(self._absent)} can't be reached: it would come back with the old quorum. Bring it back, or"
-                " replace it by another host first, with as many masters as before."
+                "What the masters' majority is made of changes, which needs all of them, and"
+                f" {', '.join(self._absent)} can't be reached: it would come back with the old quorum."
+                " Bring it back, or replace it by another host first, with as many masters as before."
             )
         self._source = self._leader
         return "change"
 
+    def _is_stale(self, host: str) -> bool:
+        """Tell whether the host's log missed a change of the masters, and with it perhaps what came after."""
+        master, leader = self._present[host], self._present[self._leader]
+        return master["has_log"] and (
+            master["quorum"] != self._quorum
+            or bool(leader["ensemble"] and master["ensemble"] and leader["ensemble"] != master["ensemble"])
+        )
+
     def _begin_with(self, source: str) -> str:
         if source not in self._present or not self._present[source]["has_log"]:
-            self._mistakes.append(f"mesos_master_log_from is {source}, which has no replicated log or can't be reached.")
+            self._mistakes.append(
+                f"mesos_master_log_from is {source}, which has no replicated log or can't be reached."
+            )
         if self._absent:
             self._mistakes.append(
-                f"All masters are to begin with the log of {source}, and {', '.join(self._absent)} can't be reached:"
-                " take it out of the inventory, or bring it back."
+                f"All masters are to begin with the log of {source}, and {', '.join(self._absent)} can't be"
+                " reached: take it out of the inventory, or bring it back."
             )
         self._source = source
         return "change"

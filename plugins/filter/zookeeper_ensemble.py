@@ -1,12 +1,12 @@
 """Ansible filter: how to get from the ZooKeeper ensemble that runs to the one that the inventory describes.
 
-Deciding is a pure function over plain data. A server's number is kept on its host and never changed; servers join
-and leave by ZooKeeper's own reconfiguration, which never leaves the ensemble without a majority that is in sync.
+Deciding is a pure function over plain data. A server's number is kept on its host and never changed;
+servers join and leave by ZooKeeper's own reconfiguration, which never leaves the ensemble without a
+majority that is in sync.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -54,9 +54,10 @@ def zookeeper_plan(wanted: Mapping[str, Seen], seen: Mapping[str, Seen]) -> dict
         mistakes: why nothing can be done, a sentence each. Everything else is void then.
         postponed: why servers don't join or leave now, a sentence each.
         ids: each host's number, as far as it is known.
-        initial: by host, the members that its server knows when it is first started, by number: a new one knows the
-            ensemble that it joins, and itself as an observer.
-        starting: hosts whose server is new: they start beside the ensemble, or all at once where there is none.
+        initial: by host, the members that its server knows when it is first started, by number: a new one
+            knows the ensemble that it joins, and itself as an observer.
+        starting: hosts whose server is new: they start beside the ensemble, or all at once where there is
+            none.
         emptied: numbers to take out before that: their servers have lost their disk.
         leaving, joining: numbers to take out and members to take in, by number, in one change.
         through: a host whose server serves and stays one, to ask for these changes.
@@ -111,14 +112,17 @@ class _Plan:
         return {number: self._complete(member) for number, member in best["members"].items()} if best else {}
 
     def _complete(self, member: str) -> str:
-        """Add the address for clients, which has a line of its own where the members stand in zoo.cfg itself."""
+        """Add the address for clients, which stands elsewhere where the members are in zoo.cfg itself."""
         if ";" in member:
             return member
         address = _address(member)
         ports = ":".join(member.split(":")[1:3])
         client_port = next(
             server["client_port"]
-            for server in [*(s for s in self._wanted.values() if s["address"] == address), *self._wanted.values()]
+            for server in [
+                *(s for s in self._wanted.values() if s["address"] == address),
+                *self._wanted.values(),
+            ]
         )
         return f"{address}:{ports}:participant;{address}:{client_port}"
 
@@ -127,7 +131,7 @@ class _Plan:
         return bool(member) and _address(member) == self._wanted[host]["address"]
 
     def _assigned_ids(self) -> dict[str, int]:
-        """Return each host's number: its own, that of a member at its address, what the operator says, or a new one."""
+        """Return each host's number: its own, a member's at its address, the operator's, or a new one."""
         ids: dict[str, int] = {}
         for host, server in self._wanted.items():
             own = self._seen[host]["myid"] if host in self._seen else 0
@@ -150,7 +154,9 @@ class _Plan:
                 used.add(ids[host])
         for number in sorted({number for number in ids.values() if list(ids.values()).count(number) > 1}):
             hosts = [host for host in ids if ids[host] == number]
-            self._mistakes.append(f"{' and '.join(hosts)} have the same zookeeper_myid, {number}; each needs its own.")
+            self._mistakes.append(
+                f"{' and '.join(hosts)} have the same zookeeper_myid, {number}; each needs its own."
+            )
         return ids
 
     def _begin(self) -> None:
@@ -170,7 +176,8 @@ class _Plan:
             answering = sum(bool(server["members"]) for server in self._seen.values())
             self._mistakes.append(
                 f"ZooKeeper has no majority: of its {len(self._members)} servers"
-                f" ({', '.join(sorted(map(_address, self._members.values())))}) {answering} can be reached, and none"
+                f" ({', '.join(sorted(map(_address, self._members.values())))}) {answering} can be reached,"
+                " and none"
                 " of them serves. Bring back as many as make a majority, then run this again."
             )
             return
@@ -189,12 +196,15 @@ class _Plan:
         ]
         # A member that has lost its disk must not vote before it has caught up: it leaves, and joins again.
         emptied = [
-            str(self._ids[host]) for host in self._wanted if host in new and self._is_member(host, self._ids[host])
+            str(self._ids[host])
+            for host in self._wanted
+            if host in new and self._is_member(host, self._ids[host])
         ]
         after = len(self._members) - len(leaving) - len(emptied) + len(new)
         if (new or leaving) and after % 2 == 0:
             self._postponed.append(
-                f"ZooKeeper's servers stay as they are, because {', '.join(self._absent) or 'a server'} can't be"
+                f"ZooKeeper's servers stay as they are, because {', '.join(self._absent) or 'a server'}"
+                " can't be"
                 f" reached, and {after} servers tolerate no more failures than {after - 1}."
             )
             return
@@ -214,13 +224,19 @@ class _Plan:
     def _initial(self) -> dict[str, dict[str, str]]:
         """Return by host what its server is to know when it is first started."""
         if not self._members:
-            everybody = {str(number): zookeeper_member(self._wanted[host]) for host, number in self._ids.items()}
+            everybody = {
+                str(number): zookeeper_member(self._wanted[host]) for host, number in self._ids.items()
+            }
             return dict.fromkeys(self._starting, everybody)
         ensemble = {number: member for number, member in self._members.items() if number not in self._emptied}
         return {
             host: ensemble
             | (
-                {str(self._ids[host]): zookeeper_member(self._wanted[host]).replace(":participant", ":observer")}
+                {
+                    str(self._ids[host]): zookeeper_member(self._wanted[host]).replace(
+                        ":participant", ":observer"
+                    )
+                }
                 if host in self._starting
                 else {}
             )

@@ -62,8 +62,13 @@ has_log:
   description: Whether there is a replicated log.
   type: bool
   returned: always
+ensemble:
+  description: The addresses of the masters whose log this one's is, as the last deployment wrote them down.
+  type: list
+  elements: str
+  returned: always
 seed:
-  description: The changed quorum that this host's log was packed for and not written to since; 0 when it was not.
+  description: The new quorum that this host's log was packed for, if it was not written to since; else 0.
   type: int
   returned: always
 answers:
@@ -131,8 +136,10 @@ def on_disk(unit: Path, work_dir: Path) -> dict[str, Any]:
     """Return what the unit and the work folder tell."""
     text = unit.read_text(encoding="utf-8") if unit.exists() else ""
     quorum = re.search(r"--quorum=(\d+)", text)
+    ensemble = work_dir / "ensemble"
     return {
         "quorum": int(quorum[1]) if quorum else 0,
+        "ensemble": ensemble.read_text(encoding="utf-8").split() if ensemble.exists() else [],
         "has_log": (work_dir / "replicated_log" / "CURRENT").exists(),
         "seed": packed_for(work_dir),
     }

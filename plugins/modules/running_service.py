@@ -16,10 +16,10 @@ DOCUMENTATION = r"""
 module: running_service
 short_description: Tells whether a systemd service runs what is installed and configured
 description:
-  - Changes nothing. It asks the process itself, not what an earlier task has changed, so that it also finds a restart
-    that an earlier play did not get to, and upgrades that somebody else has made.
-  - A service is outdated when its process was started with another configuration, when its unit was changed since, or
-    when a program or library that it uses was replaced on the disk.
+  - Changes nothing. It asks the process itself, not what an earlier task has changed, so that it also
+    finds a restart that an earlier play did not get to, and upgrades that somebody else has made.
+  - A service is outdated when its process was started with another configuration, when its unit was
+    changed since, or when a program or library that it uses was replaced on the disk.
 options:
   name:
     description: The unit's name, with its ending.
@@ -93,7 +93,7 @@ def unit_properties(name: str) -> dict[str, str]:
         ["systemctl", "show", f"--property={wanted}", name],
         stdout=subprocess.PIPE,
         check=True,
-        universal_newlines=True,
+        text=True,
     )
     return dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
 
@@ -109,7 +109,7 @@ def replaced_files(process: Path) -> list[str]:
     uses = (process / "maps").read_text(errors="replace").splitlines()
     for link in [process / "exe", *(process / "fd").iterdir()]:
         try:
-            uses.append(os.readlink(link))
+            uses.append(str(link.readlink()))
         except OSError:  # closed meanwhile
             continue
     return sorted({match[1] for use in uses if (match := _REPLACED.search(use))})
@@ -130,8 +130,8 @@ def reasons(
     started = start_time(process)
     found = [
         f"{path} has changed"
-        for path in read_at_start
-        if os.path.exists(path) and os.stat(path).st_mtime > started
+        for path in map(Path, read_at_start)
+        if path.exists() and path.stat().st_mtime > started
     ]
     if configuration is not None and process_environment(process).get(CONFIGURATION) != configuration:
         found.append("its configuration has changed")

@@ -13,8 +13,8 @@ DOCUMENTATION = r"""
 module: zookeeper_server
 short_description: Tells what the ZooKeeper server on this host is
 description:
-  - Changes nothing. It reads the server's number and its configuration, and asks the server itself with the commands
-    C(mntr) and C(conf), which its C(4lw.commands.whitelist) must allow.
+  - Changes nothing. It reads the server's number and its configuration, and asks the server itself with
+    the commands C(mntr) and C(conf), which its C(4lw.commands.whitelist) must allow.
 options:
   data_dir:
     description: Folder of the server's number, its snapshots and its transaction log.
@@ -66,11 +66,11 @@ members:
   type: dict
   returned: always
 version:
-  description: The version of the ensemble's configuration, a number that grows with each change; 0 when unknown.
+  description: The version of the ensemble's configuration, which grows with each change; 0 when unknown.
   type: int
   returned: always
 state:
-  description: "leader, follower, observer or standalone; empty when it does not serve: it is down, or has no quorum."
+  description: "leader, follower, observer or standalone; empty when it is down or has no quorum."
   type: str
   returned: always
 in_sync:

@@ -30,6 +30,7 @@ def master(host: str, leader: str = "a", quorum: int = 2, **more: Any) -> dict[s
         "port": 5050,
         "quorum": quorum,
         "has_log": True,
+        "ensemble": [],
         "seed": 0,
         "answers": True,
         "recovered": True,
@@ -68,7 +69,8 @@ def test_a_leader_is_known_by_its_name_too(plugin: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "quorum"), [("a", "abc", 2), ("abc", "abcde", 3), ("abcde", "abc", 2), ("abc", "a", 1)]
+    ("before", "after", "quorum"),
+    [("a", "abc", 2), ("abc", "abcde", 3), ("abcde", "abc", 2), ("abc", "a", 1)],
 )
 def test_another_quorum_begins_with_the_leaders_log(
     plugin: ModuleType, before: str, after: str, quorum: int
@@ -151,8 +153,29 @@ def test_a_log_of_another_quorum_is_not_brought_back(plugin: ModuleType) -> None
     assert (plan["forgetting"], plan["restart_order"][0]) == (["c"], "c")
 
 
+def test_a_master_that_was_replaced_and_comes_back_catches_up_from_nothing(plugin: ModuleType) -> None:
+    old, now = sorted(addresses("abc")), sorted(addresses("bcd"))
+    present = {host: master(host, leader="b", ensemble=now, replicas=4) for host in "bcd"}
+    present["a"] = master("a", leader="b", ensemble=old)
+    plan = plugin.mesos_masters_plan(addresses("abc"), present, 2)
+    assert (plan["action"], plan["mistakes"]) == ("keep", [])
+    assert (plan["forgetting"], plan["leaving"]) == (["a"], ["d"])
+    assert plan["restart_order"] == ["a", "c", "b"]
+
+
+def test_where_less_than_a_majority_stays_all_begin_with_the_leaders_log(plugin: ModuleType) -> None:
+    present = {host: master(host) for host in "abc"} | {host: new(host) for host in "de"}
+    plan = plugin.mesos_masters_plan(addresses("ade"), present, 2)
+    assert (plan["action"], plan["source"], plan["mistakes"]) == ("change", "a", [])
+    assert plan["leaving"] == ["b", "c"]
+
+
 def test_an_operator_says_whose_log_is_right(plugin: ModuleType) -> None:
-    present = {"a": master("a", leader="", quorum=1), "b": master("b", leader=""), "c": master("c", leader="")}
+    present = {
+        "a": master("a", leader="", quorum=1),
+        "b": master("b", leader=""),
+        "c": master("c", leader=""),
+    }
     plan = plugin.mesos_masters_plan(addresses("abc"), present, 2, "a")
     assert (plan["action"], plan["source"], plan["mistakes"]) == ("change", "a", [])
     refused = plugin.mesos_masters_plan(addresses("abc"), present, 2, "x")

@@ -79,7 +79,9 @@ def test_nothing_to_do_and_the_leader_is_restarted_last(plugin: ModuleType) -> N
         wanted("a", "b", "c"),
         {"a": server(1, ensemble, "leader"), "b": server(2, ensemble), "c": server(3, ensemble)},
     )
-    assert not any(plan[key] for key in ("mistakes", "postponed", "starting", "emptied", "leaving", "joining"))
+    assert not any(
+        plan[key] for key in ("mistakes", "postponed", "starting", "emptied", "leaving", "joining")
+    )
     assert plan["restart_order"] == ["b", "c", "a"]
 
 
@@ -141,7 +143,9 @@ def test_a_member_that_can_not_be_reached_stays_one(plugin: ModuleType) -> None:
     plan = plugin.zookeeper_plan(
         wanted("a", "b", "c"), {"b": server(2, ensemble, "leader"), "c": server(3, ensemble)}
     )
-    assert not any(plan[key] for key in ("mistakes", "postponed", "starting", "emptied", "leaving", "joining"))
+    assert not any(
+        plan[key] for key in ("mistakes", "postponed", "starting", "emptied", "leaving", "joining")
+    )
     assert plan["ids"]["a"] == 1
 
 
@@ -152,7 +156,9 @@ def test_a_server_that_can_not_be_reached_goes_by_its_address(plugin: ModuleType
 
 
 def test_nobody_joins_while_that_would_make_an_even_number(plugin: ModuleType) -> None:
-    plan = plugin.zookeeper_plan(wanted("a", "b", "c"), {"a": server(1, members(a=1), "leader"), "b": NOTHING})
+    plan = plugin.zookeeper_plan(
+        wanted("a", "b", "c"), {"a": server(1, members(a=1), "leader"), "b": NOTHING}
+    )
     assert not plan["joining"]
     assert "c can't be reached" in plan["postponed"][0]
     assert plan["restart_order"] == list(plan["initial"]) == ["a"], "one that waits is left alone"

@@ -1,0 +1,118 @@
+"""A host of the control plane is down, loses its disk, or is replaced by another one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lab_ha
+from lab_cluster import Cluster, eventually
+from lab_control_plane import leading_master, zookeeper_members, zookeeper_state
+from lab_site import Measure, playbook
+
+EVERYBODY = [lab_ha.address(host) for host in (*lab_ha.MASTERS, *lab_ha.MORE_MASTERS)]
+UNREACHABLE = 4  # how ansible-playbook ends when a host could not be reached and the rest is well
+
+
+def machine(verb: str, host: str) -> None:
+    subprocess.run(["docker", verb, host], check=True, capture_output=True)
+
+
+@contextmanager
+def powered_off(host: str) -> Generator[None, None, None]:
+    machine("stop", host)
+    try:
+        yield
+    finally:
+        machine("start", host)
+        eventually(
+            f"{host} is up", lambda: Cluster.host(host).run("systemctl is-active dbus").rc == 0, seconds=60
+        )
+
+
+def leader() -> str:
+    """Return the host whose master leads, once there is one."""
+    found, _ = eventually("a master leads", lambda: leading_master(EVERYBODY), seconds=60)
+    return next(host for host in lab_ha.hosts() if lab_ha.address(host) == found)
+
+
+def test_the_leading_masters_host_is_off(lab: Cluster, measure: Measure) -> None:
+    before = lab.containers()
+    off, slave = leader(), lab.slaves[0]
+    with powered_off(off):
+        assert leader() != off
+        run = lab_ha.deploy(variables={"scheduler_count": lab_ha.COUNT + 1})
+        measure("site.yml with the leader's host off", run.seconds)
+        assert run.exit_code == UNREACHABLE, run.output
+        assert f"Left out, because they can't be reached: {off}" in run.output
+        assert before.keys() < lab.containers().keys()
+        count = json.dumps({"scheduler_count": lab_ha.COUNT})
+        services = playbook("playbooks/services.yml", "--extra-vars", count, inventory=lab_ha.INVENTORY)
+        measure("services.yml with the leader's host off", services.seconds)
+        assert services.exit_code == 0, services.output
+        assert len(lab.containers()) == lab_ha.COUNT
+        for verb in ("drain", "undrain"):
+            drained = playbook(f"playbooks/{verb}.yml", f"--limit={slave}", inventory=lab_ha.INVENTORY)
+            assert drained.exit_code == 0, drained.output
+        verified = playbook("playbooks/verify.yml", inventory=lab_ha.INVENTORY)
+        assert verified.exit_code == UNREACHABLE, verified.output
+    eventually("all three are in", lambda: zookeeper_state(lab_ha.address(off)) != "", seconds=60)
+    run = lab_ha.deploy()
+    assert run.exit_code == 0, run.output
+    verified = playbook("playbooks/verify.yml", inventory=lab_ha.INVENTORY)
+    assert verified.exit_code == 0, verified.output
+
+
+def test_a_masters_disk_is_emptied(lab: Cluster) -> None:
+    containers = lab.containers().keys()
+    members = zookeeper_members(lab_ha.address(lab_ha.MASTERS[0]))
+    host = lab.host(lab_ha.MASTERS[1])
+    host.check_output(
+        "systemctl stop mesos-master zookeeper;"
+        " rm -rf /var/lib/mesos/master/* /var/lib/zookeeper/* /etc/zookeeper /etc/mesos-master"
+        " /etc/systemd/system/zookeeper.service /etc/systemd/system/mesos-master.service;"
+        " systemctl daemon-reload"
+    )
+    run = lab_ha.deploy()
+    assert run.exit_code == 0, run.output
+    assert zookeeper_members(lab_ha.address(lab_ha.MASTERS[1])) == members, "numbers are kept"
+    assert lab.containers().keys() == containers
+
+
+def test_a_master_is_replaced_by_another_host(lab: Cluster, tmp_path: Path) -> None:
+    containers = lab.containers().keys()
+    before = zookeeper_members(lab_ha.address(lab_ha.MASTERS[1]))
+    new = lab_ha.MORE_MASTERS[0]
+    # The new one stands first; the host that was first is gone.
+    masters = (new, *lab_ha.MASTERS[1:])
+    inventory = lab_ha.inventory_with(tmp_path, {"zookeepers": masters, "mesos_masters": masters})
+    with powered_off(lab_ha.MASTERS[0]):
+        run = lab_ha.deploy(inventory=inventory)
+        assert run.exit_code == 0, run.output
+        after = zookeeper_members(lab_ha.address(lab_ha.MASTERS[1]))
+        kept = {number: address for number, address in after.items() if address != lab_ha.address(new)}
+        assert kept.items() < before.items(), "numbers are kept"
+        assert set(after.values()) == {lab_ha.address(host) for host in masters}
+        assert leader() in masters
+    assert lab.containers().keys() == containers
+    # It comes back. A master that nobody knows would be refused: the other one is on its way out.
+    assert "nobody knows can break" in lab_ha.deploy().output
+    run = lab_ha.deploy(inventory=lab_ha.inventory_with(tmp_path / "back", {"retired": [new]}))
+    assert run.exit_code == 0, run.output
+    assert set(zookeeper_members(lab_ha.address(lab_ha.MASTERS[1])).values()) == {
+        lab_ha.address(host) for host in lab_ha.MASTERS
+    }
+    assert lab.containers().keys() == containers
+
+
+def test_a_majority_that_is_down_is_refused(lab: Cluster) -> None:
+    containers = lab.containers().keys()
+    with powered_off(lab_ha.MASTERS[0]), powered_off(lab_ha.MASTERS[1]):
+        run = lab_ha.deploy(variables={"scheduler_count": 1})
+        assert run.exit_code != 0
+        assert run.changed == 0, run.output
+        assert "can't be reached; more than half of the group is needed" in run.output
+    assert lab.containers().keys() == containers

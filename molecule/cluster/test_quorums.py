@@ -1,0 +1,60 @@
+"""The number of masters and ZooKeeper servers changes, and which hosts they are; no container notices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lab_ha
+from lab_cluster import Cluster
+from lab_control_plane import (
+    leading_master,
+    watching_control_plane,
+    zookeeper_members,
+    zookeeper_state,
+)
+from lab_site import Measure
+
+FIVE = (*lab_ha.MASTERS, *lab_ha.MORE_MASTERS)
+
+
+def deploy(folder: Path, masters: tuple[str, ...], measure: Measure, what: str) -> None:
+    """Let these hosts be masters and ZooKeeper servers, and see that they are, and nobody else."""
+    everybody = [lab_ha.address(host) for host in FIVE]
+    inventory = lab_ha.inventory_with(folder, {"zookeepers": masters, "mesos_masters": masters})
+    with watching_control_plane(everybody) as outages:
+        run = lab_ha.deploy(inventory=inventory)
+    assert run.exit_code == 0, run.output
+    measure(f"{what}: site.yml", run.seconds)
+    measure(f"{what}: longest time without a leading master", outages.without_leader)
+    measure(f"{what}: longest time without a quorum of ZooKeeper", outages.without_quorum)
+    wanted = {lab_ha.address(host) for host in masters}
+    assert outages.most_zookeeper_leaders == 1, "there were two ensembles"
+    assert leading_master(everybody) in wanted
+    for host in masters:
+        assert set(zookeeper_members(lab_ha.address(host)).values()) == wanted
+        assert zookeeper_state(lab_ha.address(host)) in {"leader", "follower"}
+    for host in set(FIVE) - set(masters):
+        assert zookeeper_state(lab_ha.address(host)) == "", f"ZooKeeper still runs on {host}"
+        assert Cluster.host(host).run("systemctl is-active mesos-master").stdout.strip() != "active"
+    again = lab_ha.deploy(inventory=inventory)
+    assert (again.exit_code, again.changed) == (0, 0), again.output
+
+
+def test_from_three_to_one_to_three_to_five_and_back(lab: Cluster, measure: Measure, tmp_path: Path) -> None:
+    containers = lab.containers().keys()
+    agents = {agent: agent_id(lab, agent) for agent in lab.slaves}
+    numbers = zookeeper_members(lab_ha.address(lab_ha.MASTERS[0]))
+    steps = (lab_ha.MASTERS[:1], lab_ha.MASTERS, FIVE, lab_ha.MASTERS)
+    before = 3
+    for masters in steps:
+        deploy(tmp_path, masters, measure, f"{before} -> {len(masters)}")
+        before = len(masters)
+        assert lab.containers().keys() == containers
+        assert {agent: agent_id(lab, agent) for agent in lab.slaves} == agents, "the registry was lost"
+    first = lab_ha.address(lab_ha.MASTERS[0])
+    kept = zookeeper_members(first)
+    assert next(n for n, a in kept.items() if a == first) == next(n for n, a in numbers.items() if a == first)
+
+
+def agent_id(lab: Cluster, slave: str) -> str:
+    return str(lab.get(slave, 5051, "/state")["id"])

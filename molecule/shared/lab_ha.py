@@ -1,0 +1,61 @@
+"""The lab of inventory/lab-ha, and site.yml run on it with other hosts in its groups."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lab_cluster import Cluster
+from lab_site import ROOT, Run, playbook
+
+INVENTORY = ROOT / "inventory" / "lab-ha"
+IMAGE = "lab-ha-registry:5000/demo/web:1"
+NEXT_IMAGE = "lab-ha-registry:5000/demo/web:2"
+COUNT = 6
+
+MASTERS = ("lab-ha-master1", "lab-ha-master2", "lab-ha-master3")
+# Where two more masters can be.
+MORE_MASTERS = ("lab-ha-scheduler2", "lab-ha-registry")
+SLAVES = ("lab-ha-slave1", "lab-ha-slave2", "lab-ha-slave3")
+SCHEDULER = "lab-ha-scheduler1"
+
+Groups = Mapping[str, Sequence[str]]
+
+
+def hosts() -> dict[str, dict[str, Any]]:
+    """Return the lab's hosts with their variables."""
+    inventory: dict[str, Any] = yaml.safe_load((INVENTORY / "hosts.yml").read_text(encoding="utf-8"))
+    return {name: variables or {} for name, variables in inventory["all"]["hosts"].items()}
+
+
+def address(host: str) -> str:
+    """Return the host's address, also while it is down."""
+    return str(hosts()[host]["lab_address"])
+
+
+def inventory_with(folder: Path, groups: Groups) -> Path:
+    """Write the lab's inventory with other hosts in these groups; returns its folder."""
+    inventory = yaml.safe_load((INVENTORY / "hosts.yml").read_text(encoding="utf-8"))
+    for group, members in groups.items():
+        inventory["all"]["children"][group] = {"hosts": dict.fromkeys(members)}
+    folder.mkdir(exist_ok=True)
+    (folder / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    shutil.copytree(INVENTORY / "group_vars", folder / "group_vars", dirs_exist_ok=True)
+    return folder
+
+
+def deploy(
+    *arguments: str, inventory: Path = INVENTORY, variables: Mapping[str, object] | None = None
+) -> Run:
+    """Run site.yml with COUNT containers of IMAGE, unless the variables say otherwise."""
+    values = {"scheduler_image": IMAGE, "scheduler_count": COUNT, **(variables or {})}
+    return playbook("site.yml", *arguments, "--extra-vars", json.dumps(values), inventory=inventory)
+
+
+def cluster() -> Cluster:
+    """What the tests ask the lab: its scheduler's host stands for the one that has everything."""
+    return Cluster(master=SCHEDULER, slaves=SLAVES)
