@@ -14,6 +14,7 @@ from mesos_docker_scheduler.control import controller, framework
 from mesos_docker_scheduler.control.controller import Controller
 from mesos_docker_scheduler.control.events import AnyEvent, Message
 from mesos_docker_scheduler.control.launching import Launching
+from mesos_docker_scheduler.control.leader import Leader
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.status_updates import StatusUpdates
 from mesos_docker_scheduler.control.stopping import Stopping
@@ -82,6 +83,13 @@ class AcknowledgesFirst(StatusUpdates):
         if message.get("uuid"):
             self._driver.acknowledgeStatusUpdate(message)
         super().take(message, now)
+
+
+class BelievesAnyMaster(Leader):
+    """Takes what a new master doesn't know for gone."""
+
+    def is_sure(self, agent_id: str, now: float) -> bool:
+        return True
 
 
 class NeverRevives(Ledger):
@@ -172,6 +180,7 @@ def condemned(histories: int = 30) -> str:
         (ActsFirst, "was not written down"),
         (KillsUnwritten, "is killed, but that was not written down"),
         (AcknowledgesFirst, "is acknowledged, but"),
+        (BelievesAnyMaster, "are launched beside"),
         (NeverRevives, "does not converge"),
         (NeverSuppresses, "offers are wanted while there is nothing to do"),
         (AsksAllTheTime, "calls while there is nothing to do"),

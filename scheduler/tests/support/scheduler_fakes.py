@@ -21,7 +21,7 @@ from mesos_docker_scheduler.records.tasks import Task, TaskState
 
 Message = dict[str, Any]
 NOW = 1_000_000.0
-MASTER: Message = {"hostname": "m1", "port": 5050}
+MASTER: Message = {"id": "master-1", "hostname": "m1", "port": 5050}
 _numbers = itertools.count(1)
 
 

@@ -18,6 +18,7 @@ from mesos_docker_scheduler.control import events, launching, status_updates, st
 from mesos_docker_scheduler.control.framework import Registration
 from mesos_docker_scheduler.control.inquiry import Inquiry
 from mesos_docker_scheduler.control.launching import Launching
+from mesos_docker_scheduler.control.leader import Leader
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.maintenance import Maintenance
 from mesos_docker_scheduler.control.offers import OfferBook, Wish
@@ -27,6 +28,7 @@ from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, UNSEEN
 from mesos_docker_scheduler.control.status_updates import StatusUpdates
 from mesos_docker_scheduler.control.stopping import Stopping
+from mesos_docker_scheduler.control.unconfirmed import Unconfirmed
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, Snapshot, Views
@@ -119,11 +121,13 @@ class Controller:
         self._overrides.restore(remembered.records)
         self._inquiry = Inquiry()
         self._reconciliation = Reconciliation()
+        self._leader = Leader()
         self._registration = Registration(config)
         self._maintenance = Maintenance()
         self._versions = Versions(remembered.versions)
-        keepers = (self._failures, self._offers, self._rollouts, self._overrides)
+        keepers = (self._failures, self._offers, self._rollouts, self._overrides, self._leader)
         self._ledger = Ledger(store, remembered, keepers, metrics, tell)
+        self._unconfirmed = Unconfirmed(self._ledger, self._reconciliation, self._leader)
         self._take_wishes(config, now)
         self._launching = Launching(
             self._ledger, self._offers, driver, metrics, keep_version=self._keep_version, new_id=new_id
@@ -135,6 +139,7 @@ class Controller:
             metrics,
             reconciliation=self._reconciliation,
             inquiry=self._inquiry,
+            leader=self._leader,
             failures=self._failures,
             versions=self._versions,
             configured=self._configured,
@@ -151,7 +156,6 @@ class Controller:
         self._remember(remembered, now)
 
         self._connected = False
-        self._master: str | None = None
         self._plan = Plan()
         self._memory = Memory()
         self._explanations = Explanations()
@@ -168,6 +172,7 @@ class Controller:
         self._failures.restore(remembered.records, now)
         self._offers.restore(remembered.records)
         self._rollouts.restore(remembered.records)
+        self._leader.restore(remembered.records, now)
         self._begins_anew = BEGIN_ANEW in remembered.records
         if UNSEEN in remembered.records:
             self._inquiry.begin()
@@ -294,6 +299,7 @@ class Controller:
             case events.Offers():
                 self._metrics.offers["received"].inc(self._offers.add(event.offers, now))
                 self._maintenance.offered(event.offers, now)
+                self._status_updates.heard_of(offer["agent_id"]["value"] for offer in event.offers)
             case events.OfferRescinded():
                 self._offers.remove([event.offer_id])
                 self._metrics.offers["rescinded"].inc()
@@ -343,13 +349,13 @@ class Controller:
     def _take_subscription(self, event: events.Subscribed, now: float) -> None:
         self._metrics.subscriptions.inc()
         self._connected = True
-        self._master = _master_address(event.master)
+        self._leader.subscribed(event.master, now)
         if event.framework_id is not None and event.framework_id != self._ledger.framework_id:
             if self._survey is not None and not self._begins_anew:
                 self._inquiry.begin()
                 self._ledger.record(UNSEEN, "")
             self._ledger.register(event.framework_id)
-        text = f"subscribed to the master {self._master} as framework {self._ledger.framework_id}"
+        text = f"subscribed to the master {self._leader.address} as framework {self._ledger.framework_id}"
         self._ledger.note(now, "connected", text)
         busy = {task.agent_id for task in self._ledger.tasks.values()}
         self._offers.subscribed(now, busy)
@@ -394,7 +400,7 @@ class Controller:
         self._connected = False
         self._offers.void()
         self._reconciliation.stop()
-        self._ledger.note(now, "disconnected", f"the connection to the master {self._master} is lost")
+        self._ledger.note(now, "disconnected", f"the connection to the master {self._leader.address} is lost")
 
     def _take_maintenance(
         self, event: events.InverseOffers | events.InverseOfferRescinded, now: float
@@ -505,6 +511,7 @@ class Controller:
                 held=self._launching.held(services),
                 filters=self._registration.filters.texts,
                 restarts=self._overrides.restarts(),
+                unconfirmed=self._unconfirmed.reasons(now),
             )
         self._take_rollouts(decided.rollouts, now)
         self._publisher.tell_waiting(decided.waiting, now)
@@ -611,7 +618,7 @@ class Controller:
             at=now,
             framework_id=self._ledger.framework_id,
             connected=self._connected,
-            master=self._master if self._connected else None,
+            master=self._leader.address if self._connected else None,
             config=self._config_view,
             services=tuple(
                 self._views.show(
@@ -642,10 +649,3 @@ def steady_clock() -> Callable[[], float]:
     """Seconds of the epoch that never go back, whatever happens to the machine's clock."""
     started_at, started = time.time(), time.monotonic()
     return lambda: started_at + time.monotonic() - started
-
-
-def _master_address(master: events.Message) -> str | None:
-    address = master.get("address", {})
-    host = address.get("hostname") or address.get("ip") or master.get("hostname")
-    port = address.get("port") or master.get("port")
-    return f"{host}:{port}" if host and port else None

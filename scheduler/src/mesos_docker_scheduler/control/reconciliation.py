@@ -29,24 +29,31 @@ class Question:
 
 
 class Reconciliation:
-    """What is still unanswered, and when to ask next. Times are seconds of the epoch."""
+    """What is still unanswered, and when to ask next. Times are seconds of the epoch.
+
+    `generation` changes with what is unanswered.
+    """
 
     def __init__(self) -> None:
+        self.generation = 0
         self._unanswered: dict[str, str | None] = {}
         self._unasked: dict[str, str | None] = {}  # those of them that nobody was asked about yet
         self._fence: str | None = None
         self._started_at: float | None = None
         self._pause = _FIRST_RETRY_SECONDS
         self._next_explicit: float | None = None
+        self._ask_by = 0.0
         self._next_implicit: float | None = None
 
     def start(self, tasks: Mapping[str, str | None], now: float) -> None:
         """Begin anew after a (re-)registration: `tasks` are task ids with their agents' ids."""
+        self.generation += 1
         self._unanswered, self._unasked = dict(tasks), {}
         self._fence = f"{_FENCE}{uuid.uuid4().hex}"
         self._started_at = now
         self._pause = _FIRST_RETRY_SECONDS
         self._next_explicit = self._next_implicit = now
+        self._ask_by = 0.0
 
     def stop(self) -> None:
         """Ask nothing until the next `start`: nobody is there to answer."""
@@ -56,14 +63,27 @@ class Reconciliation:
         """Ask about these tasks, too: something may have happened to them that we were not told."""
         new = {task_id: agent_id for task_id, agent_id in tasks if task_id not in self._unanswered}
         if new:
+            self.generation += 1
             self._unanswered.update(new)
             self._unasked.update(new)
             if self._next_explicit is not None:
                 self._pause = _FIRST_RETRY_SECONDS
                 self._next_explicit = min(self._next_explicit, now + self._pause)
 
+    def ask_again(self, task_ids: Iterable[str]) -> None:
+        """Ask at once about those of these that are unanswered: there may be more to be told now."""
+        if self.settled:  # else the first answers are still on their way
+            self._unasked |= {one: self._unanswered[one] for one in task_ids if one in self._unanswered}
+
+    def ask_by(self, at: float) -> None:
+        """Ask about what is unanswered at that time, too: then there is more to be told."""
+        self._ask_by = at
+        if self._next_explicit is not None:
+            self._next_explicit = min(self._next_explicit, at)
+
     def answered(self, task_id: str) -> bool:
         """Note that Mesos said something about the task; returns whether it is a fence rather than a task."""
+        self.generation += 1
         if task_id == self._fence:
             self._fence = None
         self._unanswered.pop(task_id, None)
@@ -93,6 +113,8 @@ class Reconciliation:
                 questions.append(Question(tuple(tasks)))
                 self._next_explicit = now + max(self._pause, len(tasks) / _ANSWERS_A_SECOND)
                 self._pause = min(self._pause * 2, _LONGEST_RETRY_SECONDS)
+                if now < self._ask_by:
+                    self._next_explicit = min(self._next_explicit, self._ask_by)
         elif self._unasked:
             questions.append(Question(tuple(self._unasked.items())))
         self._unasked = {}

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control.events import Message
 from mesos_docker_scheduler.control.inquiry import Inquiry
+from mesos_docker_scheduler.control.leader import Leader, proves_agent
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import with_facts
@@ -46,6 +47,7 @@ class StatusUpdates:
         *,
         reconciliation: Reconciliation,
         inquiry: Inquiry,
+        leader: Leader,
         failures: Failures,
         versions: Versions,
         configured: Callable[[str], Service | None],
@@ -55,6 +57,7 @@ class StatusUpdates:
         self._metrics = metrics
         self._reconciliation = reconciliation
         self._inquiry = inquiry
+        self._leader = leader
         self._failures = failures
         self._versions = versions
         self._configured = configured
@@ -64,6 +67,13 @@ class StatusUpdates:
         """Take a v1 TaskStatus; it is acknowledged once it is durable."""
         status = Status.from_message(message)
         self._metrics.updates[status.state].inc()
+        sent_by_agent = bool(message.get("uuid"))
+        if self._is_premature(status, now):
+            self.doubt([status.task_id], now)
+            self._reconciliation.ask_by(self._leader.sure_at)
+            return
+        if status.agent_id is not None and proves_agent(status, sent_by_agent):
+            self.heard_of([status.agent_id])
         if self._reconciliation.answered(status.task_id):
             self._ledger.touch()  # what is shown may be certain now
             took = self._reconciliation.take_seconds(now)
@@ -79,7 +89,7 @@ class StatusUpdates:
             if task is not None:
                 self._ledger.census.trust(task)
                 self._apply(task, status, now)
-        if message.get("uuid"):
+        if sent_by_agent:
             self._ledger.send(partial(self._driver.acknowledgeStatusUpdate, message))
 
     def learn(self, tasks: Iterable[Task], now: float) -> None:
@@ -101,6 +111,12 @@ class StatusUpdates:
         doubted = [self._ledger.tasks[task_id] for task_id in task_ids if task_id in self._ledger.tasks]
         self._ledger.census.doubt(doubted)
         self._reconciliation.doubt([(task.id, task.agent_id) for task in doubted], now)
+
+    def heard_of(self, agent_ids: Iterable[str]) -> None:
+        """Note that the master knows these agents: it can tell what runs there."""
+        for agent_id in agent_ids:
+            if self._leader.heard_of(agent_id):
+                self._reconciliation.ask_again(self._ledger.census.here(agent_id))
 
     def ask(self, now: float) -> None:
         """Send the questions that are due."""
@@ -125,6 +141,13 @@ class StatusUpdates:
         ]
         for task_id in gone:
             self._ledger.forget(task_id)
+
+    def _is_premature(self, status: Status, now: float) -> bool:
+        """Whether the master doesn't know a task only because it doesn't know the task's agent yet."""
+        if status.state is not TaskState.UNKNOWN or not status.from_reconciliation:
+            return False
+        task = self._ledger.tasks.get(status.task_id)
+        return task is not None and task.present and not self._leader.is_sure(task.agent_id, now)
 
     def _adopt(self, status: Status, now: float) -> Task | None:
         """Take over a task of ours that we have no record of (the store is an older copy, say)."""

@@ -239,7 +239,7 @@ class Views:
         asked_back = rollout is not None and rollout.state == "rolled back" and rollout.by_operator
         aim = rollout.good if rollout is not None and asked_back else service.version
         well = len(standing.version(aim or "").well)
-        restarting = any(reason.kind == "restart" for reason in reasons)
+        unfinished = any(reason.kind in ("restart", "unconfirmed") for reason in reasons)
         present = len(standing.tasks) - len(standing.absent)
         return ServiceView(
             name=service.name,
@@ -251,7 +251,7 @@ class Views:
             waiting=sentences(reasons),
             reasons=reasons,
             # What is absent counts for nothing; what is leaving must be gone first.
-            converged=certain and well == service.count == present and not restarting,
+            converged=certain and well == service.count == present and not unfinished,
             wishes=wishes,
             healthy=well,
             in_service=sum(len(group.well) for group in standing.versions.values()),

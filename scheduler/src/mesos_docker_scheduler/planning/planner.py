@@ -84,6 +84,7 @@ def plan(
     held: Mapping[str, str] | None = None,
     filters: Mapping[str, str] | None = None,
     restarts: Mapping[str, float] | None = None,
+    unconfirmed: Mapping[str, Reason] | None = None,
 ) -> Plan:
     """Plan the next step.
 
@@ -94,7 +95,8 @@ def plan(
     next to nothing; the plan is the same. `held`: why nothing of one service may be done. `role`: that of
     services without one of their own. `explanations`: of earlier rounds. `filters`: by role, what agents must
     have to be offered. `restarts`: by service, before when instances must have been launched to be replaced
-    by others of the same version.
+    by others of the same version. `unconfirmed`: by service, what is said of instances that the master does
+    not know yet.
     """
     placement = Placement(offers, agents, census, now, role=role, explanations=explanations, filters=filters)
     kills: list[Kill] = []
@@ -132,7 +134,8 @@ def plan(
         kills += step.kills
         if step.launches:
             launching[service.name] = step
-        waiting[service.name] = step.reasons
+        awaited = (unconfirmed or {}).get(service.name)
+        waiting[service.name] = step.reasons if awaited is None else (*step.reasons, awaited)
         if step.rollout is not rollout:
             steps.append(step.rollout)
         wake_at = min(wake_at, step.wake_at)

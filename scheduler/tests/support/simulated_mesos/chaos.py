@@ -30,6 +30,7 @@ class Chaos:
             (1, self.replace_agent),
             (1, self.mark_gone),
             (2, self.fail_over),
+            (1, self.lose_registry),
             (3, self.disconnect),
             (2, self.drain),
             (2, self.reactivate),
@@ -115,9 +116,12 @@ class Chaos:
     def replace_agent(self) -> None:
         """A machine restarts, and its slave has forgotten who it was."""
         for agent in self._some_agent():
-            agent.die()
-            agent.dead = True
-            self._fate.later(self._fate.between(5, 60), partial(self._new_agent, agent.machine))
+            self._burn(agent)
+
+    def _burn(self, agent: Agent) -> None:
+        agent.die()
+        agent.dead = True
+        self._fate.later(self._fate.between(5, 60), partial(self._new_agent, agent.machine))
 
     def mark_gone(self) -> None:
         """An operator gives up an agent, perhaps one that only is away."""
@@ -142,6 +146,18 @@ class Chaos:
     def fail_over(self) -> None:
         """Another master leads."""
         self._wire.fail_over()
+
+    def lose_registry(self) -> None:
+        """The registry is set aside: slaves register with the new master soon, late, or never."""
+        self._wire.fail_over(registry_lost=True)
+        fate = self._fate
+        for agent in [agent for agent in self._master.agents.values() if not agent.dead]:
+            luck = fate.random.random()
+            if luck < 0.1:
+                self._burn(agent)
+            elif agent.up:
+                seconds = fate.between(0.5, 40) if luck < 0.8 else fate.between(40, 900)
+                fate.later(seconds, partial(self._master.reach, agent))
 
     def disconnect(self) -> None:
         """The connection breaks."""

@@ -5,7 +5,8 @@ books. What Mesos did, or has not told yet, is not its fault:
 
 - *Above*: when it launches, the containers of a service that run or may come to run, with the new ones, are
   count + max_surge at most. Those that Mesos has called ended or absent don't count: they were rightly
-  replaced. Nor do those that Mesos stops because it drains their agent.
+  replaced. Nor do those that Mesos stops because it drains their agent. That a new master does not know a
+  task counts for nothing while it may still hear of the task's agent.
 - *Below*: when it decides to stop an instance that serves, as Mesos told it since the subscription began,
   then at least count - max_unavailable others serve, as Mesos told it, and are to stay. What Mesos has not
   told, or has told wrongly, is not counted against it.
@@ -29,6 +30,7 @@ from mesos_docker_scheduler.records.tasks import Task
 from simulated_mesos.agents import ENDED, Agent
 from simulated_mesos.disk import Disk
 from simulated_mesos.fate import Fate
+from simulated_mesos.master import Election
 from simulated_mesos.wire import Wire
 
 Message = dict[str, Any]
@@ -78,6 +80,7 @@ class Judge:
         self.condemned = ""
         self._fate = fate
         self._wire = wire
+        self._election: Election | None = None
         self._used: set[str] = set()
         self._said: dict[str, Said] = {}
         self._offers: dict[str, Message] = {}
@@ -143,7 +146,10 @@ class Judge:
                         self._hears_of_maintenance(offer)
                 case events.InverseOfferRescinded():
                     self._going.pop(self._inverse.pop(event.offer_id, ""), None)
-                case events.Subscribed() | events.Disconnected():
+                case events.Subscribed():
+                    self._election = self._wire.master.elections[event.master["id"]]
+                    self._subscribed_anew()
+                case events.Disconnected():
                     self._subscribed_anew()
                 case events.Recovered() | events.Surveyed():
                     for task in event.tasks:
@@ -160,6 +166,8 @@ class Judge:
 
     def _hears_update(self, status: events.Message) -> None:
         task_id, state = status["task_id"]["value"], status["state"].removeprefix("TASK_")
+        if state == "UNKNOWN" and self._is_premature(status.get("agent_id", {}).get("value", "")):
+            return
         before = self._said.get(task_id)
         if before is None:
             self._said[task_id] = Said(state, status.get("healthy"), status.get("reason"))
@@ -174,6 +182,9 @@ class Judge:
         before.state = state
         if "healthy" in status:
             before.healthy = status["healthy"]
+
+    def _is_premature(self, agent_id: str) -> bool:
+        return self._election is not None and self._election.may_still_hear_of(agent_id, self._fate.now)
 
     # Launches
 

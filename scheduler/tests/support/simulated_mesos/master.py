@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -15,15 +15,19 @@ from simulated_mesos.fate import Fate
 Message = dict[str, Any]
 _LEAST_CPUS, _LEAST_MEM = 10, 32_000  # Mesos offers nothing smaller (MIN_CPUS, MIN_MEM), in thousandths
 _PING_SECONDS = 75.0
-_REREGISTER_SECONDS = 600.0
+REREGISTER_SECONDS = 600.0
 _INVERSE_REFUSED = 5.0
 
 
 class Standing(Enum):
-    """What an agent is to the master; RECOVERED: it is in the registry, but has not come back since."""
+    """What an agent is to the master.
+
+    RECOVERED: it is in the registry, but has not come back since. FORGOTTEN: nor is it in the registry.
+    """
 
     REGISTERED = "registered"
     RECOVERED = "recovered"
+    FORGOTTEN = "forgotten"
     UNREACHABLE = "unreachable"
     GONE = "gone"
     REMOVED = "removed"
@@ -56,6 +60,18 @@ class _Filter:
     refused: Bundle
 
 
+@dataclass(slots=True)
+class Election:
+    """A master that came to lead, and the agents that have registered with it."""
+
+    at: float
+    registered: set[str] = field(default_factory=set)
+
+    def may_still_hear_of(self, agent_id: str, now: float) -> bool:
+        """Whether an agent has time left to register."""
+        return now < self.at + REREGISTER_SECONDS and agent_id not in self.registered
+
+
 class Master:
     """Master and allocator, for one framework. `tell` is its event stream: a type, and what is in it."""
 
@@ -72,6 +88,7 @@ class Master:
         self.draining: set[str] = set()
         self.refusals: list[str] = []
         self.subscribed = False
+        self.elections: dict[str, Election] = {}
         self.framework_id: str | None = None
         self._has_subscribed = False
         self._killed: set[str] = set()
@@ -79,6 +96,11 @@ class Master:
         self._filters: dict[tuple[str, str], _Filter] = {}
         self._inverse: dict[str, str] = {}
         self._allocation_due = False
+        self._elect()
+
+    def _elect(self) -> None:
+        self.id = f"master-{self._fate.number()}"
+        self.elections[self.id] = Election(self._fate.now)
 
     # Agents come, go and come back
 
@@ -89,9 +111,13 @@ class Master:
             if other.machine is machine and self.standing[other.id] is Standing.REGISTERED:
                 self.remove(other, "a new agent registered at the same address")
         self.agents[agent.id] = agent
-        self.standing[agent.id] = Standing.REGISTERED
+        self._admit(agent)
         self.kick()
         return agent
+
+    def _admit(self, agent: Agent) -> None:
+        self.standing[agent.id] = Standing.REGISTERED
+        self.elections[self.id].registered.add(agent.id)
 
     def knows(self, agent: Agent) -> bool:
         """Whether an agent is registered."""
@@ -109,7 +135,7 @@ class Master:
 
     def mark_gone(self, agent: Agent) -> None:
         """An operator says that an agent will never come back."""
-        if self.standing[agent.id] in (Standing.GONE, Standing.REMOVED):
+        if self.standing[agent.id] in (Standing.GONE, Standing.REMOVED, Standing.FORGOTTEN):
             return
         self.standing[agent.id] = Standing.GONE
         self._lose(agent, "GONE_BY_OPERATOR", "REASON_AGENT_REMOVED_BY_OPERATOR")
@@ -145,7 +171,7 @@ class Master:
         if standing in (Standing.GONE, Standing.REMOVED):
             self._shut_down(agent)
             return
-        self.standing[agent.id] = Standing.REGISTERED
+        self._admit(agent)
         if standing is Standing.REGISTERED:
             self._reconcile_known(agent)
         else:
@@ -159,7 +185,7 @@ class Master:
                 if container.updates:
                     known.said = container.updates[0]["state"].removeprefix("TASK_")
                 self.tasks[container.id] = known
-                if standing is Standing.UNREACHABLE and container.alive:
+                if standing is not Standing.RECOVERED and container.alive:
                     why = "REASON_AGENT_REREGISTERED"
                     self._say(container.id, container.state, agent.id, why, healthy=container.healthy)
         for container in list(agent.containers.values()):
@@ -179,8 +205,12 @@ class Master:
             elif container.alive and task_id in self._killed:
                 agent.stop(container)
 
-    def fail_over(self) -> None:
-        """Another master leads: it has the registry, and learns of tasks as agents come back."""
+    def fail_over(self, *, registry_lost: bool = False) -> None:
+        """Another master leads: it has the registry, and learns of tasks as agents come back.
+
+        With an empty registry it learns of agents as they come back, too: see that they do.
+        """
+        self._elect()
         self._has_subscribed = False
         self.tasks.clear()
         self._offers.clear()
@@ -188,12 +218,22 @@ class Master:
         self._filters.clear()
         self._killed.clear()
         self.suppressed.clear()
+        if registry_lost:
+            self._forget()
         for agent in self.agents.values():
             if self.standing[agent.id] is Standing.REGISTERED:
                 self.standing[agent.id] = Standing.RECOVERED
                 if agent.up:
                     self._fate.later(self._fate.between(0.5, 40), partial(self.reach, agent))
-                self._fate.later(_REREGISTER_SECONDS, partial(self._miss, agent))
+                self._fate.later(REREGISTER_SECONDS, partial(self._miss, agent))
+
+    def _forget(self) -> None:
+        self.maintenance.clear()
+        self.draining.clear()
+        for agent in self.agents.values():
+            agent.draining = False
+            if self.standing[agent.id] is not Standing.REMOVED:
+                self.standing[agent.id] = Standing.FORGOTTEN
 
     def _miss(self, agent: Agent) -> None:
         if self.standing[agent.id] is Standing.RECOVERED:

@@ -78,10 +78,10 @@ class Wire:
             self.inbox.append(events.Disconnected())
             fate.later(fate.between(0.1, 15), partial(self._subscribe, self._connection))
 
-    def fail_over(self) -> None:
+    def fail_over(self, *, registry_lost: bool = False) -> None:
         """The master that we speak to is no longer the leading one."""
         self.lose()
-        self.master.fail_over()
+        self.master.fail_over(registry_lost=registry_lost)
 
     def _end(self) -> list[Message]:
         """End the connection; returns the calls without an answer, the first of which may have arrived."""
@@ -106,7 +106,7 @@ class Wire:
             self.connected = True
             self._suppressed = set()
             self.framework_id = self.master.subscribe(self.framework_id, self.roles, self.constraints)
-            self.inbox.append(events.Subscribed(self.framework_id, MASTER))
+            self.inbox.append(events.Subscribed(self.framework_id, {**MASTER, "id": self.master.id}))
 
     # What comes in
 

@@ -83,6 +83,27 @@ def test_so_many_answers_take_their_time() -> None:
     assert len(asked(made.due(21))) == 100_000
 
 
+def test_what_may_be_told_now_is_asked_at_once_if_it_is_unanswered() -> None:
+    made = started("1", "2", "3")
+    fence = fence_of(made.due(0))
+    made.ask_again(["1", "2"])
+    assert made.due(1) == []  # the first answers are still on their way
+    made.answered(fence)
+    made.answered("1")
+    made.ask_again(["1", "2"])
+    assert made.next_at() == 0
+    assert asked(made.due(1)) == ["2"]
+    assert made.next_at() == 2
+
+
+def test_asks_when_there_is_more_to_be_told_at_the_latest() -> None:
+    made = started("1")
+    made.answered(fence_of(made.due(0)))
+    made.ask_by(100)
+    times = [second for second in range(1, 300) if asked(made.due(second)) == ["1"]]
+    assert times == [2, 6, 14, 30, 62, 100, 160, 220, 280]
+
+
 def test_asks_nobody_while_there_is_nobody() -> None:
     made = started("1")
     made.due(0)

@@ -61,6 +61,7 @@ const TRANSITIONS = [
   ["starting", "Starting"],
   ["unhealthy", "Not healthy yet"],
   ["stopping", "Stopping"],
+  ["unconfirmed", "Not confirmed"],
 ];
 
 // How a service does, in a word.
