@@ -6,12 +6,15 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from container_watch import ContainerWatch
 from mesos_testbed import eventually
 from scheduler_process import PROGRAM, Cluster, Scheduler
 
@@ -81,6 +84,29 @@ def test_outlives_the_master(scheduler: Scheduler, cluster: Cluster) -> None:
     assert scheduler.framework_id == framework_id
     scheduler.change(count=3)
     assert before.keys() < scheduler.converge().keys()
+
+
+def test_outlives_the_masters_registry(scheduler: Scheduler, cluster: Cluster) -> None:
+    before = scheduler.containers()
+    with ContainerWatch(cluster.engines, "web") as watch:
+        cluster.master.kill9()
+        shutil.rmtree(str(cluster.master.flags["work_dir"]))
+        for agent in cluster.agents:
+            agent.kill9()
+        cluster.master.start()
+        eventually(
+            lambda: "waits for slaves slave1, slave2 to register" in " ".join(scheduler.web["waiting"]),
+            "the empty registry noticed",
+            30,
+        )
+        time.sleep(5)  # in which it could have acted
+        for agent in cluster.agents:
+            agent.recover(cluster.master)
+        assert scheduler.converge(60) == before
+        time.sleep(5)
+        assert scheduler.containers() == before
+        assert watch.counts() == (2, 2)
+    assert "lost" not in {event["kind"] for event in scheduler.get("/v1/status")["events"]}
 
 
 def test_outlives_a_slave(scheduler: Scheduler, cluster: Cluster) -> None:
