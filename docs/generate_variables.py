@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/variables.md from the roles' argument specifications.
+"""Writes docs/variables.md from the argument specifications of the playbooks and the roles.
 
 python docs/generate_variables.py           writes the file
 python docs/generate_variables.py --check   fails when specifications, defaults and the file disagree
@@ -22,9 +22,10 @@ INTRODUCTION = """\
 # Variables
 
 Everything that can be set, role by role. Set it in the inventory: for all hosts (`group_vars/all/`), a group,
-or one host. A variable that begins like these but is none of them stops the playbook before anything changes.
+or one host. A variable whose name looks like a misspelled one of these stops the playbook before anything
+changes; `cluster_foreign_variables` lists those that are meant.
 
-This page is generated from `roles/*/meta/argument_specs.yml` by `docs/generate_variables.py`.
+This page is generated from `playbooks/meta` and `roles/*/meta` by `docs/generate_variables.py`.
 """
 
 Options = dict[str, dict[str, Any]]
@@ -35,11 +36,9 @@ def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def specification(role: str) -> dict[str, Any]:
-    """Return the role's main entry point: its short description and its options."""
-    entry: dict[str, Any] = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"][
-        "main"
-    ]
+def specification(folder: str) -> dict[str, Any]:
+    """Return the main entry point of a role, or of the playbooks: its short description and its options."""
+    entry: dict[str, Any] = load(ROOT / folder / "meta" / "argument_specs.yml")["argument_specs"]["main"]
     return entry
 
 
@@ -63,9 +62,9 @@ def drift(options: Options, defaults: dict[str, Any]) -> list[str]:
     return problems
 
 
-def section(role: str, entry: dict[str, Any]) -> str:
+def section(heading: str, entry: dict[str, Any]) -> str:
     """Render one role: a heading, what it is, and the table of its variables."""
-    lines = [f"\n## {role}\n", f"{entry['short_description']}.\n"]
+    lines = [f"\n## {heading}\n", f"{entry['short_description']}.\n"]
     lines += ["| variable | type | default | what it is |", "| --- | --- | --- | --- |"]
     lines += [row for name, option in entry["options"].items() for row in _rows(name, option)]
     return "\n".join(lines) + "\n"
@@ -73,7 +72,8 @@ def section(role: str, entry: dict[str, Any]) -> str:
 
 def page() -> str:
     """Render the whole page."""
-    return INTRODUCTION + "".join(section(role, specification(role)) for role in ROLES)
+    roles = "".join(section(role, specification(f"roles/{role}")) for role in ROLES)
+    return INTRODUCTION + section("Every host", specification("playbooks")) + roles
 
 
 def _rows(name: str, option: dict[str, Any]) -> list[str]:
@@ -121,7 +121,8 @@ def main() -> int:
         f"roles/{role}: {problem}"
         for role in ROLES
         for problem in drift(
-            specification(role)["options"], load(ROOT / "roles" / role / "defaults" / "main.yml") or {}
+            specification(f"roles/{role}")["options"],
+            load(ROOT / "roles" / role / "defaults" / "main.yml") or {},
         )
     ]
     if "--check" not in sys.argv[1:]:

@@ -9,16 +9,6 @@ from typing import Any
 _MISTAKES = re.compile(r"__\w+_mistakes")
 
 
-def addresses(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], variable: str) -> list[str]:
-    """Return each host's address: that variable's value where it is set, else the default IPv4 address."""
-    return [
-        str(hostvars[host][variable])
-        if variable in hostvars[host]
-        else hostvars[host]["ansible_facts"].get("default_ipv4", {}).get("address", "")
-        for host in hosts
-    ]
-
-
 def mistakes(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return every mistake that the preflights noted, each once, with the hosts that have it."""
     found: dict[str, list[str]] = {}
@@ -62,5 +52,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        functions = (addresses, mistakes, has_machine, with_machine, without_machine)
+        functions = (mistakes, has_machine, with_machine, without_machine)
         return {function.__name__: function for function in functions}

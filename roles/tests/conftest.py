@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,7 @@ def load() -> Callable[[str], ModuleType]:
         assert specification
         assert specification.loader
         module = importlib.util.module_from_spec(specification)
+        sys.modules[specification.name] = module  # where dataclasses look their types up
         specification.loader.exec_module(module)
         return module
 

@@ -13,19 +13,6 @@ def plugin(load: Load) -> ModuleType:
     return load("plugins/filter/cluster.py")
 
 
-def test_an_address_is_what_the_host_says_or_its_default_route(plugin: ModuleType) -> None:
-    hostvars = {
-        "m1": {"ansible_facts": {"default_ipv4": {"address": "10.0.0.1"}}},
-        "m2": {"ansible_facts": {"default_ipv4": {"address": "10.0.0.2"}}, "mesos_master_ip": "192.168.0.2"},
-        "m3": {"ansible_facts": {}},
-    }
-    assert plugin.addresses(["m1", "m2", "m3"], hostvars, "mesos_master_ip") == [
-        "10.0.0.1",
-        "192.168.0.2",
-        "",
-    ]
-
-
 def test_a_mistake_of_many_hosts_is_said_once(plugin: ModuleType) -> None:
     hostvars = {
         "s1": {"__docker_mistakes": ["No engine."], "__mesos_slave_mistakes": ["Bad flag. "], "other": ["x"]},
