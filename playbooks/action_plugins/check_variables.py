@@ -1,14 +1,15 @@
 """Ansible action: check every host's variables against the argument specifications of the roles it gets.
 
 It runs once for all hosts, so that a mistake in a variable of the whole inventory is reported once, and it
-reports all mistakes at once. Variables that begin like those of the roles but that no role knows are refused:
-a misspelled name would otherwise be ignored silently.
+reports all mistakes at once. Variables that look like misspelled ones of the roles are refused: they would
+otherwise be ignored silently. Those of other people's roles are left alone.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,16 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+display = Display()
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# How alike two names must be for one to be a slip of the other: two letters swapped, or one left out.
+MISSPELLED = 0.9
+# What nobody else's roles begin their variables with.
+OWN_PREFIXES = ("mesos_master_", "mesos_slave_", "scheduler_")
 
 # What a value must be, in words, for the types whose errors Ansible words in terms of Python.
 TYPES = {
@@ -33,20 +42,32 @@ TYPES = {
 Specification = dict[str, dict[str, Any]]
 
 
-def load_specification(role: str) -> Specification:
-    """Return the options of the role's main entry point, by variable."""
-    text = (ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+def load_specification(folder: str) -> Specification:
+    """Return the options by variable of a role, `roles/NAME`, or of `playbooks`: those of every host."""
+    text = (ROOT / folder / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
     options: Specification = yaml.safe_load(text)["argument_specs"]["main"]["options"]
     return options
 
 
-def unknown_variable(name: str, known: set[str]) -> str | None:
-    """Say what is wrong with the name of a variable, or return None when it is fine or not ours to judge."""
-    prefixes = {variable.split("_")[0] + "_" for variable in known}
-    if name in known or not name.startswith(tuple(prefixes)):
+def misspelled_variable(name: str, known: Collection[str]) -> str | None:
+    """Say which variable is meant when the name looks like a misspelled one; None when it does not."""
+    similar = difflib.get_close_matches(name, known, n=1, cutoff=MISSPELLED)
+    if name in known or not similar:
         return None
-    similar = difflib.get_close_matches(name, known, n=1)
-    return f"{name} is no variable of these roles." + (f" Did you mean {similar[0]}?" if similar else "")
+    return (
+        f"{name} is no variable of these roles. Did you mean {similar[0]}? "
+        f"If it belongs to another role, name it in cluster_foreign_variables."
+    )
+
+
+def ignored_variable(name: str, known: Collection[str]) -> str | None:
+    """Say that a variable has no effect when its name begins like ours alone, and like none that there is."""
+    if name in known or not name.startswith(OWN_PREFIXES):
+        return None
+    return (
+        f"{name} is no variable of these roles, which do nothing with it. docs/variables.md has all of them. "
+        f"If it belongs to another role, name it in cluster_foreign_variables."
+    )
 
 
 def wrong_value(name: str, value: object, option: Mapping[str, Any]) -> str | None:
@@ -83,20 +104,32 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec({"roles": {"type": "dict", "required": True}})
         task_vars = task_vars or {}
-        specifications = {role: load_specification(role) for role in arguments["roles"]}
-        known = {name for options in specifications.values() for name in options}
+        everywhere = load_specification("playbooks")
+        specifications = {role: load_specification(f"roles/{role}") for role in arguments["roles"]}
+        known = {name for options in (everywhere, *specifications.values()) for name in options}
 
         found: dict[str, list[str]] = {}
+        ignored: dict[str, list[str]] = {}
+        misspelled = functools.cache(lambda name: misspelled_variable(name, known))
         for host in task_vars["ansible_play_hosts_all"]:
             variables = task_vars["hostvars"][host]
+            problems = self._problems(variables, everywhere)
+            foreign = [] if problems else variables.get("cluster_foreign_variables", [])
             for name in variables:
-                if problem := unknown_variable(name, known):
-                    found.setdefault(problem, []).append(host)
+                if name in foreign:
+                    continue
+                if problem := misspelled(name):
+                    problems.append(problem)
+                elif problem := ignored_variable(name, known):
+                    ignored.setdefault(problem, []).append(host)
             for role, options in specifications.items():
                 if host in arguments["roles"][role]:
-                    for problem in self._problems(variables, options):
-                        found.setdefault(problem, []).append(host)
+                    problems += self._problems(variables, options)
+            for problem in problems:
+                found.setdefault(problem, []).append(host)
 
+        for problem, hosts in ignored.items():
+            display.warning(f"{problem} ({', '.join(hosts)})")
         result["changed"] = False
         if found:
             result["failed"] = True

@@ -9,12 +9,19 @@ import pytest
 import yaml
 
 Load = Callable[[str], ModuleType]
-KNOWN = {"scheduler_image", "scheduler_count", "mesos_slave_ip"}
+ROLES = ("docker", "zookeeper", "mesos", "mesos_master", "mesos_slave", "scheduler")
 
 
 @pytest.fixture(scope="module")
 def plugin(load: Load) -> ModuleType:
     return load("playbooks/action_plugins/check_variables.py")
+
+
+@pytest.fixture(scope="module")
+def known(plugin: ModuleType) -> set[str]:
+    """The name of every variable there is."""
+    folders = ("playbooks", *(f"roles/{role}" for role in ROLES))
+    return {name for folder in folders for name in plugin.load_specification(folder)}
 
 
 @pytest.mark.parametrize(
@@ -74,30 +81,78 @@ def test_names_the_key_that_is_wrong_inside_a_dictionary(plugin: ModuleType) -> 
     assert message.endswith("port.")
 
 
-def test_refuses_unknown_variables_with_our_prefixes(plugin: ModuleType) -> None:
-    assert (
-        plugin.unknown_variable("scheduler_imgae", KNOWN)
-        == "scheduler_imgae is no variable of these roles. Did you mean scheduler_image?"
-    )
-    assert plugin.unknown_variable("mesos_qqq", KNOWN) == "mesos_qqq is no variable of these roles."
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("scheduler_cuont", "scheduler_count"),
+        ("scheduler_imgae", "scheduler_image"),
+        ("scheduler_images", "scheduler_image"),
+        ("schedular_count", "scheduler_count"),
+        ("schedulercount", "scheduler_count"),
+        ("mesos_slave_pi", "mesos_slave_ip"),
+        ("mesos_slave_atributes", "mesos_slave_attributes"),
+        ("docker_registry_mirror", "docker_registry_mirrors"),
+        ("zookeeper_adress", "zookeeper_address"),
+        ("cluster_netwrok", "cluster_network"),
+    ],
+)
+def test_refuses_misspelled_variables(plugin: ModuleType, known: set[str], name: str, meant: str) -> None:
+    message = plugin.misspelled_variable(name, known)
+    assert message.startswith(f"{name} is no variable of these roles. Did you mean {meant}? ")
+    assert "cluster_foreign_variables" in message
 
 
-@pytest.mark.parametrize("name", ["scheduler_image", "ansible_host", "lab_network", "__scheduler_mistakes"])
-def test_leaves_other_variables_alone(plugin: ModuleType, name: str) -> None:
-    assert plugin.unknown_variable(name, KNOWN) is None
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scheduler_image",
+        "ansible_host",
+        "lab_network",
+        "__scheduler_mistakes",
+        # Of other people's roles.
+        "docker_users",
+        "docker_edition",
+        "docker_compose_version",
+        "docker_apt_repository",
+        "docker_service_state",
+        "mesos_exporter_version",
+        "mesos_version",
+        "zookeeper_version",
+        "zookeeper_hosts",
+        "zookeeper_exporter_version",
+        "cluster_name",
+        "kafka_zookeeper_servers",
+    ],
+)
+def test_leaves_other_variables_alone(plugin: ModuleType, known: set[str], name: str) -> None:
+    assert plugin.misspelled_variable(name, known) is None
+    assert plugin.ignored_variable(name, known) is None
 
 
-@pytest.mark.parametrize("role", ["docker", "zookeeper", "mesos", "mesos_master", "mesos_slave", "scheduler"])
+def test_says_that_a_variable_which_begins_like_ours_does_nothing(
+    plugin: ModuleType, known: set[str]
+) -> None:
+    for name in ("scheduler_replicas", "mesos_slave_extra_flags", "mesos_master_log_level"):
+        assert plugin.misspelled_variable(name, known) is None
+        assert plugin.ignored_variable(name, known).startswith(f"{name} is no variable of these roles")
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_finds_every_roles_specification(plugin: ModuleType, role: str) -> None:
-    assert all(name.startswith(f"{role}_") for name in plugin.load_specification(role))
+    assert all(name.startswith(f"{role}_") for name in plugin.load_specification(f"roles/{role}"))
 
 
 @pytest.mark.parametrize("inventory", ["lab", "example"])
-def test_the_inventories_say_nothing_that_is_refused(plugin: ModuleType, inventory: str) -> None:
+def test_the_inventories_say_nothing_that_is_refused(
+    plugin: ModuleType, known: set[str], inventory: str
+) -> None:
     path = Path(__file__).resolve().parents[2] / "inventory" / inventory / "group_vars" / "all" / "main.yml"
-    roles = ("docker", "zookeeper", "mesos", "mesos_master", "mesos_slave", "scheduler")
-    options = {name: option for role in roles for name, option in plugin.load_specification(role).items()}
+    folders = ("playbooks", *(f"roles/{role}" for role in ROLES))
+    options = {
+        name: option for folder in folders for name, option in plugin.load_specification(folder).items()
+    }
     for name, value in yaml.safe_load(path.read_text(encoding="utf-8")).items():
-        assert plugin.unknown_variable(name, set(options)) is None
+        assert plugin.misspelled_variable(name, known) is None
+        assert plugin.ignored_variable(name, known) is None
         if name in options:
             assert plugin.wrong_value(name, value, options[name]) is None
