@@ -19,11 +19,7 @@ def slave(web: Cluster) -> Generator[str, None, None]:
     hosts = [container.host for container in web.containers().values()]
     slave = max(web.slaves, key=hosts.count)
     yield slave
-    web.call_master({"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {"schedule": {}}})
-    if web.agent(slave).get("deactivated"):
-        agent_id = web.agent(slave)["agent_info"]["id"]
-        web.call_master({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": agent_id}})
-    eventually("the slave is back", lambda: web.registered_slaves() == sorted(web.slaves), seconds=30)
+    web.take_back()
 
 
 def moved(lab: Cluster, slave: str) -> bool:
@@ -80,15 +76,7 @@ def test_the_playbook_drains_without_a_failed_request(web: Cluster, slave: str, 
     measure("playbooks/undrain.yml", back.seconds)
     assert back.exit_code == 0, back.output
     eventually("the slave is back", lambda: lab.registered_slaves() == sorted(lab.slaves), seconds=10)
-    schedule = lab.call_master({"type": "GET_MAINTENANCE_SCHEDULE"})["get_maintenance_schedule"]["schedule"]
-    assert not schedule.get("windows")
+    assert not lab.schedule().get("windows")
     again = playbook("playbooks/undrain.yml", "--limit", slave)
     assert (again.exit_code, again.changed) == (0, 0), again.output
     assert lab.containers().keys() == after.keys()
-
-
-def test_the_playbook_asks_which_slave(web: Cluster) -> None:
-    run = playbook("playbooks/drain.yml")
-    assert run.exit_code != 0
-    assert run.changed == 0
-    assert "name those that you mean with --limit" in run.output

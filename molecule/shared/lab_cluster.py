@@ -120,6 +120,28 @@ class Cluster:
         (found,) = (agent for agent in agents if agent["agent_info"]["hostname"] == slave)
         return dict(found)
 
+    def schedule(self) -> dict[str, Any]:
+        """Return which machines the master is told will go: Mesos' maintenance schedule."""
+        answer = self.call_master({"type": "GET_MAINTENANCE_SCHEDULE"})["get_maintenance_schedule"]
+        return dict(answer["schedule"])
+
+    def announce(self, windows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the maintenance schedule by these windows."""
+        schedule = {"windows": list(windows)}
+        self.call_master(
+            {"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {"schedule": schedule}}
+        )
+
+    def take_back(self) -> None:
+        """Have all slaves in use again, whatever was announced and drained."""
+        self.announce([])
+        for slave in self.slaves:
+            agent = self.agent(slave)
+            if agent.get("deactivated"):
+                agent_id = agent["agent_info"]["id"]
+                self.call_master({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": agent_id}})
+        eventually("all slaves are back", lambda: self.registered_slaves() == sorted(self.slaves), seconds=30)
+
     def frameworks(self) -> list[str]:
         """Return the ids of the frameworks that the master has registered, disconnected ones included."""
         state = self.get(self.master, MASTER_PORT, "/master/state")
