@@ -51,6 +51,11 @@ lab-down: $(VENV)/.stamp ## Remove the lab's hosts, network and volumes
 lab-test: lab ## Try on the lab what an operator may do and what may fail
 	pytest molecule/lab_acceptance
 
+.PHONY: cluster-test
+cluster-test: prepare ## Try on a lab with three masters what may happen to a control plane (an hour)
+	$(MAKE) lab LAB=inventory/lab-ha
+	pytest molecule/cluster
+
 # --- checks -----------------------------------------------------------------------------------------------
 
 .PHONY: test

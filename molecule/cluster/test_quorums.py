@@ -20,7 +20,9 @@ FIVE = (*lab_ha.MASTERS, *lab_ha.MORE_MASTERS)
 def deploy(folder: Path, masters: tuple[str, ...], measure: Measure, what: str) -> None:
     """Let these hosts be masters and ZooKeeper servers, and see that they are, and nobody else."""
     everybody = [lab_ha.address(host) for host in FIVE]
-    inventory = lab_ha.inventory_with(folder, {"zookeepers": masters, "mesos_masters": masters})
+    others = [host for host in FIVE if host not in masters]
+    groups = {"zookeepers": masters, "mesos_masters": masters, "retired": others}
+    inventory = lab_ha.inventory_with(folder, groups)
     with watching_control_plane(everybody) as outages:
         run = lab_ha.deploy(inventory=inventory)
     assert run.exit_code == 0, run.output

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture(scope="module")
+def module(load: Load) -> ModuleType:
+    return load("plugins/modules/running_service.py")
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Generator[Path, None, None]:
+    """A process with a program of its own, started with the configuration abc."""
+    program = tmp_path / "usr" / "sleep"
+    program.parent.mkdir()
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "60"], env={"CONFIGURATION_SHA256": "abc"}) as started:
+        yield Path(f"/proc/{started.pid}")
+        started.kill()
+
+
+def test_nothing_is_due_when_nothing_has_changed(module: ModuleType, process: Path) -> None:
+    assert module.reasons(process, {"NeedDaemonReload": "no"}, "abc", []) == []
+    assert module.reasons(process, {}, None, []) == []
+
+
+def test_another_configuration_is_due(module: ModuleType, process: Path) -> None:
+    assert module.reasons(process, {}, "xyz", []) == ["its configuration has changed"]
+
+
+def test_a_process_that_was_started_without_one_is_due(module: ModuleType) -> None:
+    with subprocess.Popen(["/bin/sleep", "60"], env={}) as started:
+        found = module.reasons(Path(f"/proc/{started.pid}"), {}, "abc", [])
+        started.kill()
+    assert found == ["its configuration has changed"]
+
+
+def test_a_changed_unit_is_due(module: ModuleType, process: Path) -> None:
+    assert module.reasons(process, {"NeedDaemonReload": "yes"}, "abc", []) == ["its unit has changed"]
+
+
+def test_a_replaced_program_is_due(
+    module: ModuleType, process: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_REPLACED", module.re.compile(rf"({tmp_path}/usr/.*) \(deleted\)$"))
+    program = tmp_path / "usr" / "sleep"
+    program.unlink()
+    assert module.reasons(process, {}, "abc", []) == [f"{program} has been replaced"]
+
+
+@pytest.mark.parametrize(
+    ("use", "replaced"),
+    [
+        ("7f0 r-xp 0 08:01 12    /usr/lib/mesos/libmesos.so (deleted)", "/usr/lib/mesos/libmesos.so"),
+        ("/usr/share/java/zookeeper.jar (deleted)", "/usr/share/java/zookeeper.jar"),
+        ("7f0 r-xp 0 08:01 12    /usr/lib/mesos/libmesos.so", None),
+        ("/var/lib/mesos/slave/log (deleted)", None),
+        ("/memfd:doublemapper (deleted)", None),
+        ("/tmp/usr/lib/x.so (deleted)", None),
+    ],
+)
+def test_only_programs_and_libraries_count(module: ModuleType, use: str, replaced: str | None) -> None:
+    match = module._REPLACED.search(use)
+    assert (match[1] if match else None) == replaced
+
+
+def test_a_file_that_is_newer_than_the_process_is_due(
+    module: ModuleType, process: Path, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("x")
+    os.utime(token, (0, 0))
+    assert module.reasons(process, {}, "abc", [str(token), str(tmp_path / "none")]) == []
+    os.utime(token, (time.time() + 5, time.time() + 5))
+    assert module.reasons(process, {}, "abc", [str(token)]) == [f"{token} has changed"]
+
+
+def test_files_are_compared_by_what_is_in_them(module: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "zk"
+    file.write_text("a")
+    sha256 = module.hashlib.sha256(b"a").hexdigest()
+    assert not module.differs(file, sha256)
+    file.write_text("b")
+    assert module.differs(file, sha256)
+    assert module.differs(tmp_path / "none", sha256)
