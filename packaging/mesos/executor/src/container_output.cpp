@@ -1,7 +1,6 @@
 #include "container_output.hpp"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <utility>
 
@@ -28,7 +27,7 @@ void ContainerOutput::attach(const std::string& container,
 
 size_t ContainerOutput::receive(std::string_view bytes) {
   if (onAttached_) return bytes.size();  // the text of an error, not output
-  if (!stream_) stream_ = std::make_unique<OutputStream>(STDOUT_FILENO, STDERR_FILENO, !terminal_);
+  if (!stream_) stream_ = std::make_unique<OutputStream>(files_.out, files_.err, !terminal_);
   const size_t taken = stream_->write(bytes);
   if (taken < bytes.size() && waitingFor_ < 0) {
     waitingFor_ = stream_->blockedFd();

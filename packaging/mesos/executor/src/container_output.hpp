@@ -13,7 +13,8 @@ namespace executor {
 
 class ContainerOutput {
  public:
-  ContainerOutput(EventLoop& loop, Engine& engine) : loop_(loop), engine_(engine) {}
+  ContainerOutput(EventLoop& loop, Engine& engine, SandboxFiles& files)
+      : loop_(loop), engine_(engine), files_(files) {}
   ~ContainerOutput();
 
   // Whether the container has a terminal (see OutputStream); must be known before it writes.
@@ -32,6 +33,7 @@ class ContainerOutput {
 
   EventLoop& loop_;
   Engine& engine_;
+  SandboxFiles& files_;
   std::unique_ptr<HttpTransfer> transfer_;
   std::unique_ptr<OutputStream> stream_;
   std::function<void(const std::string&)> onAttached_;

@@ -3,10 +3,13 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+
+#include "output_limits.hpp"
 
 namespace executor {
 namespace {
@@ -42,6 +45,17 @@ std::string takeSecret(const std::string& name) {
   explicit_bzero(value, secret.size());
   unsetenv(name.c_str());
   return secret;
+}
+
+std::map<std::string, std::string> variablesWith(const std::string& prefix) {
+  std::map<std::string, std::string> found;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || text.compare(0, prefix.size(), prefix) != 0) continue;
+    found[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return found;
 }
 
 // LIBPROCESS_SSL_<name>, or the older SSL_<name>.
@@ -157,6 +171,7 @@ Environment readEnvironment() {
   }
   environment.shutdownGracePeriod =
       durationVariable("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", environment.shutdownGracePeriod);
+  environment.containerLogger = variablesWith(kContainerLoggerPrefix);
   environment.tlsEnabled = tlsSwitch("ENABLED", false);
   if (environment.tlsEnabled) readTls(environment);
   return environment;

@@ -1,7 +1,9 @@
-// What the agent tells its executor through environment variables: MESOS_* (Mesos' docs/executor-http-api.md) and
-// libprocess' LIBPROCESS_SSL_* (Mesos' docs/ssl.md).
+// What the agent tells its executor through environment variables: MESOS_* (Mesos' docs/executor-http-api.md),
+// libprocess' LIBPROCESS_SSL_* (Mesos' docs/ssl.md), and what the agent's --executor_environment_variables and the
+// task's own environment add to them: CONTAINER_LOGGER_* (Mesos' docs/logging.md).
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +25,7 @@ struct Environment {
   Duration recoveryTimeout{};
   Duration longestBackoff = std::chrono::seconds(2);
   Duration shutdownGracePeriod = std::chrono::seconds(5);
+  std::map<std::string, std::string> containerLogger;  // see output_limits.hpp
 
   bool tlsEnabled = false;
   TlsSettings tls;

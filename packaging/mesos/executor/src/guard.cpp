@@ -27,6 +27,9 @@ constexpr Duration kCreationAfterlife = seconds(60);
 // An engine that stays away this long has been stopped for good, and its containers with it.
 constexpr Duration kEngineTimeout = std::chrono::hours(1);
 
+// What the guard is told besides its duty: the log is another file now.
+constexpr char kLogRotated = 'l';
+
 // The status of DELETE /containers/<name>?force=1&v=1, or 0 when the engine does not answer. HTTP/1.0 and no API
 // version: every engine answers that, and closes the connection at the end.
 int deleteContainer(const std::string& socketPath, const std::string& name) {
@@ -54,13 +57,22 @@ void sleepFor(Duration duration) { ::poll(nullptr, 0, static_cast<int>(duration 
 
 }  // namespace
 
-Guard::Guard(std::string engineSocket, std::string containerName, char* argumentArea, size_t argumentLength)
+Guard::Guard(std::string engineSocket, std::string containerName, SandboxFile& log, char* argumentArea,
+             size_t argumentLength)
     : engineSocket_(std::move(engineSocket)),
       containerName_(std::move(containerName)),
+      log_(log),
       argumentArea_(argumentArea),
       argumentLength_(argumentLength) {
   spawn();
+  // A guard that held the old file open would keep it on the disk, and write its last words there.
+  // It is not waited for: a guard that is stopped must not stop the executor.
+  log_.onRotated([this] {
+    if (lifeline_) send(lifeline_.get(), &kLogRotated, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  });
 }
+
+Guard::~Guard() { log_.onRotated(nullptr); }
 
 void Guard::spawn() {
   int ends[2];
@@ -138,6 +150,10 @@ void Guard::stand(int lifeline) {
     const ssize_t count = recv(lifeline, &byte, 1, 0);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
+    if (byte == kLogRotated) {
+      log_.reopen();
+      continue;
+    }
     duty = static_cast<Duty>(byte);
     if (duty == Duty::Released) _exit(0);
   }

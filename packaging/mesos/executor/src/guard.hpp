@@ -10,14 +10,17 @@
 #include <string>
 
 #include "event_loop.hpp"
+#include "sandbox_file.hpp"
 
 namespace executor {
 
 class Guard {
  public:
-  // Forks the first guard. `argumentArea`/`argumentLength`: the memory of argv, where the guard writes its own name
+  // Forks the first guard, which logs to `log`. `argumentArea`/`argumentLength`: the memory of argv, where the guard writes its own name
   // for the process list, or null. Throws std::runtime_error.
-  Guard(std::string engineSocket, std::string containerName, char* argumentArea, size_t argumentLength);
+  Guard(std::string engineSocket, std::string containerName, SandboxFile& log, char* argumentArea,
+        size_t argumentLength);
+  ~Guard();
 
   // From now on a guard that dies is replaced.
   void attach(EventLoop& loop);
@@ -39,6 +42,7 @@ class Guard {
 
   const std::string engineSocket_;
   const std::string containerName_;
+  SandboxFile& log_;
   char* const argumentArea_;
   const size_t argumentLength_;
   EventLoop* loop_ = nullptr;

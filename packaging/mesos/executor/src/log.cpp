@@ -14,6 +14,11 @@ namespace {
 
 LogSettings current;
 int logFile = -1;
+SandboxFile* stderrFile = nullptr;
+
+ssize_t writeToStderr(const std::string& line) {
+  return stderrFile != nullptr ? stderrFile->writeLine(line) : ::write(STDERR_FILENO, line.data(), line.size());
+}
 
 void write(LogLevel level, char letter, const std::string& message) {
   if (level < current.level) return;
@@ -28,7 +33,7 @@ void write(LogLevel level, char letter, const std::string& message) {
                 static_cast<long>(now.tv_usec), getpid());
   // One write a line: the container's own output goes to the same file.
   const std::string line = prefix + message + "\n";
-  if (!current.quiet && ::write(STDERR_FILENO, line.data(), line.size()) < 0) {
+  if (!current.quiet && writeToStderr(line) < 0) {
     // Nowhere left to say so; the file may still take it.
   }
   if (logFile >= 0 && ::write(logFile, line.data(), line.size()) < 0) {
@@ -46,6 +51,8 @@ void configureLog(const LogSettings& settings) {
     if (logFile < 0) logWarning("--log_dir: can't write " + path + ": " + std::strerror(errno));
   }
 }
+
+void logThrough(SandboxFile& file) { stderrFile = &file; }
 
 void logInfo(const std::string& message) { write(LogLevel::Info, 'I', message); }
 void logWarning(const std::string& message) { write(LogLevel::Warning, 'W', message); }

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "sandbox_file.hpp"
+
 namespace executor {
 
 enum class LogLevel { Info, Warning, Error };
@@ -14,6 +16,9 @@ struct LogSettings {
 };
 
 void configureLog(const LogSettings& settings);
+
+// What is meant for stderr goes through `file` from now on, which must outlive all messages.
+void logThrough(SandboxFile& file);
 
 void logInfo(const std::string& message);
 void logWarning(const std::string& message);

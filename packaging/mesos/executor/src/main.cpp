@@ -1,6 +1,7 @@
 // mesos-docker-executor: runs one Docker container as a Mesos task. Started by mesos-agent's DockerContainerizer.
 #include <curl/curl.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include "http.hpp"
 #include "log.hpp"
 #include "recovery_endpoint.hpp"
+#include "sandbox_file.hpp"
 #include "task_lifecycle.hpp"
 
 namespace executor {
@@ -40,6 +42,7 @@ TaskSettings taskSettings(const Flags& flags, const Environment& environment) {
   settings.create.defaultContainerDns = flags.defaultContainerDns;
   settings.create.cgroupsEnableCfs = flags.cgroupsEnableCfs;
   settings.create.totalMemory = totalMemory();
+  settings.containerLogger = environment.containerLogger;
   settings.shutdownGracePeriod = environment.shutdownGracePeriod;
   // The agent's old --docker_stop_timeout counts when it is the longer one.
   settings.killGracePeriod = std::max(environment.shutdownGracePeriod, flags.stopTimeout);
@@ -50,8 +53,15 @@ int run(const Flags& flags, char* argumentArea, size_t argumentLength) {
   configureLog(flags.log);
   const Environment environment = readEnvironment();
 
+  // Static, because the last message may come after this function.
+  static SandboxFiles files{{STDOUT_FILENO, environment.sandbox + "/stdout"},
+                            {STDERR_FILENO, environment.sandbox + "/stderr"}};
+  files.out.onProblem(logWarning);
+  files.err.onProblem(logWarning);
+  logThrough(files.err);
+
   // Before anything that takes memory: the guard shares what is there now.
-  Guard guard(flags.dockerSocket, flags.container, argumentArea, argumentLength);
+  Guard guard(flags.dockerSocket, flags.container, files.err, argumentArea, argumentLength);
 
   curl_global_init(CURL_GLOBAL_ALL);
   EventLoop loop;
@@ -64,8 +74,8 @@ int run(const Flags& flags, char* argumentArea, size_t argumentLength) {
   AgentConnection agent(loop, http, environment,
                         {[&](const Json& event) { task->handle(event); },
                          [&](const std::string& reason) { task->agentLost(reason); }});
-  task = std::make_unique<TaskLifecycle>(loop, engine, agent, guard, taskSettings(flags, environment),
-                                         [&] { loop.stop(); });
+  task = std::make_unique<TaskLifecycle>(loop, engine, agent, guard, files,
+                                         taskSettings(flags, environment), [&] { loop.stop(); });
   loop.onTerminate([&] { task->terminate(); });
 
   std::unique_ptr<RecoveryEndpoint> recovery;

@@ -2,15 +2,13 @@
 
 #include <limits.h>
 #include <poll.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 namespace executor {
 
-OutputStream::OutputStream(int stdoutFd, int stderrFd, bool framed)
-    : stdoutFd_(stdoutFd), stderrFd_(stderrFd), framed_(framed), target_(stdoutFd) {}
+OutputStream::OutputStream(SandboxFile& out, SandboxFile& err, bool framed)
+    : out_(out), err_(err), framed_(framed), target_(&out) {}
 
 size_t OutputStream::write(std::string_view bytes) {
   if (!framed_) return writePayload(bytes);
@@ -20,7 +18,7 @@ size_t OutputStream::write(std::string_view bytes) {
       header_[headerLength_++] = static_cast<unsigned char>(bytes[taken++]);
       if (headerLength_ < sizeof header_) continue;
       headerLength_ = 0;
-      target_ = header_[0] == 2 ? stderrFd_ : stdoutFd_;
+      target_ = header_[0] == 2 ? &err_ : &out_;
       payloadLeft_ = static_cast<uint32_t>(header_[4]) << 24 | static_cast<uint32_t>(header_[5]) << 16 |
                      static_cast<uint32_t>(header_[6]) << 8 | header_[7];
       continue;
@@ -34,18 +32,19 @@ size_t OutputStream::write(std::string_view bytes) {
   return taken;
 }
 
-// The descriptors may be pipes of a container logger that is slow or stuck, and they are shared with it, so they can't
-// be made non-blocking: write only when poll says so, and not more than a pipe takes then.
+// A file never blocks. But the descriptors may be pipes of a container logger that is slow or stuck, and they are
+// shared with it, so they can't be made non-blocking: write only when poll says so, and not more than a pipe takes then.
 size_t OutputStream::writePayload(std::string_view payload) {
+  const bool mayBlock = !target_->rotatable();
   size_t taken = 0;
   blocked_ = -1;
   while (taken < payload.size()) {
-    pollfd ready{target_, POLLOUT, 0};
-    if (::poll(&ready, 1, 0) == 0) {
-      blocked_ = target_;
+    pollfd ready{target_->fd(), POLLOUT, 0};
+    if (mayBlock && ::poll(&ready, 1, 0) == 0) {
+      blocked_ = target_->fd();
       return taken;
     }
-    const ssize_t count = ::write(target_, payload.data() + taken, std::min<size_t>(payload.size() - taken, PIPE_BUF));
+    const ssize_t count = target_->write(payload.substr(taken, mayBlock ? PIPE_BUF : std::string_view::npos));
     if (count < 0 && errno == EINTR) continue;
     // A full disk or a logger that is gone costs output, never the container.
     taken += count > 0 ? static_cast<size_t>(count) : payload.size() - taken;

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <stdexcept>
 
@@ -10,10 +9,11 @@
 
 namespace executor {
 
-PeriodicCheck::PeriodicCheck(EventLoop& loop, Engine& engine, std::string container, pid_t process, CheckSpec spec,
-                             std::function<void(const CheckResult&)> onResult)
+PeriodicCheck::PeriodicCheck(EventLoop& loop, Engine& engine, SandboxFile& output, std::string container,
+                             pid_t process, CheckSpec spec, std::function<void(const CheckResult&)> onResult)
     : loop_(loop),
       engine_(engine),
+      commandOutput_(output),
       container_(std::move(container)),
       process_(process),
       spec_(std::move(spec)),
@@ -55,8 +55,7 @@ void PeriodicCheck::performCommand() {
 
 void PeriodicCheck::startCommand(const std::string& exec) {
   exec_ = exec;
-  // What the command prints helps whoever reads the sandbox; it is not the task's output, so it goes to stderr.
-  output_ = std::make_unique<OutputStream>(STDERR_FILENO, STDERR_FILENO, true);
+  output_ = std::make_unique<OutputStream>(commandOutput_, commandOutput_, true);
   HttpHandlers handlers;
   handlers.onData = [this](std::string_view bytes) {
     output_->write(bytes);

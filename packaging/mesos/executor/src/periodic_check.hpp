@@ -11,15 +11,17 @@
 #include "engine.hpp"
 #include "event_loop.hpp"
 #include "output_stream.hpp"
+#include "sandbox_file.hpp"
 
 namespace executor {
 
 class PeriodicCheck {
  public:
-  // `process`: the container's first process, whose network namespace is meant. Begins at once with spec.delay and
+  // `process`: the container's first process, whose network namespace is meant. `output`: for what commands print.
+  // Begins at once with spec.delay and
   // goes on until it is destroyed; `onResult` may destroy it.
-  PeriodicCheck(EventLoop& loop, Engine& engine, std::string container, pid_t process, CheckSpec spec,
-                std::function<void(const CheckResult&)> onResult);
+  PeriodicCheck(EventLoop& loop, Engine& engine, SandboxFile& output, std::string container, pid_t process,
+                CheckSpec spec, std::function<void(const CheckResult&)> onResult);
   ~PeriodicCheck();
 
  private:
@@ -34,6 +36,7 @@ class PeriodicCheck {
 
   EventLoop& loop_;
   Engine& engine_;
+  SandboxFile& commandOutput_;
   const std::string container_;
   const pid_t process_;
   const CheckSpec spec_;

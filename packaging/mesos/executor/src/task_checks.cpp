@@ -4,9 +4,10 @@
 
 namespace executor {
 
-TaskChecks::TaskChecks(EventLoop& loop, Engine& engine, const Json& task, Handlers handlers)
+TaskChecks::TaskChecks(EventLoop& loop, Engine& engine, SandboxFile& output, const Json& task, Handlers handlers)
     : loop_(loop),
       engine_(engine),
+      output_(output),
       handlers_(std::move(handlers)),
       check_(checkOf(task)),
       health_(healthCheckOf(task)) {
@@ -18,12 +19,12 @@ TaskChecks::TaskChecks(EventLoop& loop, Engine& engine, const Json& task, Handle
 
 void TaskChecks::start(const std::string& container, pid_t process) {
   if (check_) {
-    checking_ = std::make_unique<PeriodicCheck>(loop_, engine_, container, process, *check_,
+    checking_ = std::make_unique<PeriodicCheck>(loop_, engine_, output_, container, process, *check_,
                                                 [this](const CheckResult& result) { checkResult(result); });
   }
   if (health_) {
     judge_.emplace(*health_, Clock::now());
-    healthChecking_ = std::make_unique<PeriodicCheck>(loop_, engine_, container, process, health_->check,
+    healthChecking_ = std::make_unique<PeriodicCheck>(loop_, engine_, output_, container, process, health_->check,
                                                       [this](const CheckResult& result) { healthResult(result); });
   }
 }

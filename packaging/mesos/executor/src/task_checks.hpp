@@ -10,6 +10,7 @@
 #include "engine.hpp"
 #include "event_loop.hpp"
 #include "periodic_check.hpp"
+#include "sandbox_file.hpp"
 
 namespace executor {
 
@@ -21,8 +22,8 @@ class TaskChecks {
     std::function<void()> onUnhealthy;  // the task must be killed
   };
 
-  // Throws InvalidField when the task's checks can't be performed.
-  TaskChecks(EventLoop& loop, Engine& engine, const Json& task, Handlers handlers);
+  // `output`: for what commands print. Throws InvalidField when the task's checks can't be performed.
+  TaskChecks(EventLoop& loop, Engine& engine, SandboxFile& output, const Json& task, Handlers handlers);
 
   // `process`: the container's first process.
   void start(const std::string& container, pid_t process);
@@ -37,6 +38,7 @@ class TaskChecks {
 
   EventLoop& loop_;
   Engine& engine_;
+  SandboxFile& output_;
   const Handlers handlers_;
   const std::optional<CheckSpec> check_;
   const std::optional<HealthSpec> health_;

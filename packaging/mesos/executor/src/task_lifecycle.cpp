@@ -10,6 +10,7 @@
 #include "kernel_log.hpp"
 #include "log.hpp"
 #include "network_info.hpp"
+#include "output_limits.hpp"
 
 namespace executor {
 namespace {
@@ -67,15 +68,16 @@ bool hasStarted(const Json& inspected) {
 }  // namespace
 
 TaskLifecycle::TaskLifecycle(EventLoop& loop, Engine& engine, AgentConnection& agent, Guard& guard,
-                             TaskSettings settings, std::function<void()> onFinished)
+                             SandboxFiles& files, TaskSettings settings, std::function<void()> onFinished)
     : loop_(loop),
       engine_(engine),
       agent_(agent),
       guard_(guard),
+      files_(files),
       settings_(std::move(settings)),
       onFinished_(std::move(onFinished)),
       container_(settings_.create.containerName),
-      output_(loop, engine) {}
+      output_(loop, engine, files) {}
 
 TaskLifecycle::~TaskLifecycle() {
   if (process_) loop_.unwatch(process_.get());
@@ -151,6 +153,7 @@ void TaskLifecycle::launch(const Json& task) {
   logInfo("Starting task " + taskId_ + " as container " + container_);
   agent_.sendUpdate(status("TASK_STARTING"));
   try {
+    limitOutput();
     const Duration completion = durationOf(member(task_, "max_completion_time", "task"), "max_completion_time");
     if (completion > Duration::zero()) {
       completionTimer_ = loop_.after(completion, [this, completion] {
@@ -158,8 +161,9 @@ void TaskLifecycle::launch(const Json& task) {
         kill(KillCause::CompletionTime, Duration::zero());
       });
     }
+    // What a check prints helps whoever reads the sandbox; it is not the task's output, so it goes to stderr.
     checks_ = std::make_unique<TaskChecks>(
-        loop_, engine_, task_,
+        loop_, engine_, files_.err, task_,
         TaskChecks::Handlers{[this](const char* reason) {
                                Json update = status("TASK_RUNNING");
                                update["reason"] = reason;
@@ -175,6 +179,14 @@ void TaskLifecycle::launch(const Json& task) {
   } catch (const std::runtime_error& error) {
     failLaunch(std::string("The container can't be created: ") + error.what(), kLaunchFailed);
   }
+}
+
+void TaskLifecycle::limitOutput() {
+  // A container logger of the agent's has the variables for itself.
+  if (!files_.out.rotatable() && !files_.err.rotatable()) return;
+  const OutputLimits limits = outputLimits(settings_.containerLogger);
+  files_.out.limit(limits.maxStdoutSize, limits.maxFiles);
+  files_.err.limit(limits.maxStderrSize, limits.maxFiles);
 }
 
 void TaskLifecycle::create(const CreateArguments& arguments) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@ struct TaskSettings {
   std::string dockerProgram;
   std::string dockerSocket;
   CreateContext create;
+  std::map<std::string, std::string> containerLogger;  // see output_limits.hpp
   Duration killGracePeriod{};      // when neither the task nor the kill says one
   Duration shutdownGracePeriod{};  // what the agent waits after SHUTDOWN
 };
@@ -30,8 +32,8 @@ struct TaskSettings {
 class TaskLifecycle {
  public:
   // `onFinished` is called once, when the process has nothing left to do.
-  TaskLifecycle(EventLoop& loop, Engine& engine, AgentConnection& agent, Guard& guard, TaskSettings settings,
-                std::function<void()> onFinished);
+  TaskLifecycle(EventLoop& loop, Engine& engine, AgentConnection& agent, Guard& guard, SandboxFiles& files,
+                TaskSettings settings, std::function<void()> onFinished);
   ~TaskLifecycle();
 
   // An event of the agent's stream.
@@ -47,6 +49,7 @@ class TaskLifecycle {
 
   void launch(const Json& task);
   void refuse(const Json& task, const std::string& message);
+  void limitOutput();
   void create(const CreateArguments& arguments);
   void created(const ChildResult& result);
   void arm();
@@ -88,6 +91,7 @@ class TaskLifecycle {
   Engine& engine_;
   AgentConnection& agent_;
   Guard& guard_;
+  SandboxFiles& files_;
   const TaskSettings settings_;
   const std::function<void()> onFinished_;
 

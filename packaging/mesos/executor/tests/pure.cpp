@@ -1,5 +1,9 @@
 // Lets the tests, which are Python, call the executor's pure parts: one JSON request a line in, one answer a line out.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <iostream>
+#include <memory>
 #include <string>
 
 #include "agent_session.hpp"
@@ -10,8 +14,10 @@
 #include "duration.hpp"
 #include "json.hpp"
 #include "network_info.hpp"
+#include "output_limits.hpp"
 #include "recordio.hpp"
 #include "recovery_endpoint.hpp"
+#include "sandbox_file.hpp"
 
 using namespace executor;
 
@@ -105,6 +111,41 @@ Json check(const Json& request) {
           {"status", checkStatus(spec->kind, result)}};
 }
 
+Json limits(const Json& request) {
+  const OutputLimits found = outputLimits(request.at("variables").get<std::map<std::string, std::string>>());
+  return {{"stdoutSize", found.maxStdoutSize}, {"stderrSize", found.maxStderrSize}, {"files", found.maxFiles}};
+}
+
+// A file that stays open from one request to the next.
+struct OpenFile {
+  explicit OpenFile(const std::string& path)
+      : descriptor(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)), file(descriptor.get(), path) {
+    file.onRotated([this] { ++rotations; });
+    file.onProblem([this](const std::string& problem) { problems.push_back(problem); });
+  }
+
+  FileDescriptor descriptor;
+  SandboxFile file;
+  int rotations = 0;
+  Json problems = Json::array();
+};
+
+Json sandboxFile(const Json& request) {
+  static std::unique_ptr<OpenFile> open;
+  const auto method = request.at("method").get<std::string>();
+  if (method == "open") {
+    open = std::make_unique<OpenFile>(request.at("path").get<std::string>());
+    open->file.limit(request.at("maxSize").get<uint64_t>(), request.at("maxFiles").get<unsigned>());
+  } else if (method == "write") {
+    const auto text = request.at("text").get<std::string>();
+    std::string_view left = text;
+    for (ssize_t count = 0; !left.empty() && (count = open->file.write(left)) > 0;) left.remove_prefix(count);
+  } else if (method == "log") {
+    open->file.writeLine(request.at("text").get<std::string>());
+  }
+  return {{"rotations", open->rotations}, {"problems", open->problems}};
+}
+
 Json answer(const Json& request) {
   const auto call = request.at("call").get<std::string>();
   if (call == "arguments") return arguments(request);
@@ -117,6 +158,8 @@ Json answer(const Json& request) {
   if (call == "withoutSecrets") return withoutSecrets(request.at("inspected"), request.at("secrets"));
   if (call == "base64") return base64(request.at("text").get<std::string>());
   if (call == "pidsFolder") return pidsFolderOf(request.at("sandbox").get<std::string>());
+  if (call == "outputLimits") return limits(request);
+  if (call == "sandboxFile") return sandboxFile(request);
   if (call == "network") {
     const auto info = networkInfoOf(request.at("task"), request.at("inspected"));
     return info ? *info : Json();

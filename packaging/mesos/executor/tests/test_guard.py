@@ -111,6 +111,25 @@ def test_the_guard_holds_nothing_of_the_executor(bed: Any, framework: Framework)
     assert len(list(Path(f"/proc/{guard_pid(name)}/fd").iterdir())) == 4  # the replacement, too
 
 
+def test_the_guard_follows_the_rotated_stderr(bed: Any, framework: Framework) -> None:
+    """Or a removed file would stay on the disk while the task runs, and the guard's words would be lost."""
+    task = docker_task(command="yes 'a line' | head -n 5000 >&2; exec sleep 600")
+    limits = {"CONTAINER_LOGGER_MAX_STDERR_SIZE": "4KB", "CONTAINER_LOGGER_MAX_FILES": "2"}
+    variables = [{"name": name, "value": value} for name, value in limits.items()]
+    task["command"]["environment"] = {"variables": variables}
+    framework.launch([task])
+    task_id = str(task["task_id"]["value"])
+    framework.wait_state(task_id, "TASK_RUNNING")
+    sandbox = bed.sandbox(task_id)
+    eventually((sandbox / "stderr.1").exists, "a rotation")
+    guard = guard_pid(sandbox.name)
+    eventually(lambda: Path(f"/proc/{guard}/fd/2").readlink() == sandbox / "stderr", "the guard's new stderr")
+    os.kill(bed.executor_pid(task_id), signal.SIGKILL)
+    bed.wait_gone(task_id, 10)
+    assert "The executor has died" in (sandbox / "stderr").read_text()
+    assert sorted(path.name for path in sandbox.glob("stderr*")) == ["stderr", "stderr.1"]
+
+
 def test_nothing_is_left_after_an_end_in_order(bed: Any, framework: Framework) -> None:
     task_id = start(framework)
     framework.kill(task_id)

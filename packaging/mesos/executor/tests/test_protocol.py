@@ -38,8 +38,8 @@ def agent() -> Iterator[FakeAgent]:
 def start(executor: Path, tmp_path: Path, agent: FakeAgent) -> Iterator[Start]:
     runs: list[Run] = []
 
-    def run(stdout: int | None = None, **environment: str) -> Run:
-        runs.append(Run(executor, tmp_path, agent, stdout, **environment))
+    def run(stdout: int | None = None, stderr: int | None = None, **environment: str) -> Run:
+        runs.append(Run(executor, tmp_path, agent, stdout, stderr, **environment))
         return runs[-1]
 
     yield run
@@ -230,3 +230,68 @@ def test_a_stuck_logger_stops_the_output_but_not_the_executor(
         assert logger.read() == 12 * text
     assert run.process.wait(10) == 0
     engine.close()
+
+
+def frames(stream: int, text: str) -> bytes:
+    """Docker's framing of each line."""
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+    return b"".join(bytes([stream, 0, 0, 0]) + len(line).to_bytes(4, "big") + line for line in lines)
+
+
+def test_output_is_rotated(agent: FakeAgent, start: Start, tmp_path: Path) -> None:
+    text = "".join(f"line {number}\n" for number in range(20000))
+    output = frames(1, text) + frames(2, text)
+    engine = FakeEngine(tmp_path / "docker.sock", ("1.24", "1.50"), output=output, status=7, piece=1000)
+    limits = {"STDOUT_SIZE": "64KB", "STDERR_SIZE": "16KB", "FILES": "4"}
+    run = start(**{f"CONTAINER_LOGGER_MAX_{name}": value for name, value in limits.items()})
+    agent.subscribed().send(launch(POSSIBLE))
+    assert run.process.wait(20) == 0
+    engine.close()
+    for name, size in (("stdout", 65536), ("stderr", 16384)):
+        files = [
+            run.sandbox / f"{name}.3",
+            run.sandbox / f"{name}.2",
+            run.sandbox / f"{name}.1",
+            run.sandbox / name,
+        ]
+        assert sorted(run.sandbox.glob(f"{name}*")) == sorted(files)
+        assert all(0 < file.stat().st_size <= size for file in files)
+        assert all(file.read_text().endswith("\n") for file in files)
+        kept = [line for file in files for line in file.read_text().splitlines() if "executor] " not in line]
+        assert kept == text.splitlines()[-len(kept) :]
+        assert len(kept) > 2 * size / len("line 12345")
+    assert "TASK_FAILED: Container exited with status 7" in run.log()
+
+
+def test_limits_that_make_no_sense_fail_the_task(agent: FakeAgent, start: Start) -> None:
+    run = start(CONTAINER_LOGGER_MAX_STDOUT_SIZE="ten megabytes")
+    agent.subscribed().send(launch(POSSIBLE))
+    assert run.process.wait(10) == 0
+    end = agent.updates()[-1]
+    assert (end["state"], end["reason"]) == ("TASK_FAILED", "REASON_TASK_INVALID")
+    assert "the environment variable CONTAINER_LOGGER_MAX_STDOUT_SIZE is 'ten megabytes'" in end["message"]
+
+
+def test_a_container_loggers_pipes_and_variables_are_its_own(
+    agent: FakeAgent, start: Start, tmp_path: Path
+) -> None:
+    text = "".join(f"line {number}\n" for number in range(2000))
+    engine = FakeEngine(tmp_path / "docker.sock", ("1.24", "1.50"), output=frames(1, text), piece=1000)
+    pipes = [os.pipe(), os.pipe()]
+    run = start(
+        stdout=pipes[0][1],
+        stderr=pipes[1][1],
+        CONTAINER_LOGGER_MAX_STDOUT_SIZE="4KB",
+        CONTAINER_LOGGER_LOGROTATE_STDOUT_OPTIONS="rotate 5",
+    )
+    for _, writing in pipes:
+        os.close(writing)
+    (run.sandbox / "stdout").touch()  # where the logger writes
+    agent.subscribed().send(launch(POSSIBLE))
+    assert run.process.wait(10) == 0
+    engine.close()
+    assert states(agent)[-1] == "TASK_FINISHED"
+    with os.fdopen(pipes[0][0], "rb") as logger:
+        assert logger.read() == text.encode()
+    os.close(pipes[1][0])
+    assert [path.name for path in run.sandbox.iterdir()] == ["stdout"]

@@ -220,3 +220,16 @@ def test_a_check_and_a_health_check_keep_each_others_word(bed: Any, framework: F
         )
 
     assert eventually(both, "the check's result", 15)["healthy"] is True
+
+
+def test_what_a_check_prints_is_rotated(bed: Any, framework: Framework) -> None:
+    command = {"value": "yes 'a line' | head -n 100"}
+    task = docker_task(check={"type": "COMMAND", "command": {"command": command}, **QUICK_CHECK})
+    variables = [{"name": "CONTAINER_LOGGER_MAX_STDERR_SIZE", "value": "4KB"}]
+    task["command"]["environment"] = {"variables": variables}
+    framework.launch([task])
+    task_id = str(task["task_id"]["value"])
+    framework.wait_state(task_id, "TASK_RUNNING")
+    sandbox = bed.sandbox(task_id)
+    eventually((sandbox / "stderr.2").exists, "two rotations", 30)
+    assert (sandbox / "stderr.2").stat().st_size <= 4096

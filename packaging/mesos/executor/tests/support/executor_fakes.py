@@ -205,7 +205,13 @@ class Run:
     """An executor process with its sandbox, against a fake agent."""
 
     def __init__(
-        self, program: Path, folder: Path, agent: FakeAgent, stdout: int | None = None, **environment: str
+        self,
+        program: Path,
+        folder: Path,
+        agent: FakeAgent,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        **environment: str,
     ) -> None:
         self.sandbox = folder / "slaves/S/frameworks/F/executors/E/runs/C"
         self.sandbox.mkdir(parents=True)
@@ -236,7 +242,7 @@ class Run:
                 **environment,
             },
             stdout=(self.sandbox / "stdout").open("ab") if stdout is None else stdout,
-            stderr=(self.sandbox / "stderr").open("ab"),
+            stderr=(self.sandbox / "stderr").open("ab") if stderr is None else stderr,
         )
 
     def log(self) -> str:
