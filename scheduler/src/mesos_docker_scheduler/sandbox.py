@@ -43,7 +43,10 @@ class Sandboxes:
     async def read(
         self, agent_url: str, framework_id: str, task_id: str, file: File, offset: int | None, length: int
     ) -> Part:
-        """Read at most `length` bytes from an offset on, or the last ones when it is None. SandboxError."""
+        """Read at most `length` bytes from an offset on, or the last ones when it is None. SandboxError.
+
+        When the file was rotated since, this is the rest of the one before; then comes the new one, from 0.
+        """
         path = f"/frameworks/{framework_id}/executors/{task_id}/runs/latest/{file}"
         verify = self._tls.context() if self._tls is not None and agent_url.startswith("https:") else True
         async with httpx2.AsyncClient(
@@ -53,7 +56,22 @@ class Sandboxes:
                 size, _ = await self._ask(client, path, -1, 0)
                 offset = max(0, size - length)
             _, raw = await self._ask(client, path, offset, length)
+            if not raw and offset > 0 and (await self._ask(client, path, -1, 0))[0] < offset:
+                raw = await self._rest_of_the_older(client, path, offset, length)
+                if not raw:
+                    offset = 0
+                    _, raw = await self._ask(client, path, offset, length)
         return part_of(raw, offset)
+
+    async def _rest_of_the_older(
+        self, client: httpx2.AsyncClient, path: str, offset: int, length: int
+    ) -> bytes:
+        try:
+            return (await self._ask(client, f"{path}.1", offset, length))[1]
+        except SandboxError as error:
+            if error.missing:  # only one file is kept
+                return b""
+            raise
 
     async def _ask(
         self, client: httpx2.AsyncClient, path: str, offset: int, length: int

@@ -15,6 +15,9 @@ from mesos_docker_scheduler.sandbox import Part, SandboxError, Sandboxes, part_o
 
 PATH = "/frameworks/F/executors/web.1/runs/latest/stdout"
 CONTENT = "first\nsecönd\n".encode() + b"\xff\n"
+# A rotated one, and what was before.
+ROTATED = "/frameworks/F/executors/web.9/runs/latest/stdout"
+FILES = {PATH: CONTENT, ROTATED: b"now\n", f"{ROTATED}.1": b"seen before\nnot yet\n"}
 
 
 class Slave(BaseHTTPRequestHandler):
@@ -22,14 +25,15 @@ class Slave(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         asked = parse_qs(urlsplit(self.path).query)
-        if asked["path"] != [PATH]:
+        content = FILES.get(asked["path"][0])
+        if content is None:
             self.send_error(404)
             return
         offset, length = int(asked["offset"][0]), int(asked["length"][0])
         if offset == -1:
-            body = b'{"data":"","offset":%d}' % len(CONTENT)
+            body = b'{"data":"","offset":%d}' % len(content)
         else:
-            data = CONTENT[offset : offset + length].replace(b"\n", b"\\n")
+            data = content[offset : offset + length].replace(b"\n", b"\\n")
             body = b'{"data":"%s","offset":%d}' % (data, offset)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -61,6 +65,19 @@ def test_reads_the_end_or_from_an_offset_on(slave: str) -> None:
     assert read(slave, offset=6) == Part("secönd\n�\n", 6, len(CONTENT))
     assert read(slave, length=2) == Part("�\n", len(CONTENT) - 2, len(CONTENT))
     assert read(slave, offset=len(CONTENT)) == Part("", len(CONTENT), len(CONTENT))
+
+
+def test_a_rotation_is_followed(slave: str) -> None:
+    """The executor has renamed what was read so far: its rest comes first, then the new file."""
+    before = len("seen before\n")
+    rest = read(slave, "web.9", offset=before)
+    assert rest == Part("not yet\n", before, before + 8)
+    assert read(slave, "web.9", offset=rest.end) == Part("now\n", 0, 4)
+    assert read(slave, "web.9", offset=4) == Part("", 4, 4)
+
+
+def test_a_file_that_is_shorter_than_before_begins_anew(slave: str) -> None:
+    assert read(slave, offset=1000) == Part("first\nsecönd\n�\n", 0, len(CONTENT))
 
 
 def test_a_character_is_never_cut_in_two(slave: str) -> None:
