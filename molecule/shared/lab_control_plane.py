@@ -105,9 +105,12 @@ def watching_control_plane(addresses: Iterable[str]) -> Generator[Outages, None,
         return bool(leader)
 
     def has_quorum() -> bool:
-        states = [zookeeper_state(host) for host in hosts]
-        outages.most_zookeeper_leaders = max(outages.most_zookeeper_leaders, states.count("leader"))
-        return any(states)
+        states = {host: zookeeper_state(host) for host in hosts}
+        leading = [host for host, state in states.items() if state == "leader"]
+        if len(leading) > 1:  # it may have moved from one to the other while they were asked
+            leading = [host for host in leading if zookeeper_state(host) == "leader"]
+        outages.most_zookeeper_leaders = max(outages.most_zookeeper_leaders, len(leading))
+        return any(states.values())
 
     def longest(probe: Callable[[], bool], note: Callable[[float], None]) -> None:
         last_good = time.monotonic()
