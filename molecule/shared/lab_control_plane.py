@@ -83,12 +83,15 @@ def zookeeper_members(address: str) -> dict[int, str]:
 
 @dataclass
 class Outages:
-    """The longest times in seconds that nobody led, and that ZooKeeper had no quorum."""
+    """The longest times in seconds that nobody led, that ZooKeeper had no quorum, that two servers led it.
+
+    One that has handed over goes on saying that it leads for a moment.
+    """
 
     without_leader: float = 0.0
     without_quorum: float = 0.0
     leaders: list[str] = field(default_factory=list)
-    most_zookeeper_leaders: int = 0
+    with_two_ensembles: float = 0.0
 
 
 @contextmanager
@@ -97,6 +100,7 @@ def watching_control_plane(addresses: Iterable[str]) -> Generator[Outages, None,
     outages = Outages()
     hosts = tuple(addresses)
     over = threading.Event()
+    one_ensemble = [time.monotonic()]
 
     def leads() -> bool:
         leader = leading_master(hosts)
@@ -105,12 +109,11 @@ def watching_control_plane(addresses: Iterable[str]) -> Generator[Outages, None,
         return bool(leader)
 
     def has_quorum() -> bool:
-        states = {host: zookeeper_state(host) for host in hosts}
-        leading = [host for host, state in states.items() if state == "leader"]
-        if len(leading) > 1:  # it may have moved from one to the other while they were asked
-            leading = [host for host in leading if zookeeper_state(host) == "leader"]
-        outages.most_zookeeper_leaders = max(outages.most_zookeeper_leaders, len(leading))
-        return any(states.values())
+        states = [zookeeper_state(host) for host in hosts]
+        if states.count("leader") < 2:
+            one_ensemble.append(time.monotonic())
+        outages.with_two_ensembles = max(outages.with_two_ensembles, time.monotonic() - one_ensemble[-1])
+        return any(states)
 
     def longest(probe: Callable[[], bool], note: Callable[[float], None]) -> None:
         last_good = time.monotonic()

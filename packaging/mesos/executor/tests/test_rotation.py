@@ -43,11 +43,11 @@ def test_output_is_rotated_as_the_slave_says_unless_the_task_does(own_bed: Any) 
     with Framework(own_bed.master.address) as framework:
         limited = launch(framework)
         unlimited = launch(framework, CONTAINER_LOGGER_MAX_STDOUT_SIZE="0")
-        for task_id in (limited, unlimited):
-            sandbox = own_bed.sandbox(task_id)
-            eventually(
-                lambda sandbox=sandbox: text(sandbox, "stdout").endswith("line 2999\n"), "the first half"
-            )
+        sandboxes = [own_bed.sandbox(task_id) for task_id in (limited, unlimited)]
+        eventually(
+            lambda: all(text(sandbox, "stdout").endswith("line 2999\n") for sandbox in sandboxes),
+            "the first half",
+        )
         own_bed.agent.kill9()  # it goes on without the agent, and after its return
         (own_bed.sandbox(limited) / "go").touch()
         eventually(

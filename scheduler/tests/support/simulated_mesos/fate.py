@@ -34,7 +34,7 @@ class Fate:
 
     # Time
 
-    def later(self, seconds: float, action: Callable[[], None]) -> None:
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
         """Let something happen after a while."""
         heapq.heappush(self._agenda, (self.now + seconds, next(self._numbers), action))
 
