@@ -28,7 +28,7 @@ class Fate:
         self.kill_at: int | None = None
         self.steps = 0
         self.counts: Counter[str] = Counter()
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._agenda: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self._lines: deque[tuple[float, str, object]] = deque(maxlen=_LINES_KEPT)
 
