@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import lab_ha
+import pytest
 from lab_cluster import Cluster
 from lab_control_plane import (
     leading_master,
@@ -42,20 +43,26 @@ def deploy(folder: Path, masters: tuple[str, ...], measure: Measure, what: str) 
     assert (again.exit_code, again.changed) == (0, 0), again.output
 
 
-def test_from_three_to_one_to_three_to_five_and_back(lab: Cluster, measure: Measure, tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [lab_ha.MASTERS[:1], FIVE], ids=["one", "five"])
+def test_from_three_masters_to_others_and_back(
+    lab: Cluster, measure: Measure, tmp_path: Path, other: tuple[str, ...]
+) -> None:
     containers = lab.containers().keys()
     agents = {agent: agent_id(lab, agent) for agent in lab.slaves}
-    numbers = zookeeper_members(lab_ha.address(lab_ha.MASTERS[0]))
-    steps = (lab_ha.MASTERS[:1], lab_ha.MASTERS, FIVE, lab_ha.MASTERS)
-    before = 3
-    for masters in steps:
+    first = lab_ha.address(lab_ha.MASTERS[0])
+    number = number_of(first)
+    before = len(lab_ha.MASTERS)
+    for masters in (other, lab_ha.MASTERS):
         deploy(tmp_path, masters, measure, f"{before} -> {len(masters)}")
         before = len(masters)
         assert lab.containers().keys() == containers
         assert {agent: agent_id(lab, agent) for agent in lab.slaves} == agents, "the registry was lost"
-    first = lab_ha.address(lab_ha.MASTERS[0])
-    kept = zookeeper_members(first)
-    assert next(n for n, a in kept.items() if a == first) == next(n for n, a in numbers.items() if a == first)
+        assert number_of(first) == number
+
+
+def number_of(address: str) -> int:
+    """Return the ZooKeeper server's number."""
+    return next(number for number, member in zookeeper_members(address).items() if member == address)
 
 
 def agent_id(lab: Cluster, slave: str) -> str:
