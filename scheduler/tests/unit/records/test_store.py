@@ -127,9 +127,10 @@ def test_nothing_that_was_committed_is_lost_with_the_process(tmp_path: Path) -> 
         ) as writer:
             assert writer.stdout is not None
             assert select.select([writer.stdout], [], [], 30)[0]
+            first = writer.stdout.readline()  # whole: the number may come before its line's end
             time.sleep(moments.uniform(0, 0.05))
             writer.kill()
-            said = int(writer.stdout.read().split("\n")[-2])
+            said = int((first + writer.stdout.read()).split("\n")[-2])
         with closing(SqliteStore(tmp_path)) as store:
             found = store.load()
         # The last one may have been written without a word about it; of each, all or nothing is there.
