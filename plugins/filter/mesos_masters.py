@@ -88,12 +88,12 @@ class _Plan:
     def _action(self) -> str:
         if self._log_from:
             return self._begin_with(self._log_from)
-        if self._led:
-            return self._go_on()
         seeds = [host for host, master in self._present.items() if master["seed"] == self._quorum]
-        if seeds:
+        if seeds and not any(master["has_registry"] for master in self._present.values()):
             self._packed = True
             return self._begin_with(seeds[0])
+        if self._led:
+            return self._go_on()
         if any(master["has_log"] for master in self._present.values()):
             self._mistakes.append(
                 f"No mesos-master leads. Those at {self._listed(self._present)} can be reached"
@@ -111,36 +111,26 @@ class _Plan:
 
     def _go_on(self) -> str:
         """A master leads."""
-        if not self._leader:
-            # It runs on a host that can't be reached from here, yet the others see it. They tell the quorum.
-            quorums = {
-                self._present[host]["quorum"] for host in self._staying if self._present[host]["answers"]
-            }
-            if quorums - {self._quorum}:
-                self._mistakes.append(
-                    f"The number of masters can't be changed while the one that leads, {self._led[0]},"
-                    " can't be reached."
-                )
-            return "keep"
-        current = self._present[self._leader]["quorum"]
         taking_part = [host for host, master in self._present.items() if master["answers"]]
-        strangers = self._present[self._leader]["replicas"] - len(taking_part)
-        if strangers > len(self._absent):
+        replicas = max(master["replicas"] for master in self._present.values())
+        if replicas - len(taking_part) > len(self._absent):
             self._mistakes.append(
-                f"The leading master, {self._led[0]}, counts {self._present[self._leader]['replicas']}"
-                f" masters, but of those that run the inventory knows only {self._listed(taking_part)}. One"
-                " that nobody knows can break the quorum: put its host into the group `retired`, and its"
-                " mesos-master is stopped."
+                f"{replicas} masters take part, but of those that run the inventory knows only"
+                f" {self._listed(taking_part)}. One that nobody knows can break the quorum: put its host into"
+                " the group `retired`, and its mesos-master is stopped."
             )
+        if not self._leader:
+            return self._go_on_without_the_leaders_host()
+        current = self._present[self._leader]["quorum"]
         if current == self._quorum:
             self._forgetting = [host for host in self._staying if self._is_stale(host)]
-            voters = [
-                host
-                for host in self._staying
-                if self._present[host]["has_log"] and host not in self._forgetting
-            ]
-            if len(voters) >= self._quorum or not self._leaving:
+            if len(self._voters()) >= self._quorum or not self._leaving:
                 return "keep"
+        if not self._present[self._leader]["has_registry"]:
+            self._mistakes.append(
+                f"The master that leads, {self._led[0]}, has no majority: bring the others back, or name the"
+                " host whose log all are to begin with as mesos_master_log_from."
+            )
         if self._absent:
             self._mistakes.append(
                 "What the masters' majority is made of changes, which needs all of them, and"
@@ -149,6 +139,32 @@ class _Plan:
             )
         self._source = self._leader
         return "change"
+
+    def _go_on_without_the_leaders_host(self) -> str:
+        """The leader runs on a host that can't be reached from here, yet the others see it."""
+        if not self._absent:
+            self._mistakes.append(
+                f"The master that leads, {self._led[0]}, is not one that the inventory knows: put its host"
+                " into the group `retired`."
+            )
+        # They tell the quorum.
+        quorums = {self._present[host]["quorum"] for host in self._staying if self._present[host]["answers"]}
+        if quorums - {self._quorum} or (self._leaving and len(self._voters()) + 1 < self._quorum):
+            self._mistakes.append(
+                f"So many masters can't be changed while the one that leads, {self._led[0]}, can't be"
+                " reached."
+            )
+        return "keep"
+
+    def _voters(self) -> list[str]:
+        """Return the masters that stay and have the log."""
+        return [
+            host
+            for host in self._staying
+            if self._present[host]["has_log"]
+            and self._present[host]["recovered"]
+            and host not in self._forgetting
+        ]
 
     def _is_stale(self, host: str) -> bool:
         """Tell whether the host's log missed a change of the masters, and with it perhaps what came after."""

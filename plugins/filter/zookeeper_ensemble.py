@@ -187,6 +187,14 @@ class _Plan:
             if host in self._seen
             and (not self._is_member(host, self._ids[host]) or not self._seen[host]["has_data"])
         }
+        if all(host in new for host in serving if host in self._wanted) and not set(serving) - set(
+            self._wanted
+        ):
+            self._mistakes.append(
+                "The ZooKeeper servers serve, but none of them has data in zookeeper_data_dir: it can't be"
+                " changed while they run."
+            )
+            return
         at_known_address = {server["address"] for server in self._wanted.values()}
         leaving = [
             number
@@ -200,6 +208,12 @@ class _Plan:
             for host in self._wanted
             if host in new and self._is_member(host, self._ids[host])
         ]
+        if leaving and len(leaving) + len(emptied) == len(self._members):
+            self._mistakes.append(
+                "All ZooKeeper servers would leave at once, and masters and slaves know only these: keep one"
+                " for this run, and let it leave in the next."
+            )
+            return
         after = len(self._members) - len(leaving) - len(emptied) + len(new)
         if (new or leaving) and after % 2 == 0:
             self._postponed.append(

@@ -81,6 +81,12 @@ recovered:
     - True, too, where the master does not show its metrics to the credential that was given.
   type: bool
   returned: always
+has_registry:
+  description:
+    - Whether it leads and has read the registry; an elected master without a majority has not.
+    - True, too, where the master does not show its metrics to the credential that was given.
+  type: bool
+  returned: always
 replicas:
   description: How many replicas of the log it sees, its own included; 0 when unknown.
   type: int
@@ -153,6 +159,7 @@ def of_process(base: str, credential: dict[str, str]) -> dict[str, Any]:
     return {
         "answers": status != 0,
         "recovered": status in (401, 403) or metrics.get("registrar/log/recovered") == 1,
+        "has_registry": status in (401, 403) or "registrar/registry_size_bytes" in metrics,
         "replicas": int(metrics.get("registrar/log/ensemble_size", 0)),
         "leader": urlsplit(location).netloc,
     }

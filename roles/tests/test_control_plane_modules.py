@@ -106,6 +106,7 @@ def test_a_master_that_does_not_answer(master: ModuleType) -> None:
     assert master.of_process("http://127.0.0.1:9", {}) == {
         "answers": False,
         "recovered": False,
+        "has_registry": False,
         "replicas": 0,
         "leader": "",
     }

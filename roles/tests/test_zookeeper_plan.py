@@ -193,6 +193,16 @@ def test_a_number_is_never_changed(plugin: ModuleType) -> None:
     assert plugin.zookeeper_plan(wanted("a", a=7), {"a": NOTHING})["ids"] == {"a": 7}
 
 
+def test_not_all_leave_at_once(plugin: ModuleType) -> None:
+    seen = {"a": server(1, members(a=1), "leader"), "b": NOTHING}
+    assert "keep one" in plugin.zookeeper_plan(wanted("b"), seen)["mistakes"][0]
+
+
+def test_the_data_folder_of_servers_that_run_is_not_changed(plugin: ModuleType) -> None:
+    seen = {"a": server(0, members(a=1), "leader", has_data=False)}
+    assert "zookeeper_data_dir" in plugin.zookeeper_plan(wanted("a"), seen)["mistakes"][0]
+
+
 def test_a_number_is_given_once(plugin: ModuleType) -> None:
     plan = plugin.zookeeper_plan(wanted("a", "b", "c", a=2, b=2), dict.fromkeys("abc", NOTHING))
     assert "a and b have the same zookeeper_myid, 2" in plan["mistakes"][0]
