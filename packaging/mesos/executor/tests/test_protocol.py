@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -256,10 +257,13 @@ def test_output_is_rotated(agent: FakeAgent, start: Start, tmp_path: Path) -> No
         ]
         assert sorted(run.sandbox.glob(f"{name}*")) == sorted(files)
         assert all(0 < file.stat().st_size <= size for file in files)
-        assert all(file.read_text().endswith("\n") for file in files)
-        kept = [line for file in files for line in file.read_text().splitlines() if "executor] " not in line]
-        assert kept == text.splitlines()[-len(kept) :]
-        assert len(kept) > 2 * size / len("line 12345")
+        written = "".join(file.read_text() for file in files)
+        # The executor's own lines may come in the middle of one of the container's.
+        kept = re.sub(r"[IWE]\d{4} .* executor\] .*\n", "", written)
+        assert text.endswith(kept)
+        assert len(kept) > 2 * size
+        if name == "stdout":
+            assert all(file.read_text().endswith("\n") for file in files)
     assert "TASK_FAILED: Container exited with status 7" in run.log()
 
 
