@@ -34,18 +34,17 @@ def slave(lab: Cluster) -> Generator[Any, None, None]:
 
 @pytest.fixture
 def role(lab: Cluster, slave: Any, tmp_path: Path) -> Generator[Role, None, None]:
-    """Run the role, or some of its files, on the slave. At the end, all is put back as it was."""
-    facts = ["!all", "!min", "distribution", "python", "service_mgr"]
+    """Run the role on the slave, or let it end before its last part. At the end, all is put back."""
 
-    def run_role(variables: Mapping[str, object] | None = None, *, files: tuple[str, ...] = ("main",)) -> Run:
+    def run_role(variables: Mapping[str, object] | None = None, *, interrupted: bool = False) -> Run:
+        role = {"ansible.builtin.include_role": {"name": "docker"}}
+        configure = {"ansible.builtin.include_role": {"name": "docker", "tasks_from": "configure.yml"}}
+        interruption = {"ansible.builtin.fail": {"msg": "the run ends here"}}
         play = {
             "hosts": slave.backend.name,
             "gather_facts": True,
-            "gather_subset": facts,
-            "tasks": [
-                {"ansible.builtin.include_role": {"name": "docker", "tasks_from": f"{name}.yml"}}
-                for name in files
-            ],
+            "gather_subset": ["!all", "!min", "distribution", "python", "service_mgr"],
+            "tasks": [configure, interruption] if interrupted else [role],
         }
         path = tmp_path / "role.yml"
         path.write_text(json.dumps([play]))
@@ -101,18 +100,17 @@ def test_what_an_earlier_run_did_not_get_to_is_made_up_for(slave: Any, role: Rol
     registries = "{{json .RegistryConfig.IndexConfigs}}"
     wanted = {"docker_insecure_registries": ["lab-registry:5000", "other:5000"]}
     pid = main_pid(slave)
-    succeeds(role(wanted, files=("configure",)))
+    assert "the run ends here" in role(wanted, interrupted=True).output
     assert "other:5000" not in engine(slave, registries)
 
     succeeds(role(wanted))
     assert "other:5000" in engine(slave, registries)
-    assert main_pid(slave) == pid
+    assert main_pid(slave) == pid, "a reload would have done"
     assert role(wanted).changed == 0
 
-    succeeds(
-        role({"docker_daemon_options": {"labels": ["a=b"], "max-download-attempts": 4}}, files=("configure",))
-    )
-    succeeds(role({"docker_daemon_options": {"labels": ["a=b"], "max-download-attempts": 4}}))
+    other = {"docker_daemon_options": {"labels": ["a=b"], "max-download-attempts": 4}}
+    assert "the run ends here" in role(other, interrupted=True).output
+    succeeds(role(other))
     assert "other:5000" not in engine(slave, registries)
     assert engine(slave, "{{.Labels}}") == "[a=b]"
 
