@@ -11,18 +11,7 @@ from collections.abc import Generator
 import lab_ha
 import pytest
 from lab_cluster import Cluster
-from lab_site import Measure
-
-MEASURED = pytest.StashKey[Measure]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MEASURED] = Measure()
-
-
-@pytest.fixture
-def measure(request: pytest.FixtureRequest) -> Measure:
-    return request.config.stash[MEASURED]
+from lab_report import add_journals, measure, pytest_configure, pytest_terminal_summary  # noqa: F401
 
 
 @pytest.fixture
@@ -35,20 +24,9 @@ def lab() -> Cluster:
     return cluster
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash[MEASURED].rows
-    if rows:
-        terminalreporter.section("measured")
-        width = max(len(what) for what, _ in rows)
-        for what, figure in rows:
-            terminalreporter.write_line(f"{what:<{width}}{figure}")
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show with a failure what the hosts' units have said."""
     report = yield
-    if report.failed:
-        for host in lab_ha.hosts():
-            report.sections.append((f"journal of {host}, for {item.name}", lab_ha.cluster().journal(host)))
+    add_journals(report, item, lab_ha.cluster(), lab_ha.hosts())
     return report

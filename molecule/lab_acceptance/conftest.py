@@ -10,19 +10,10 @@ from collections.abc import Generator
 
 import pytest
 from lab_cluster import Cluster
-from lab_site import IMAGE, LAB, WEB_COUNT, Measure, as_deployed, deploy, deploy_web, runs
+from lab_report import add_journals, measure, pytest_configure, pytest_terminal_summary  # noqa: F401
+from lab_site import IMAGE, LAB, WEB_COUNT, as_deployed, deploy, deploy_web, runs
 
-MEASURED = pytest.StashKey[Measure]()
 WEB_CONFIG = pytest.StashKey[str]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MEASURED] = Measure()
-
-
-@pytest.fixture
-def measure(request: pytest.FixtureRequest) -> Measure:
-    return request.config.stash[MEASURED]
 
 
 @pytest.fixture
@@ -47,20 +38,9 @@ def web(request: pytest.FixtureRequest) -> Cluster:
     return LAB
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash[MEASURED].rows
-    if rows:
-        terminalreporter.section("measured")
-        width = max(len(what) for what, _ in rows)
-        for what, figure in rows:
-            terminalreporter.write_line(f"{what:<{width}}{figure}")
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show with a failure what the hosts' units have said."""
     report = yield
-    if report.failed:
-        for host in LAB.hosts:
-            report.sections.append((f"journal of {host}, for {item.name}", LAB.journal(host)))
+    add_journals(report, item, LAB, LAB.hosts)
     return report
