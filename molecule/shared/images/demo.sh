@@ -4,7 +4,7 @@
 # /health answers once it is ready, /cgi-bin/slow takes half a second. The environment makes it misbehave: DEMO_READY_SECONDS
 # (how long it takes to become ready), DEMO_FAULT (exit: it ends at once; unready: it never becomes ready). So versions
 # 3 (exit) and 4 (unready) are what updates must not end with.
-# It is Debian's (or Ubuntu's) busybox-static and one script, so no image registry is needed.
+# It is this machine's busybox-static (make prepare-lab) and one script, so no image registry is needed.
 set -euo pipefail
 
 version=${1:-}
@@ -21,12 +21,9 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 cd "$work"
-apt-get download -q busybox-static >&2
-dpkg-deb -x busybox-static_*.deb package
-
 mkdir -p root/bin root/www/cgi-bin root/tmp
 chmod 1777 root/tmp root/www # any user may run it
-busybox=$(find package -path '*/bin/busybox' -type f)
+busybox=$(dpkg --listfiles busybox-static | grep -m 1 '/bin/busybox$')
 install -m 0755 "$busybox" root/bin/busybox
 for applet in $("$busybox" --list); do
   [[ $applet == busybox ]] || ln -s busybox "root/bin/$applet"
