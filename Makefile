@@ -18,41 +18,90 @@ help: ## List the targets
 
 # --- the control node -------------------------------------------------------------------------------------
 
-$(VENV)/.stamp: requirements.txt scheduler/pyproject.toml scheduler/http-parser/pyproject.toml
-	@echo "== Preparing Python tools in $(VENV) (about a minute the first time)"
-	@python3 -c 'import ensurepip' 2>/dev/null || \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; }
-	python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --requirement requirements.txt
-	$(BIN)/pip install --quiet --use-pep517 --constraint scheduler/constraints.txt ./scheduler/http-parser --editable './scheduler[test]'
-	touch $@
+STEP := control_node/step.sh
+PACKAGES := control_node/packages.sh
+SUDO := $(shell (($$(id -u) == 0)) || echo sudo)
+mesos-packages = $(shell $(MAKE) --silent --no-print-directory -C packaging/mesos $(1))
+# Modules are compiled when they are first used. To compile all of Ansible takes three times as long as to install it.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --use-pep517 --constraint scheduler/constraints.txt
+# Some steps wait for the network, others for the processors. Each makes sense on its own, too.
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=$(shell expr $$(nproc) + 2)
 
 .PHONY: prepare
-prepare: $(VENV)/.stamp ## Install what this machine needs: Python tools, packages, Docker Engine
-	@ansible-playbook playbooks/control_node.yml
+prepare: $(VENV)/.deploy packages-build ## Install what deploying needs: Ansible in .venv, compilers for the Mesos package
+
+.PHONY: prepare-lab
+prepare-lab: prepare $(VENV)/.lab engine ## Install what the lab needs besides: Docker Engine, mmdebstrap
+
+.PHONY: prepare-tests
+prepare-tests: prepare-lab $(VENV)/.tests packages-tests ## Install what the tests need besides: linters, Chromium, Prometheus
 
 .PHONY: package
-package: ## Build the Mesos package from the official artifact
-	$(MAKE) -C packaging/mesos deb
+package: packages-build | $(VENV)/bin/python ## Build the Mesos package from the official artifact
+	@$(STEP) "Building the Mesos package (a minute or two the first time)" $(MAKE) -C packaging/mesos deb
+
+$(VENV)/bin/python: | packages-venv
+	@$(STEP) "Creating $(VENV)" python3 -m venv $(VENV)
+
+$(VENV)/.deploy: requirements.txt scheduler/pyproject.toml scheduler/http-parser/pyproject.toml scheduler/constraints.txt | $(VENV)/bin/python
+	@$(STEP) "Installing Ansible and the scheduler into $(VENV)" \
+	  $(PIP_INSTALL) --requirement requirements.txt ./scheduler/http-parser --editable ./scheduler
+	@touch $@
+
+$(VENV)/.lab: requirements-lab.txt $(VENV)/.deploy
+	@$(STEP) "Installing what the lab needs into $(VENV)" $(PIP_INSTALL) --requirement requirements-lab.txt
+	@touch $@
+
+$(VENV)/.tests: requirements-tests.txt $(VENV)/.lab
+	@$(STEP) "Installing what the tests need into $(VENV)" \
+	  $(PIP_INSTALL) --requirement requirements-tests.txt --editable './scheduler[test]'
+	@touch $@
+
+# One after the other: apt has one user at a time.
+.PHONY: packages-venv packages-build packages-lab packages-tests
+packages-venv:
+	@$(PACKAGES) "Python's virtual environments" python3-venv
+
+packages-build: packages-venv
+	@$(PACKAGES) "building the Mesos package (or set mesos_package_file)" $(call mesos-packages,apt-packages)
+
+# Docker Engine brings its client along, but in Debian 13.
+packages-lab: packages-build
+	@$(PACKAGES) "the lab" docker.io mmdebstrap debian-archive-keyring busybox-static
+	@$(PACKAGES) "the lab" docker-cli
+
+.PHONY: engine
+engine: packages-lab
+	@control_node/engine.sh
+
+# Tests start a Prometheus of their own. Debian's package would start one for good, unless its unit is masked before.
+packages-tests: packages-lab
+	@[[ ! -d /run/systemd/system ]] \
+	  || dpkg-query --show --showformat='$${db:Status-Status}' prometheus 2>/dev/null | grep -qx installed \
+	  || $(SUDO) systemctl mask prometheus.service
+	@$(PACKAGES) "the tests" chromium chromium-driver prometheus shellcheck $(call mesos-packages,apt-packages-tests)
 
 # --- the lab ----------------------------------------------------------------------------------------------
 
 .PHONY: lab
-lab: prepare ## Bring up the lab and deploy to it; run it again at any time
+lab: ## Bring up the lab and deploy to it; run it again at any time (LAB=inventory/lab-ha: three masters)
+	@$(SIDE_BY_SIDE) lab-hosts package
+	@ansible-playbook -i $(LAB) site.yml playbooks/lab_summary.yml
+
+.PHONY: lab-hosts
+lab-hosts: prepare-lab ## Bring up the lab's hosts only
 	@ansible-playbook -i $(LAB) playbooks/lab_up.yml
-	@ansible-playbook -i $(LAB) site.yml
-	@ansible-playbook -i $(LAB) playbooks/lab_summary.yml
 
 .PHONY: lab-down
-lab-down: $(VENV)/.stamp ## Remove the lab's hosts, network and volumes
+lab-down: $(VENV)/.lab ## Remove the lab's hosts, network and volumes
 	@ansible-playbook -i $(LAB) playbooks/lab_down.yml
 
 .PHONY: lab-test
-lab-test: lab ## Try on the lab what an operator may do and what may fail
+lab-test: lab prepare-tests ## Try on the lab what an operator may do and what may fail
 	pytest molecule/lab_acceptance
 
 .PHONY: cluster-test
-cluster-test: prepare ## Try on a lab with three masters what may happen to a control plane (an hour)
+cluster-test: prepare-tests ## Try on a lab with three masters what may happen to a control plane (an hour)
 	$(MAKE) lab LAB=inventory/lab-ha
 	pytest molecule/cluster
 
@@ -62,7 +111,7 @@ cluster-test: prepare ## Try on a lab with three masters what may happen to a co
 test: lint test-unit test-browser test-molecule test-integration ## Everything that continuous integration runs
 
 .PHONY: lint
-lint: prepare ## Check style and types
+lint: prepare-tests ## Check style and types
 	ruff check .
 	ruff format --check .
 	mypy
@@ -72,47 +121,47 @@ lint: prepare ## Check style and types
 	ansible-lint --offline --profile production
 
 .PHONY: test-unit
-test-unit: prepare package ## Unit, property and simulation tests, and lintian on the package
-	pytest -q -m 'not integration and not browser' scheduler roles
+test-unit: prepare-tests package ## Unit, property and simulation tests, and lintian on the package
+	pytest -q -m 'not integration and not browser' scheduler roles control_node
 	$(MAKE) -C packaging/mesos lint-deb
 	$(MAKE) -C packaging/mesos/executor build/pure
 	pytest -q -m 'not integration' packaging/mesos
 
 .PHONY: test-browser
-test-browser: prepare ## Look at the status page in Chromium (two minutes)
+test-browser: prepare-tests ## Look at the status page in Chromium (two minutes)
 	pytest -q -m browser scheduler
 
 HISTORIES ?= 10000
 .PHONY: test-simulation
-test-simulation: prepare ## Live through HISTORIES generated histories (10000: some minutes)
+test-simulation: prepare-tests ## Live through HISTORIES generated histories (10000: some minutes)
 	SIMULATION_HISTORIES=$(HISTORIES) python scheduler/tests/simulation/long_run.py
 
 EXAMPLES ?= 5000
 .PHONY: test-properties
-test-properties: prepare package ## Look for a counterexample in EXAMPLES new cases for each property (5000: some minutes)
+test-properties: prepare-tests package ## Look for a counterexample in EXAMPLES new cases for each property (5000: some minutes)
 	$(MAKE) -C packaging/mesos/executor build/pure
 	for folder in scheduler packaging/mesos; do \
 	  EXAMPLES=$(EXAMPLES) HYPOTHESIS_PROFILE=searching pytest -q -m 'hypothesis and not integration' $$folder; \
 	done
 
 .PHONY: test-integration
-test-integration: prepare package ## Tests on real Mesos and Docker
+test-integration: prepare-tests package ## Tests on real Mesos and Docker
 	pytest -m integration scheduler
 	pytest -m integration packaging/mesos
 
 .PHONY: test-molecule
-test-molecule: prepare package ## Deploy to a fresh host with molecule and look at it with testinfra
+test-molecule: prepare-tests package ## Deploy to a fresh host with molecule and look at it with testinfra
 	molecule test
 
 .PHONY: test-vm
-test-vm: prepare package ## Boot a virtual machine with cgroup v2 only and run the agent in it (four to six minutes)
-	apt-get install --yes -qq --no-install-recommends $$($(MAKE) -s --no-print-directory -C packaging/mesos apt-packages-vm)
+test-vm: prepare-tests package ## Boot a virtual machine with cgroup v2 only and run the agent in it (four to six minutes)
+	@$(PACKAGES) "the virtual machine" $(call mesos-packages,apt-packages-vm)
 	$(MAKE) -C packaging/mesos test-vm
 
 # --- figures ----------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: prepare package ## Print the figures: executor, scheduler, replacement, deployment (makes the lab anew)
+bench: prepare-tests package ## Print the figures: executor, scheduler, replacement, deployment (makes the lab anew)
 	python packaging/mesos/executor/bench/executor_figures.py
 	python scheduler/bench/planning.py
 	python scheduler/bench/scripted_cluster.py

@@ -24,14 +24,18 @@ packages=(systemd systemd-sysv dbus python3 python3-apt sudo ca-certificates ipr
 
 # debian_source LABEL FIELD SUFFIX: a field of this machine's apt source of that label, for the release's main archive ("")
 # or a companion of it ("-updates"). Nothing when there is none.
+sources=$(apt-get indextargets 'Created-By: Packages' 'Origin: Debian' 'Component: main')
 debian_source() {
-  apt-get indextargets 'Created-By: Packages' 'Origin: Debian' "Label: $1" 'Component: main' \
-    | awk -v field="$2: " -v suffix="$3" '
-        /^Release: / { companion = $2; sub(/^[^-]*/, "", companion) }
-        index($0, field) == 1 { value = substr($0, length(field) + 1) }
-        /^$/ { report() }
-        END { report() }
-        function report() { if (value != "" && companion == suffix && !done) { print value; done = 1 } value = "" }'
+  awk -v label="$1" -v field="$2: " -v suffix="$3" '
+      /^Label: / { its_label = substr($0, 8) }
+      /^Release: / { companion = $2; sub(/^[^-]*/, "", companion) }
+      index($0, field) == 1 { value = substr($0, length(field) + 1) }
+      /^$/ { report() }
+      END { report() }
+      function report() {
+        if (value != "" && its_label == label && companion == suffix && !done) { print value; done = 1 }
+        value = ""
+      }' <<<"$sources"
 }
 
 mirror=$(debian_source Debian Repo-URI '')
@@ -69,15 +73,15 @@ printf '%s\n' "$apt_settings" >"$work/apt_settings"
 
 # The lists of packages stay: to download them again takes every host longer than all the rest of its start.
 from_archive() {
-  local sources=()
+  local archives=()
   if [[ -n $mirror ]]; then
-    sources=("deb $mirror $base main")
-    [[ -z $updates ]] || sources+=("deb $updates $base-updates main")
-    [[ -z $security ]] || sources+=("deb $security $base-security main")
+    archives=("deb $mirror $base main")
+    [[ -z $updates ]] || archives+=("deb $updates $base-updates main")
+    [[ -z $security ]] || archives+=("deb $security $base-security main")
   fi
   # The hook spares bookworm usrmerge and all of Perl.
   mmdebstrap --variant=minbase --include="${packages[*]}" --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
-    --aptopt="$work/apt_settings" ${keyring:+--keyring="$keyring"} --skip=cleanup/apt/lists "$base" "$root" "${sources[@]}"
+    --aptopt="$work/apt_settings" ${keyring:+--keyring="$keyring"} --skip=cleanup/apt/lists "$base" "$root" "${archives[@]}"
   [[ -z $keyring ]] || install -m 0644 -- "$keyring" "$root/etc/apt/trusted.gpg.d/lab.${keyring##*.}"
 }
 

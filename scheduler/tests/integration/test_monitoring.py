@@ -127,7 +127,7 @@ def metrics(site: Scheduler) -> str:
 
 @pytest.fixture(scope="module")
 def prometheus(site: Scheduler, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    assert shutil.which("prometheus"), "prometheus is not installed: make prepare"
+    assert shutil.which("prometheus"), "prometheus is not installed: make prepare-tests"
     with Prometheus(tmp_path_factory.mktemp("prometheus"), site) as started:
         yield started
 
