@@ -63,6 +63,7 @@ packages-venv:
 	@$(PACKAGES) "Python's virtual environments" python3-venv
 
 packages-build: packages-venv
+	@$(PACKAGES) "reaching hosts by ssh" openssh-client
 	@$(PACKAGES) "building the Mesos package (or set mesos_package_file)" $(call mesos-packages,apt-packages)
 
 # Docker Engine brings its client along, but in Debian 13.

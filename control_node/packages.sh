@@ -19,6 +19,7 @@ present() {
     # Docker's own packages conflict with Debian's, which would replace them.
     docker.io) command -v dockerd ;;
     docker-cli) command -v docker ;;
+    openssh-client) command -v ssh ;;
     python3-venv) python3 -c 'import ensurepip, venv' ;;
     *) [[ $family != debian ]] && case $1 in
       g++) command -v g++ ;;

@@ -39,25 +39,26 @@ def leader() -> str:
     return next(host for host in lab_ha.hosts() if lab_ha.address(host) == found)
 
 
-def test_the_leading_masters_host_is_off(lab: Cluster, measure: Measure) -> None:
+def test_the_leading_masters_host_is_off(lab: Cluster, measure: Measure, tmp_path: Path) -> None:
     before = lab.containers()
     off, slave = leader(), lab.slaves[0]
+    inventory = lab_ha.inventory_with(tmp_path, {}, off=[off])
     with powered_off(off):
         assert leader() != off
-        run = lab_ha.deploy(variables={"scheduler_count": lab_ha.COUNT + 1})
+        run = lab_ha.deploy(inventory=inventory, variables={"scheduler_count": lab_ha.COUNT + 1})
         measure("site.yml with the leader's host off", run.seconds)
         assert run.exit_code == UNREACHABLE, run.output
         assert f"Left out, because they can't be reached: {off}" in run.output
         assert before.keys() < lab.containers().keys()
         count = json.dumps({"scheduler_count": lab_ha.COUNT})
-        services = playbook("playbooks/services.yml", "--extra-vars", count, inventory=lab_ha.INVENTORY)
+        services = playbook("playbooks/services.yml", "--extra-vars", count, inventory=inventory)
         measure("services.yml with the leader's host off", services.seconds)
         assert services.exit_code == 0, services.output
         assert len(lab.containers()) == lab_ha.COUNT
         for verb in ("drain", "undrain"):
-            drained = playbook(f"playbooks/{verb}.yml", f"--limit={slave}", inventory=lab_ha.INVENTORY)
+            drained = playbook(f"playbooks/{verb}.yml", f"--limit={slave}", inventory=inventory)
             assert drained.exit_code == 0, drained.output
-        verified = playbook("playbooks/verify.yml", inventory=lab_ha.INVENTORY)
+        verified = playbook("playbooks/verify.yml", inventory=inventory)
         assert verified.exit_code == UNREACHABLE, verified.output
     eventually("all three are in", lambda: zookeeper_state(lab_ha.address(off)) != "", seconds=60)
     run = lab_ha.deploy()
@@ -108,10 +109,12 @@ def test_a_master_is_replaced_by_another_host(lab: Cluster, tmp_path: Path) -> N
     assert lab.containers().keys() == containers
 
 
-def test_a_majority_that_is_down_is_refused(lab: Cluster) -> None:
+def test_a_majority_that_is_down_is_refused(lab: Cluster, tmp_path: Path) -> None:
     containers = lab.containers().keys()
-    with powered_off(lab_ha.MASTERS[0]), powered_off(lab_ha.MASTERS[1]):
-        run = lab_ha.deploy(variables={"scheduler_count": 1})
+    off = lab_ha.MASTERS[:2]
+    inventory = lab_ha.inventory_with(tmp_path, {}, off=off)
+    with powered_off(off[0]), powered_off(off[1]):
+        run = lab_ha.deploy(inventory=inventory, variables={"scheduler_count": 1})
         assert run.exit_code != 0
         assert run.changed == 0, run.output
         assert "can't be reached; more than half of the group is needed" in run.output
