@@ -137,6 +137,7 @@ class _Plan:
                 f" {', '.join(self._absent)} can't be reached: it would come back with the old quorum."
                 " Bring it back, or replace it by another host first, with as many masters as before."
             )
+        self._forgetting = []  # all get the leader's log
         self._source = self._leader
         return "change"
 

@@ -171,6 +171,17 @@ def test_where_less_than_a_majority_stays_all_begin_with_the_leaders_log(plugin:
     assert plan["leaving"] == ["b", "c"]
 
 
+def test_a_log_that_is_handed_out_is_not_set_aside(plugin: ModuleType) -> None:
+    present = {
+        "a": master("a", ensemble=addresses("abc")),
+        "b": master("b"),
+        "c": master("c", ensemble=addresses("cde")),
+        "d": new("d"),
+    }
+    plan = plugin.mesos_masters_plan(addresses("acd"), present, 2)
+    assert (plan["action"], plan["source"], plan["forgetting"]) == ("change", "a", [])
+
+
 def test_a_leader_that_nobody_knows_stops_everything(plugin: ModuleType) -> None:
     present = {host: master(host, leader="a") for host in "bc"} | {"d": new("d")}
     plan = plugin.mesos_masters_plan(addresses("bcd"), present, 2)
