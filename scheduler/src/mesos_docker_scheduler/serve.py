@@ -12,10 +12,11 @@ from pathlib import Path
 
 from mesos_docker_scheduler import sd_notify, web
 from mesos_docker_scheduler.config import Config, Http
-from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control import events, ownership
 from mesos_docker_scheduler.control.callbacks import QueueingScheduler
 from mesos_docker_scheduler.control.controller import Controller, Refused, steady_clock
 from mesos_docker_scheduler.control.framework import framework_info
+from mesos_docker_scheduler.control.ownership import Ownership
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, Recovery
 from mesos_docker_scheduler.driver import SchedulerDriver, TlsSettings
 from mesos_docker_scheduler.driver.operator_api import OperatorApi
@@ -23,7 +24,7 @@ from mesos_docker_scheduler.exits import ExitError
 from mesos_docker_scheduler.observability import journal
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import Snapshot
-from mesos_docker_scheduler.records.store import Event, SqliteStore, StoreError
+from mesos_docker_scheduler.records.store import Event, Remembered, SqliteStore, StoreError
 from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.watcher import ConfigWatcher
 
@@ -77,18 +78,25 @@ class Access:
 
 
 def make_driver(
-    config: Config, framework_id: str | None, inbox: Callable[[events.AnyEvent], None]
+    config: Config, remembered: Remembered, inbox: Callable[[events.AnyEvent], None]
 ) -> SchedulerDriver:
     """A driver that puts all it hears into the inbox. SchedulerError when the secret can't be read."""
     access = Access.of(config)
+    owned = Ownership(operator_api(config, access), remembered.records.get(ownership.RECORD), inbox)
     return SchedulerDriver(
         QueueingScheduler(inbox),
-        framework_info(config, framework_id),
+        framework_info(config, remembered.framework_id),
         config.master,
         principal=access.principal,
         secret=access.secret,
         tls=access.tls,
+        before_subscribe=owned.before_subscribe,
     )
+
+
+def operator_api(config: Config, access: Access) -> OperatorApi:
+    """Whom to ask what the masters know."""
+    return OperatorApi(config.master, principal=access.principal, secret=access.secret, tls=access.tls)
 
 
 def serve(source: Source, tell: Callable[[Event], None]) -> Snapshot:
@@ -121,10 +129,10 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
     config = source.config
     remembered = store.load()
     inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
-    driver = make_driver(config, remembered.framework_id, inbox.put)
+    driver = make_driver(config, remembered, inbox.put)
     access = Access.of(config)
     recovery = Recovery(
-        OperatorApi(config.master, principal=access.principal, secret=access.secret, tls=access.tls),
+        operator_api(config, access),
         config.framework.name,
         config.framework.principal,
         inbox.put,
@@ -260,8 +268,9 @@ def _refusal(message: str, config: Config, framework_id: str | None) -> Schedule
     if "failed over" in message:
         return SchedulerError(
             EXIT_FAILED_OVER,
-            f"another scheduler has taken over framework {framework_id}: this one ends, and leaves the tasks"
-            " to it. Only one may run for a framework: find the other one before this one is started again",
+            f"another scheduler has taken over framework {framework_id} ({message}): this one ends, and"
+            " leaves the tasks to it. Only one may run for a framework: find the other one before this one is"
+            " started again",
         )
     if "removed" in message or "Completed framework" in message:
         return SchedulerError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.control import events
-from mesos_docker_scheduler.records.store import SqliteStore, StoreError
+from mesos_docker_scheduler.records.store import Remembered, SqliteStore, StoreError
 from mesos_docker_scheduler.serve import EXIT_REFUSED, EXIT_STORE, SchedulerError, make_driver
 
 _ANSWER_SECONDS = 30.0
@@ -33,15 +33,15 @@ def teardown(config: Config, confirmed: bool) -> int:
         if not confirmed:
             print(f"This would end framework {remembered.framework_id} and kill its {tasks} tasks: add --yes")
             return 2
-        _end(config, remembered.framework_id)
+        _end(config, remembered)
         store.discard()
     print(f"Framework {remembered.framework_id} has ended, and with it {tasks} tasks.")
     return 0
 
 
-def _end(config: Config, framework_id: str) -> None:
+def _end(config: Config, remembered: Remembered) -> None:
     inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
-    driver = make_driver(config, framework_id, inbox.put)
+    driver = make_driver(config, remembered, inbox.put)
     deadline = time.monotonic() + _ANSWER_SECONDS
     asked = False
     driver.start()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 import types
@@ -126,6 +128,66 @@ def test_an_old_copy_of_the_state_is_brought_up_to_date(
         assert before.keys() < scheduler.converge().keys()
         assert watch.counts() == (3, 4)
     assert scheduler.framework_id == framework_id
+
+
+def test_a_host_that_boots_again_after_its_scheduler_was_moved_takes_nothing_back(
+    scheduler: Scheduler, cluster: Cluster, tmp_path: Path
+) -> None:
+    before, framework_id = scheduler.containers(), scheduler.framework_id
+    (tmp_path / "elsewhere").mkdir()
+    other = Scheduler(tmp_path / "elsewhere", cluster, machine_id="0123456789abcdef0123456789abcdef")
+    other.wish["framework"]["name"] = scheduler.framework_name
+    other.change()
+    with ContainerWatch(cluster.engines, "web") as watch:
+        for copied in (False, True):
+            scheduler.kill9()  # its host is gone
+            shutil.rmtree(state_of(other), ignore_errors=True)
+            if copied:
+                shutil.copytree(state_of(scheduler), state_of(other))
+            other.start()
+            assert other.converge() == before
+            scheduler.spawn()  # its host is back
+            assert scheduler.wait() == 77
+            assert f"another scheduler has taken over framework {framework_id}" in scheduler.log()
+            assert other.converge() == before
+            # And back, with the state that was left there first, which is out of date.
+            other.kill9()
+            shutil.rmtree(state_of(scheduler))
+            scheduler.start()
+            assert scheduler.converge() == before
+            other.spawn()
+            assert other.wait() == 77
+        assert watch.counts() == (2, 2)
+    assert cluster.frameworks(scheduler.framework_name) == [framework_id]
+
+
+def test_a_scheduler_that_was_replaced_while_it_was_cut_off_ends(
+    scheduler: Scheduler, cluster: Cluster, tmp_path: Path
+) -> None:
+    """It runs on, and its master is back before it is: what it tries then must not succeed."""
+    before = scheduler.containers()
+    (tmp_path / "elsewhere").mkdir()
+    other = Scheduler(tmp_path / "elsewhere", cluster, machine_id="0123456789abcdef0123456789abcdef")
+    other.wish["framework"]["name"] = scheduler.framework_name
+    other.change()
+    scheduler.stop()
+    shutil.copytree(state_of(scheduler), state_of(other))
+    scheduler.start()
+    other.spawn()
+    eventually(lambda: "is connected as this framework" in other.log(), "the second one waits", 30)
+    assert scheduler.converge() == before
+    os.kill(scheduler.pid, signal.SIGSTOP)  # it does not answer, but its connection stands
+    try:
+        cluster.master.kill9()
+        cluster.master.start()
+        eventually(other.answers, "the second one has taken over", 60)
+    finally:
+        os.kill(scheduler.pid, signal.SIGCONT)
+    assert scheduler.wait(60) == 77
+    assert other.converge() == before
+    other.stop()
+    shutil.rmtree(state_of(scheduler))
+    scheduler.start()
 
 
 def test_killed_at_any_moment_of_an_update_it_goes_on_within_the_bounds(

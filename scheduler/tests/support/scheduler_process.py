@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -71,11 +72,17 @@ class Cluster:
 class Scheduler(Daemon):
     """`run --config` with one service `web`; `change` edits the file as an operator would.
 
-    `http` is added to the configuration of its HTTP server.
+    `http` is added to the configuration of its HTTP server. machine_id: that of the host that it believes to
+    be on (machine-id(5)), if it is another one than this.
     """
 
     def __init__(
-        self, folder: Path, cluster: Cluster, http: Mapping[str, str] | None = None, **service: Any
+        self,
+        folder: Path,
+        cluster: Cluster,
+        http: Mapping[str, str] | None = None,
+        machine_id: str | None = None,
+        **service: Any,
     ) -> None:
         self.cluster = cluster
         self.port = free_port()
@@ -89,7 +96,13 @@ class Scheduler(Daemon):
             "services": [{"name": "web", "image": "demo/web:1", "count": 2, "mem": 32, **service}],
         }
         self._write()
-        super().__init__("scheduler", [*PROGRAM, "run", "--config", self.config], folder)
+        program = [*PROGRAM, "run", "--config", str(self.config)]
+        if machine_id is not None:
+            file = folder / "machine-id"
+            file.write_text(f"{machine_id}\n")
+            host = f'mount --bind {shlex.quote(str(file))} /etc/machine-id && exec "$0" "$@"'
+            program = ["unshare", "--mount", "sh", "-c", host, *program]
+        super().__init__("scheduler", program, folder)
 
     def change(self, **service: Any) -> None:
         self.wish["services"][0].update(service)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from mesos_docker_scheduler.config import Config, Service
-from mesos_docker_scheduler.control import events, launching, status_updates, stopping
+from mesos_docker_scheduler.control import events, launching, ownership, status_updates, stopping
 from mesos_docker_scheduler.control.framework import Registration
 from mesos_docker_scheduler.control.inquiry import Inquiry
 from mesos_docker_scheduler.control.launching import Launching
@@ -173,6 +173,7 @@ class Controller:
         self._offers.restore(remembered.records)
         self._rollouts.restore(remembered.records)
         self._leader.restore(remembered.records, now)
+        self._owner: str | None = None
         self._begins_anew = BEGIN_ANEW in remembered.records
         if UNSEEN in remembered.records:
             self._inquiry.begin()
@@ -320,6 +321,8 @@ class Controller:
                 self.outcome = Refused(event.message)
             case events.Recovering() | events.Recovered() | events.Surveyed():
                 self._take_answer(event, now)
+            case events.Owned():
+                self._owner = event.owner
             case events.ConfigRead() | events.Asked() | events.Stop():
                 self._take_order(event, now)
 
@@ -355,6 +358,8 @@ class Controller:
                 self._inquiry.begin()
                 self._ledger.record(UNSEEN, "")
             self._ledger.register(event.framework_id)
+        if self._owner is not None:
+            self._ledger.record(ownership.RECORD, self._owner)
         text = f"subscribed to the master {self._leader.address} as framework {self._ledger.framework_id}"
         self._ledger.note(now, "connected", text)
         busy = {task.agent_id for task in self._ledger.tasks.values()}

@@ -121,6 +121,13 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class Owned:
+    """Who owns the framework from the next subscription on, as the store records it."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Surveyed:
     """All that the master knows of our tasks and their agents: something was not on record.
 
@@ -159,4 +166,4 @@ DriverEvent = (
     | FrameworkError
     | CallFailed
 )
-AnyEvent = DriverEvent | ConfigRead | Recovering | Recovered | Surveyed | Asked | Stop
+AnyEvent = DriverEvent | ConfigRead | Recovering | Recovered | Owned | Surveyed | Asked | Stop

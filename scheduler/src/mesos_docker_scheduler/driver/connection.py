@@ -28,6 +28,10 @@ class ConnectionEnded(Exception):  # noqa: N818 - it may have ended well
     """The connection is over; the text says why."""
 
 
+class SubscriptionForbidden(Exception):  # noqa: N818 - nothing is wrong with the subscription
+    """Nobody must subscribe any more; the text says why."""
+
+
 class Channel:
     """A connected socket that never blocks, with the bytes that wait to be sent."""
 
@@ -116,23 +120,31 @@ def connect(endpoint: Endpoint, tls: ssl.SSLContext | None) -> Channel:
 class Dial:
     """One attempt to connect, made in a thread of its own: names and handshakes can take long.
 
-    `done` is called from that thread when `result()` is there.
+    `before` is called from that thread before it connects, `done` when `result()` is there.
     """
 
-    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None, done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        tls: ssl.SSLContext | None,
+        done: Callable[[], None],
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
         self.endpoint = endpoint
         self._tls = tls
         self._done = done
+        self._before = before
         self._lock = threading.Lock()
-        self._outcome: Channel | ConnectionEnded | None = None
+        self._outcome: Channel | ConnectionEnded | SubscriptionForbidden | None = None
         self._given_up = False
         threading.Thread(target=self._run, name=f"connect {endpoint}", daemon=True).start()
 
     def _run(self) -> None:
-        outcome: Channel | ConnectionEnded
+        outcome: Channel | ConnectionEnded | SubscriptionForbidden
         try:
+            self._before()
             outcome = connect(self.endpoint, self._tls)
-        except ConnectionEnded as error:
+        except (ConnectionEnded, SubscriptionForbidden) as error:
             outcome = error
         with self._lock:
             self._outcome = outcome
@@ -142,10 +154,13 @@ class Dial:
         self._done()
 
     def result(self) -> Channel | None:
-        """Return the connection; None while it is being made. ConnectionEnded: it can't be."""
+        """Return the connection; None while it is being made.
+
+        ConnectionEnded: it can't be. SubscriptionForbidden: `before` forbids it.
+        """
         with self._lock:
             outcome = self._outcome
-        if isinstance(outcome, ConnectionEnded):
+        if isinstance(outcome, ConnectionEnded | SubscriptionForbidden):
             raise outcome
         return outcome
 

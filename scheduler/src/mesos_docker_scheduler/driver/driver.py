@@ -46,6 +46,8 @@ class SchedulerDriver(MesosSchedulerDriver):
     principal, secret: for Mesos' HTTP basic authentication; the principal is put into the FrameworkInfo.
     tls: its presence means TLS for masters without a scheme (a list of hosts, ZooKeeper).
     offer_constraints, suppressed_roles: sent with every SUBSCRIBE (v1/scheduler.proto).
+    before_subscribe: gets the framework's id, if there is one, before every SUBSCRIBE, and returns the
+        framework's labels. It may take long. ConnectionEnded: not now; SubscriptionForbidden: never again.
 
     Calls may come from any thread and never wait for the network. They return True when they are queued on a
     live subscription and False when there is none. A queued call that fails is reported to
@@ -66,6 +68,7 @@ class SchedulerDriver(MesosSchedulerDriver):
         tls: TlsSettings | None = None,
         offer_constraints: Mapping[str, Any] | None = None,
         suppressed_roles: Sequence[str] = (),
+        before_subscribe: Callable[[str | None], Mapping[str, str]] = lambda _: {},
     ) -> None:
         framework = dict(framework)
         framework_id = (framework.pop("id", None) or {}).get("value")
@@ -93,6 +96,7 @@ class SchedulerDriver(MesosSchedulerDriver):
             authorization=authorization,
             random=random.random,
         )
+        self._before_subscribe = before_subscribe
         self._worker: Worker | None = None
 
     # Life
@@ -102,7 +106,9 @@ class SchedulerDriver(MesosSchedulerDriver):
         with self._lock:
             if self._worker is not None:
                 raise RuntimeError("this driver has been started before; make a new one")
-            self._worker = Worker(self._subscription, self._detector(), self._tls_context, self)
+            self._worker = Worker(
+                self._subscription, self._detector(), self._tls_context, self, self._learn_labels
+            )
         self._worker.start()
 
     def take_over(self, framework_id: str) -> None:
@@ -174,7 +180,8 @@ class SchedulerDriver(MesosSchedulerDriver):
     @property
     def framework(self) -> dict[str, Any]:
         """FrameworkInfo as it was given, with the id."""
-        info: dict[str, Any] = self._subscription.settings.to_json(self.framework_id)["framework_info"]
+        body = self._subscription.settings.to_json(self.framework_id, self._subscription.labels)
+        info: dict[str, Any] = body["framework_info"]
         return info
 
     @property  # type: ignore[misc] # pymesos lets it be set; here Mesos alone does
@@ -266,7 +273,8 @@ class SchedulerDriver(MesosSchedulerDriver):
         """Send what the framework's settings are now; what is suppressed stays so."""
         settings = self._subscription.settings
         suppressed = sorted(self._suppressed & set(settings.roles))
-        body = replace(settings, suppressed_roles=suppressed).to_json(self.framework_id)
+        settings = replace(settings, suppressed_roles=suppressed)
+        body = settings.to_json(self.framework_id, self._subscription.labels)
         self._latest_update = {"type": "UPDATE_FRAMEWORK", "update_framework": body}
         return self._submit(self._latest_update)
 
@@ -329,6 +337,9 @@ class SchedulerDriver(MesosSchedulerDriver):
             logger.exception("The scheduler's %s failed", name)
 
     # Set-up
+
+    def _learn_labels(self) -> None:
+        self._subscription.labels = self._before_subscribe(self.framework_id)
 
     def _detector(self) -> Detector:
         if isinstance(self._masters, ZooKeeperMasters):

@@ -46,7 +46,7 @@ class Phase(Enum):
 class FrameworkSettings:
     """What SUBSCRIBE and UPDATE_FRAMEWORK say of the framework.
 
-    info: FrameworkInfo in v1 JSON, without its id.
+    info: FrameworkInfo in v1 JSON, without its id and labels.
     """
 
     info: Mapping[str, Any]
@@ -58,11 +58,13 @@ class FrameworkSettings:
         """The roles that the framework is in."""
         return list(self.info.get("roles") or [self.info.get("role", "*")])
 
-    def to_json(self, framework_id: str | None) -> dict[str, Any]:
+    def to_json(self, framework_id: str | None, labels: Mapping[str, str]) -> dict[str, Any]:
         """Build the body of the call."""
         info = dict(self.info)
         if framework_id is not None:
             info["id"] = {"value": framework_id}
+        if labels:
+            info["labels"] = {"labels": [{"key": key, "value": value} for key, value in labels.items()]}
         body: dict[str, Any] = {"framework_info": info}
         if self.suppressed_roles:
             body["suppressed_roles"] = list(self.suppressed_roles)
@@ -131,6 +133,7 @@ class Subscription:
     settings: for the next SUBSCRIBE; may be replaced at any time.
     framework_id: the durable one, or None to let the master assign one.
     authorization: the value of the header of that name.
+    labels: of the framework, for the next SUBSCRIBE; may be replaced at any time.
     tearing_down: whether TEARDOWN was sent: that the stream ends is no news then. May be set by any thread.
     random: gives numbers from 0 to 1 for the jitter.
     """
@@ -146,6 +149,7 @@ class Subscription:
         self.settings = settings
         self.framework_id = framework_id
         self.authorization = authorization
+        self.labels: Mapping[str, str] = {}
         self.tearing_down = False
         self.phase = Phase.IDLE
         self.problem: str | None = "no master has been reached yet"
@@ -210,7 +214,8 @@ class Subscription:
         self.phase = Phase.SUBSCRIBING
         self._attempt.heard_at = now
         # The id stands in it twice, as Mesos wants it.
-        call = {"type": "SUBSCRIBE", "subscribe": self._attempt.settings.to_json(self.framework_id)}
+        body = self._attempt.settings.to_json(self.framework_id, self.labels)
+        call = {"type": "SUBSCRIBE", "subscribe": body}
         if self.framework_id is not None:
             call["framework_id"] = {"value": self.framework_id}
         return encode_request(self._attempt.master, call, self.authorization, None)
@@ -220,6 +225,10 @@ class Subscription:
     def closed(self, reason: str, now: float) -> list[Notice]:
         """Note that the connection could not be made, or is gone."""
         return [] if self.is_over else self._over(reason, now)
+
+    def forbidden(self, reason: str) -> list[Notice]:
+        """Note that nobody may subscribe any more."""
+        return [] if self.is_over else self._end(reason)
 
     def stop(self) -> list[Notice]:
         """Give up the connection and make no other."""

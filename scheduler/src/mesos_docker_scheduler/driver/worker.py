@@ -12,7 +12,13 @@ from typing import Protocol
 
 from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.driver.calls import Call
-from mesos_docker_scheduler.driver.connection import Channel, ConnectionEnded, Dial, Wakeup
+from mesos_docker_scheduler.driver.connection import (
+    Channel,
+    ConnectionEnded,
+    Dial,
+    SubscriptionForbidden,
+    Wakeup,
+)
 from mesos_docker_scheduler.driver.detector import Detector
 from mesos_docker_scheduler.driver.endpoint import Endpoint
 from mesos_docker_scheduler.driver.http_response import ResponseError
@@ -50,6 +56,7 @@ class Worker:
     """Runs a Subscription and the calls on it until stopped, torn down or refused for good.
 
     tls: makes the context for a connection; ValueError says why it can't.
+    before_subscribe: called before each connection for a subscription, on a thread of its own.
     """
 
     def __init__(
@@ -58,11 +65,13 @@ class Worker:
         detector: Detector,
         tls: Callable[[], ssl.SSLContext],
         listener: Listener,
+        before_subscribe: Callable[[], None],
     ) -> None:
         self._subscription = subscription
         self._detector = detector
         self._tls = tls
         self._listener = listener
+        self._before_subscribe = before_subscribe
         self.call_times = CallTimes()
         self._wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
@@ -188,7 +197,7 @@ class Worker:
         self._close_stream_if_over()
         master = self._subscription.next_master(now)
         if master is not None:
-            self._stream_dial = self._dial(master)
+            self._stream_dial = self._dial(master, self._before_subscribe)
         if self._stream_dial is None:
             return
         try:
@@ -203,14 +212,17 @@ class Worker:
         except ConnectionEnded as error:
             self._stream_dial = None
             self._stream_ended(str(error))
+        except SubscriptionForbidden as error:
+            self._stream_dial = None
+            self._hear(self._subscription.forbidden(str(error)))
 
-    def _dial(self, endpoint: Endpoint) -> Dial | None:
+    def _dial(self, endpoint: Endpoint, before: Callable[[], None] = lambda: None) -> Dial | None:
         try:
             context = self._tls() if endpoint.tls else None
         except ValueError as error:
             self._stream_ended(str(error))
             return None
-        return Dial(endpoint, context, self._wakeup.set)
+        return Dial(endpoint, context, self._wakeup.set, before)
 
     def _read_stream(self, stream: Channel) -> None:
         try:

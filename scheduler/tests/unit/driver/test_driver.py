@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from certificates import tls_settings
 from mesos_docker_scheduler.driver import CallFailed, SchedulerDriver, TlsSettings
+from mesos_docker_scheduler.driver.connection import ConnectionEnded, SubscriptionForbidden
 from recorder import FRAMEWORK, Recorder, running
 from scripted_master import ACCEPTED, FRAMEWORK_ID, STREAM_ID, TAKE_IN, Answer, Request, ScriptedMaster
 
@@ -577,3 +578,52 @@ def test_a_failure_of_the_drivers_own_thread_does_not_tear_down(
         driver.join()
         assert [name for name, _ in recorder.heard] == ["registered", "disconnected", "error"]
     assert not master.calls("TEARDOWN")
+
+
+# Before it subscribes
+
+
+def test_labels_are_learned_before_each_subscription_and_kept(master: ScriptedMaster) -> None:
+    asked: list[str | None] = []
+
+    def before_subscribe(framework_id: str | None) -> dict[str, str]:
+        asked.append(framework_id)
+        return {"number": str(len(asked))}
+
+    with running(master.address, before_subscribe=before_subscribe) as (driver, recorder):
+        recorder.wait_for("registered")
+        driver.updateFramework({**FRAMEWORK, "webui_url": "http://x"})
+        (update,) = master.wait_for_calls("UPDATE_FRAMEWORK")
+        master.drop_streams()
+        recorder.wait_for("reregistered")
+        assert driver.framework["labels"] == {"labels": [{"key": "number", "value": "2"}]}
+    infos = [
+        *(request.call["subscribe"]["framework_info"] for request in master.calls("SUBSCRIBE")),
+        update.call["update_framework"]["framework_info"],
+    ]
+    assert [info["labels"]["labels"][0]["value"] for info in infos] == ["1", "2", "1"]
+    assert asked == [None, FRAMEWORK_ID]
+
+
+def test_it_does_not_connect_when_it_must_not_subscribe_now(master: ScriptedMaster) -> None:
+    answers = iter([ConnectionEnded("somebody else is there"), {}])
+
+    def before_subscribe(_: str | None) -> dict[str, str]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with running(master.address, before_subscribe=before_subscribe) as (driver, recorder):
+        wait_until(lambda: "somebody else is there" in (driver.problem or ""), lambda: driver.problem)
+        recorder.wait_for("registered")
+
+
+def test_it_ends_when_it_must_not_subscribe_any_more(master: ScriptedMaster) -> None:
+    def before_subscribe(_: str | None) -> dict[str, str]:
+        raise SubscriptionForbidden("another host owns it")
+
+    with running(master.address, before_subscribe=before_subscribe) as (driver, recorder):
+        assert recorder.wait_for("error") == ("another host owns it",)
+        driver.join()
+    assert not master.calls("SUBSCRIBE")

@@ -1,0 +1,142 @@
+"""Which host's scheduler a framework belongs to, when there are several with its id on record.
+
+A host that is down while its scheduler is moved away, or whose state is restored elsewhere, still has the
+framework's id when it boots again, and Mesos gives the framework to whoever subscribes last. So the framework
+carries a label: the host that owns it, and its term, which grows each time another host takes it over. The
+label is looked up before each subscription, and a scheduler whose term is over ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.driver.connection import ConnectionEnded, SubscriptionForbidden
+from mesos_docker_scheduler.driver.operator_api import OperatorApi, OperatorApiError
+
+Message = Mapping[str, Any]
+logger = logging.getLogger(__name__)
+
+LABEL = "mesos-docker-scheduler.owner"
+RECORD = ("framework", "owner")
+"""A record of the store: the owner that its scheduler was when it subscribed last."""
+BY_COMMAND = "by command"
+"""Stands in that record when an operator has said that this host owns the framework, whoever is connected."""
+
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+def this_host() -> str:
+    """Return what tells this host from others: a hash of its machine id (machine-id(5)), or of its name."""
+    try:
+        identity = _MACHINE_ID.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        identity = ""
+    return hashlib.sha256(f"mesos-docker-scheduler {identity or socket.getfqdn()}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A host, and how many have owned the framework before it and with it."""
+
+    term: int
+    host: str
+
+    @classmethod
+    def parse(cls, text: str) -> Owner | None:
+        """Read what `str` gives; None when it is something else."""
+        term, _, host = text.partition(" ")
+        return cls(int(term), host) if term.isascii() and term.isdigit() and host else None
+
+    def __str__(self) -> str:
+        return f"{self.term} {self.host}"
+
+
+_NOBODY = Owner(0, "")
+
+
+class Ownership:
+    """Says before each subscription whether the framework is ours, and what label it gets.
+
+    record: what RECORD holds. `put` hears who owns the framework from the next subscription on.
+    """
+
+    def __init__(
+        self,
+        api: OperatorApi,
+        record: str | None,
+        put: Callable[[events.AnyEvent], None],
+        host: str | None = None,
+    ) -> None:
+        self._api = api
+        self._put = put
+        self._host = host or this_host()
+        self._by_command = record == BY_COMMAND
+        self._recorded = Owner.parse(record or "") or _NOBODY
+        self._told = False
+
+    def before_subscribe(self, framework_id: str | None) -> dict[str, str]:
+        """Return the framework's labels.
+
+        ConnectionEnded: the master can't say now who owns it. SubscriptionForbidden: another host does.
+        """
+        owner = self._owner(self._known(framework_id) if framework_id is not None else None)
+        if owner != self._recorded or not self._told:
+            self._recorded, self._told = owner, True
+            self._put(events.Owned(str(owner)))
+        return {LABEL: str(owner)}
+
+    def _owner(self, framework: Message | None) -> Owner:
+        """Decide who owns the framework. `framework`: as GET_FRAMEWORKS tells of it."""
+        labelled = _label(framework)
+        if self._recorded.host == self._host:
+            # A master that has just come to lead may know the framework from agents, as it was.
+            if labelled.host != self._host and labelled.term >= self._recorded.term:
+                raise SubscriptionForbidden(
+                    f"Framework failed over: {_place(framework)} has taken it over, as owner number"
+                    f" {labelled.term}; this one was number {self._recorded.term}"
+                )
+            return Owner(max(labelled.term, self._recorded.term), self._host)
+        if labelled.host == self._host:
+            return labelled
+        if framework is not None and framework.get("connected") and not self._by_command:
+            raise ConnectionEnded(
+                f"{_place(framework)} is connected as this framework: stop it before this one takes over"
+            )
+        return Owner(max(labelled.term, self._recorded.term) + 1, self._host)
+
+    def _known(self, framework_id: str) -> Message | None:
+        """Return what the master knows of the framework; None when it knows nothing, or doesn't show it."""
+        try:
+            (answer,) = self._api.ask("GET_FRAMEWORKS")
+            frameworks: list[Message] = answer.get("frameworks", [])
+            return next(
+                (one for one in frameworks if one["framework_info"]["id"]["value"] == framework_id), None
+            )
+        except OperatorApiError as error:
+            if error.status is None:
+                raise ConnectionEnded(str(error)) from error
+            logger.warning("The master does not say who owns the framework: %s", error)
+            return None
+        except (LookupError, TypeError, AttributeError) as error:
+            logger.warning("What the master says of frameworks is not understood: %r", error)
+            return None
+
+
+def _label(framework: Message | None) -> Owner:
+    labels = (framework or {}).get("framework_info", {}).get("labels", {}).get("labels", [])
+    return next(
+        (Owner.parse(label.get("value", "")) or _NOBODY for label in labels if label.get("key") == LABEL),
+        _NOBODY,
+    )
+
+
+def _place(framework: Message | None) -> str:
+    host = (framework or {}).get("framework_info", {}).get("hostname")
+    return f"the scheduler on {host}" if host else "a scheduler on another host"

@@ -1,0 +1,187 @@
+"""Who may subscribe as a framework that several hosts have on record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mesos_docker_scheduler.control import events, ownership
+from mesos_docker_scheduler.control.ownership import BY_COMMAND, LABEL, Owner, Ownership
+from mesos_docker_scheduler.driver.connection import ConnectionEnded, SubscriptionForbidden
+from mesos_docker_scheduler.driver.operator_api import OperatorApiError
+
+Message = dict[str, Any]
+
+
+class Master:
+    """Answers GET_FRAMEWORKS, and takes in who subscribes."""
+
+    def __init__(self) -> None:
+        self.label: str | None = None
+        self.connected = False
+        self.answer: Message | Exception | None = None
+
+    def ask(self, *kinds: str) -> list[Message]:
+        assert kinds == ("GET_FRAMEWORKS",)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is not None:
+            return [self.answer]
+        info: Message = {"id": {"value": "f"}, "name": "web", "hostname": "host-b"}
+        if self.label is not None:
+            info["labels"] = {
+                "labels": [{"key": "other", "value": "9 x"}, {"key": LABEL, "value": self.label}]
+            }
+        return [{"frameworks": [{"framework_info": info, "connected": self.connected}]}]
+
+
+class Host:
+    """A scheduler's host, with what stands in its store."""
+
+    def __init__(self, name: str, master: Master, record: str | None = None) -> None:
+        self.name, self.master, self.record = name, master, record
+
+    def subscribe(self, framework_id: str | None = "f") -> str:
+        """Start, subscribe, and go away again. Returns the framework's label."""
+        heard: list[Any] = []
+        owned = Ownership(self.master, self.record, heard.append, self.name)  # type: ignore[arg-type]
+        self.master.label = owned.before_subscribe(framework_id)[LABEL]
+        assert heard == [events.Owned(self.master.label)]
+        self.record = self.master.label
+        return self.record
+
+
+@pytest.fixture
+def master() -> Master:
+    return Master()
+
+
+def test_a_new_framework_belongs_to_the_host_that_registers_it(master: Master) -> None:
+    master.answer = OperatorApiError("there is nothing to ask")
+    host = Host("a", master)
+    assert host.subscribe(None) == "1 a"
+
+
+def test_a_restart_changes_nothing(master: Master) -> None:
+    host = Host("a", master)
+    assert [host.subscribe(None), host.subscribe(), host.subscribe()] == ["1 a"] * 3
+
+
+def test_a_host_that_was_down_while_its_scheduler_moved_takes_nothing_back(master: Master) -> None:
+    old = Host("a", master)
+    old.subscribe(None)
+    assert Host("b", master).subscribe() == "2 b"  # without a record: it has learned the id from the master
+    with pytest.raises(
+        SubscriptionForbidden, match=r"failed over: the scheduler on host-b .* number 2; .* 1$"
+    ):
+        old.subscribe()
+    assert master.label == "2 b"
+
+
+def test_a_moved_or_restored_state_takes_over_and_the_host_that_it_was_copied_from_ends(
+    master: Master,
+) -> None:
+    first = Host("a", master)
+    copy = first.subscribe(None)
+    second = Host("b", master, record=copy)
+    assert second.subscribe() == "2 b"
+    # Back again, with the state that belongs to it; then an old copy elsewhere.
+    assert Host("a", master, record=second.record).subscribe() == "3 a"
+    assert Host("c", master, record=copy).subscribe() == "4 c"
+    for superseded in (first, second):
+        with pytest.raises(SubscriptionForbidden):
+            superseded.subscribe()
+
+
+def test_an_older_copy_on_the_same_host_is_the_owner_still(master: Master) -> None:
+    host = Host("a", master, record="1 a")
+    master.label = "3 a"
+    assert host.subscribe() == "3 a"
+
+
+def test_of_two_that_have_taken_over_from_the_same_copy_one_ends(master: Master) -> None:
+    master.label = "2 b"
+    with pytest.raises(SubscriptionForbidden):
+        Host("c", master, record="2 c").subscribe()
+
+
+def test_a_crash_before_the_record_is_written_costs_nothing(master: Master) -> None:
+    master.label = "2 b"
+    master.connected = True  # the master has not noticed yet
+    assert Host("b", master, record="1 a").subscribe() == "2 b"
+
+
+def test_a_scheduler_of_before_is_taken_over_on_its_own_host(master: Master) -> None:
+    """Its state has no record, and its framework no label."""
+    assert Host("a", master).subscribe() == "1 a"
+
+
+def test_nobody_takes_over_from_a_scheduler_that_is_connected(master: Master) -> None:
+    master.label, master.connected = "1 a", True
+    host = Host("b", master, record="1 a")
+    with pytest.raises(ConnectionEnded, match="the scheduler on host-b is connected as this framework"):
+        host.subscribe()
+    master.connected = False
+    assert host.subscribe() == "2 b"
+
+
+def test_nobody_takes_over_from_a_scheduler_that_is_connected_but_by_command(master: Master) -> None:
+    master.label, master.connected = "4 a", True
+    assert Host("b", master, record=BY_COMMAND).subscribe() == "5 b"
+
+
+def test_a_master_that_knows_nothing_yet_lets_the_owner_in_again(master: Master) -> None:
+    """And the one whose term is over, until the owner comes: it ends then, and the owner goes on."""
+    master.answer = {}
+    old, owner = Host("a", master, record="1 a"), Host("b", master, record="2 b")
+    assert old.subscribe() == "1 a"
+    master.answer = None
+    master.connected = True
+    assert owner.subscribe() == "2 b"
+    with pytest.raises(SubscriptionForbidden):
+        old.subscribe()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [OperatorApiError("forbidden", 403), {"frameworks": [{"framework_info": {}}]}, {"frameworks": 3}],
+)
+def test_a_master_that_does_not_tell_keeps_nobody_away(
+    master: Master, answer: Message | Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    master.answer = answer
+    assert Host("a", master, record="3 a").subscribe() == "3 a"
+    assert Host("b", master, record="3 a").subscribe() == "4 b"
+    assert "master" in caplog.text
+
+
+def test_a_master_that_does_not_answer_is_asked_again(master: Master) -> None:
+    master.answer = OperatorApiError("no master leads")
+    with pytest.raises(ConnectionEnded, match="no master leads"):
+        Host("a", master, record="3 a").subscribe()
+
+
+def test_it_is_told_once_and_whenever_it_changes(master: Master) -> None:
+    heard: list[Any] = []
+    owned = Ownership(master, "1 a", heard.append, "a")  # type: ignore[arg-type]
+    for _ in range(2):
+        owned.before_subscribe("f")
+    master.label = "2 a"
+    owned.before_subscribe("f")
+    assert heard == [events.Owned("1 a"), events.Owned("2 a")]
+
+
+@pytest.mark.parametrize("text", ["", "x a", "-1 a", "1", "1 ", "²  a", BY_COMMAND])
+def test_what_is_no_owner_is_none(text: str) -> None:
+    assert Owner.parse(text) is None
+
+
+def test_a_host_is_told_by_its_machine_id(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "machine-id"
+    monkeypatch.setattr(ownership, "_MACHINE_ID", file)
+    by_name = ownership.this_host()
+    file.write_text("0123456789abcdef0123456789abcdef\n")
+    by_id = ownership.this_host()
+    file.write_text("0123456789abcdef0123456789abcdee\n")
+    assert len({by_name, by_id, ownership.this_host()}) == 3
+    assert "0123456789abcdef" not in by_id  # machine-id(5) asks not to show it around
