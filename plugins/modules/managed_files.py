@@ -1,0 +1,174 @@
+"""Ansible module: several files and folders, as they are to be, in one go."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+---
+module: managed_files
+short_description: Makes several files and folders what they are to be
+description:
+  - Does for a list what C(ansible.builtin.file) and C(ansible.builtin.copy) do for one each.
+  - They are made in the order of the list. A file is replaced as a whole, never written to.
+options:
+  files:
+    description: The files and folders.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Where it is.
+        type: path
+        required: true
+      state:
+        description: Whether it is a file, a folder, or nothing at all. A folder is never removed.
+        type: str
+        choices: [file, directory, absent]
+        default: file
+      content:
+        description: What a file holds.
+        type: str
+      owner:
+        description: The user it belongs to.
+        type: str
+        default: root
+      group:
+        description: The group it belongs to.
+        type: str
+        default: root
+      mode:
+        description: Its permissions, in octal. Files have C(0644), folders C(0755), unless told otherwise.
+        type: str
+author: The project's maintainers
+"""
+
+EXAMPLES = r"""
+- name: Configure the daemon
+  managed_files:
+    files:
+      - {path: /etc/example, state: directory}
+      - {path: /etc/example/secret, content: "{{ secret }}", owner: example, mode: "0400"}
+      - {path: /etc/example/former, state: absent}
+  no_log: true
+"""
+
+RETURN = r"""
+changed_paths:
+  description: What was made, changed or removed.
+  type: list
+  elements: str
+  returned: always
+"""
+
+MODES = {"file": "0644", "directory": "0755"}
+
+
+def mistake(wanted: dict[str, Any]) -> str:
+    """Say what is wrong with an element of the list; empty when nothing is."""
+    path, state = wanted["path"], wanted["state"]
+    if state == "file" and wanted["content"] is None:
+        return f"files: {path} has no content; a file needs some, if only an empty text."
+    if state != "file" and wanted["content"] is not None:
+        return f"files: {path} has content; only a file (state: file) can have some."
+    present = stat.S_IFMT(os.lstat(path).st_mode) if os.path.lexists(path) else 0
+    if state == "directory" and present and not Path(path).is_dir():
+        return f"files: {path} is to be a folder, and is something else on this host: move it away."
+    if state != "directory" and present == stat.S_IFDIR:
+        wish = "a file" if state == "file" else "absent"
+        return f"files: {path} is to be {wish}, and is a folder: move it away."
+    return ""
+
+
+def apply(module: AnsibleModule, wanted: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+    """Make one of them what it is to be. Returns whether it changed, and the difference."""
+    path, state = Path(wanted["path"]), wanted["state"]
+    before, after, changed = "", "", False
+    if state == "absent":
+        changed = os.path.lexists(path)
+        if changed and not module.check_mode:
+            path.unlink()
+    elif state == "directory":
+        changed = not path.is_dir()
+        if changed and not module.check_mode:
+            path.mkdir(parents=True)
+    else:
+        content = wanted["content"].encode()
+        present = path.read_bytes() if path.is_file() else None
+        changed = present != content
+        before, after = (present or b"").decode("utf-8", "replace"), wanted["content"]
+        if changed and not module.check_mode:
+            _replace(module, path, content, wanted)
+    if state != "absent" and os.path.lexists(path):
+        arguments = {
+            "path": str(path),
+            "owner": wanted["owner"],
+            "group": wanted["group"],
+            "mode": wanted["mode"] or MODES[state],
+            "follow": True,
+        }
+        attributes = module.load_file_common_arguments(arguments)
+        changed = module.set_fs_attributes_if_different(attributes, changed)
+    return changed, {"before_header": str(path), "after_header": str(path), "before": before, "after": after}
+
+
+def _replace(module: AnsibleModule, path: Path, content: bytes, wanted: dict[str, Any]) -> None:
+    """Write beside the file, with its permissions, and put that in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+        arguments = {
+            "path": name,
+            "owner": wanted["owner"],
+            "group": wanted["group"],
+            "mode": wanted["mode"] or MODES["file"],
+        }
+        module.set_fs_attributes_if_different(module.load_file_common_arguments(arguments), False)
+        # A link stays one: what it leads to is replaced.
+        Path(name).replace(path.resolve() if path.is_symlink() else path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Ansible's entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "state": {"choices": ["file", "directory", "absent"], "default": "file"},
+                    "content": {"type": "str"},
+                    "owner": {"type": "str", "default": "root"},
+                    "group": {"type": "str", "default": "root"},
+                    "mode": {"type": "str"},
+                },
+            }
+        },
+        supports_check_mode=True,
+    )
+    files = module.params["files"]
+    if mistakes := [text for wanted in files if (text := mistake(wanted))]:
+        module.fail_json(msg="\n".join(mistakes))
+    results = [(wanted["path"], *apply(module, wanted)) for wanted in files]
+    module.exit_json(
+        changed=any(changed for _, changed, _ in results),
+        changed_paths=[path for path, changed, _ in results if changed],
+        diff=[difference for _, changed, difference in results if changed],
+    )
+
+
+if __name__ == "__main__":
+    main()
