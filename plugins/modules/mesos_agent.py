@@ -73,7 +73,9 @@ leader:
   type: str
   returned: success
 agent:
-  description: The agent's C(id), its C(drain_state) in Mesos (empty when it is not drained), and C(idle).
+  description:
+    - The agent's C(id), its C(drain_state) in Mesos (empty when it is not drained), and C(idle).
+    - C(in_use) is false when it is announced to go, drained or deactivated, whoever has done that.
   type: dict
   returned: success
 tasks:
@@ -416,6 +418,7 @@ def main() -> None:
             "id": seen.agent["agent_info"]["id"]["value"],
             "drain_state": drain_state(seen.agent),
             "idle": not seen.agent.get("allocated_resources"),
+            "in_use": next_call("active", seen.agent, seen.schedule, 0) is None,
         }
         tasks = {"tasks": tasks_of(masters, seen.agent)} if wanted["list_tasks"] else {}
     except (UnansweredError, RefusedError) as error:

@@ -40,6 +40,11 @@ options:
     description: C(principal) and C(secret) for a master that demands them for its metrics.
     type: dict
     default: {}
+  voters:
+    description: All masters, this one included, as ADDRESS:PORT. Ask each whether it has recovered the log.
+    type: list
+    elements: str
+    default: []
 author: The project's maintainers
 """
 
@@ -94,6 +99,10 @@ replicas:
 leader:
   description: The leading master as ADDRESS:PORT, as this one knows it; empty when it knows none.
   type: str
+  returned: always
+voters:
+  description: Whether each of O(voters) has recovered, by ADDRESS:PORT.
+  type: dict
   returned: always
 """
 
@@ -174,6 +183,7 @@ def main() -> None:
             "address": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
             "credential": {"type": "dict", "default": {}, "no_log": True},
+            "voters": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -182,6 +192,10 @@ def main() -> None:
         changed=False,
         **on_disk(Path(given["unit"]), Path(given["work_dir"])),
         **of_process(f"http://{given['address']}:{given['port']}", given["credential"]),
+        voters={
+            voter: bool(of_process(f"http://{voter}", given["credential"])["recovered"])
+            for voter in given["voters"]
+        },
     )
 
 

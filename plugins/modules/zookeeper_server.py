@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -36,6 +37,10 @@ options:
     description: Its port for clients.
     type: int
     required: true
+  ask_members:
+    description: Ask the other members of the ensemble, too, whether they serve.
+    type: bool
+    default: false
 author: The project's maintainers
 """
 
@@ -77,6 +82,10 @@ in_sync:
   description: Whether it has everything that the leader has, and takes part in what is written from now on.
   type: bool
   returned: always
+voters:
+  description: The addresses of the members that vote; each tells whether its server is in sync.
+  type: dict
+  returned: when O(ask_members) is true
 """
 
 TIMEOUT_SECONDS = 3
@@ -129,23 +138,42 @@ def values(text: str) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition("\t") for line in text.splitlines()) if value}
 
 
-def inspect(
-    data_dir: Path, config_dir: Path, former_config: Path, address: str, port: int
-) -> dict[str, object]:
+def in_sync(monitored: dict[str, str]) -> bool:
+    """Tell from a server's answer to mntr whether it has everything that the leader has."""
+    return monitored.get("zk_server_state") == "standalone" or monitored.get("zk_peer_state", "").endswith(
+        " - broadcast"
+    )
+
+
+def voters(members: dict[str, str], port: int) -> dict[str, bool]:
+    """Ask each member that votes whether it is in sync; by address.
+
+    A member is written HOST:PORT:PORT[:ROLE][;[HOST:]PORT]; without a port for clients it has the one given.
+    """
+    found = {}
+    for member in members.values():
+        servers, _, client = member.partition(";")
+        address, *rest = servers.split(":")
+        if rest[2:] != ["observer"]:
+            client_port = int(client.rpartition(":")[2] or port)
+            found[address] = in_sync(values(ask(address, client_port, "mntr")))
+    return found
+
+
+def inspect(data_dir: Path, config_dir: Path, former_config: Path, address: str, port: int) -> dict[str, Any]:
     """Return the module's result."""
     number = read(data_dir / "myid").strip()
     myid = int(number) if number.isdigit() else 0
     monitored = values(ask(address, port, "mntr"))
     running = ask(address, port, "conf")
     version = re.search(r"^version=([0-9a-f]+)", running, re.MULTILINE)
-    state = monitored.get("zk_server_state", "")
     return {
         "myid": myid,
         "has_data": any((data_dir / "version-2").glob("*.*")),
         "members": members_in(running) or configured_members(config_dir, former_config, myid, address, port),
         "version": int(version[1], 16) if version else 0,
-        "state": state,
-        "in_sync": state == "standalone" or monitored.get("zk_peer_state", "").endswith(" - broadcast"),
+        "state": monitored.get("zk_server_state", ""),
+        "in_sync": in_sync(monitored),
     }
 
 
@@ -158,20 +186,21 @@ def main() -> None:
             "former_config": {"type": "path", "required": True},
             "address": {"type": "str", "required": True},
             "client_port": {"type": "int", "required": True},
+            "ask_members": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     given = module.params
-    module.exit_json(
-        changed=False,
-        **inspect(
-            Path(given["data_dir"]),
-            Path(given["config_dir"]),
-            Path(given["former_config"]),
-            given["address"],
-            given["client_port"],
-        ),
+    server = inspect(
+        Path(given["data_dir"]),
+        Path(given["config_dir"]),
+        Path(given["former_config"]),
+        given["address"],
+        given["client_port"],
     )
+    if given["ask_members"]:
+        server["voters"] = voters(server["members"], given["client_port"])
+    module.exit_json(changed=False, **server)
 
 
 if __name__ == "__main__":

@@ -110,3 +110,29 @@ def test_a_master_that_does_not_answer(master: ModuleType) -> None:
         "replicas": 0,
         "leader": "",
     }
+
+
+def test_voters_are_asked_where_they_serve_clients(
+    zookeeper: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {
+        ("10.0.0.1", 2181): "zk_server_state\tleader\nzk_peer_state\tleading - broadcast\n",
+        ("10.0.0.2", 2182): "zk_server_state\tfollower\nzk_peer_state\tfollowing - synchronization\n",
+        ("10.0.0.5", 2181): "zk_server_state\tstandalone\n",
+    }
+    monkeypatch.setattr(
+        zookeeper, "ask", lambda address, port, _: answers.get((address, port), "This server is not serving")
+    )
+    members = {
+        "1": "10.0.0.1:2888:3888:participant;10.0.0.1:2181",
+        "2": "10.0.0.2:2888:3888:participant;0.0.0.0:2182",
+        "3": "10.0.0.3:2888:3888;2181",
+        "4": "10.0.0.4:2888:3888:observer;10.0.0.4:2181",
+        "5": "10.0.0.5:2888:3888",
+    }
+    assert zookeeper.voters(members, 2181) == {
+        "10.0.0.1": True,
+        "10.0.0.2": False,
+        "10.0.0.3": False,
+        "10.0.0.5": True,
+    }
