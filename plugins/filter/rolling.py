@@ -55,14 +55,15 @@ def leaders_last(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
     )
 
 
-def lost_containers(before: Iterable[str], after: Iterable[str], ended: Iterable[str]) -> list[str]:
+def lost_containers(before: Iterable[str], after: Iterable[str]) -> list[str]:
     """Return the names of containers that were stopped or started again meanwhile.
 
-    before, after: the running containers, each `ID STARTED NAME`.
-    ended: `ID STATUS` of those that have ended meanwhile; with status 0 a container had done its work.
+    before: the running containers, each `ID STARTED NAME`.
+    after: the same, and of those that have ended meanwhile, `ID STATUS`. One of status 0 had done its work.
     """
-    still = {tuple(line.split()[:2]) for line in after}
-    done = {line.split()[0] for line in ended if line.split()[1:] == ["0"]}
+    words = [line.split() for line in after]
+    still = {(id_, started) for id_, started, *name in words if name}
+    done = {word[0] for word in words if word[1:] == ["0"]}
     return [
         name
         for id_, started, name in (line.split() for line in before)

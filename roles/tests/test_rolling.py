@@ -95,18 +95,18 @@ BEFORE = ["id1 2026-01-01T00:00:01Z /mesos-1", "id2 2026-01-01T00:00:02Z /mesos-
 
 
 def test_containers_that_stay_are_not_lost(plugin: ModuleType) -> None:
-    assert plugin.lost_containers(BEFORE, [*BEFORE, "id3 2026-01-01T00:00:03Z /mesos-3"], []) == []
+    assert plugin.lost_containers(BEFORE, [*BEFORE, "id3 2026-01-01T00:00:03Z /mesos-3"]) == []
 
 
 def test_a_container_that_stopped_or_started_again_is_lost(plugin: ModuleType) -> None:
     again = "id2 2026-01-01T00:00:09Z /mesos-2"
-    assert plugin.lost_containers(BEFORE, [BEFORE[0]], []) == ["/mesos-2"]
-    assert plugin.lost_containers(BEFORE, [BEFORE[0], again], []) == ["/mesos-2"]
-    assert plugin.lost_containers(BEFORE, [BEFORE[0]], ["id2 137"]) == ["/mesos-2"]
+    assert plugin.lost_containers(BEFORE, [BEFORE[0]]) == ["/mesos-2"]
+    assert plugin.lost_containers(BEFORE, [BEFORE[0], again]) == ["/mesos-2"]
+    assert plugin.lost_containers(BEFORE, [BEFORE[0], "id2 137"]) == ["/mesos-2"]
 
 
 def test_a_container_that_had_done_its_work_is_not_lost(plugin: ModuleType) -> None:
-    assert plugin.lost_containers(BEFORE, [BEFORE[0]], ["id2 0", "id9 1"]) == []
+    assert plugin.lost_containers(BEFORE, [BEFORE[0], "id2 0", "id9 1"]) == []
 
 
 HOSTVARS = {
