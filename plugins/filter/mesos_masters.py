@@ -40,6 +40,16 @@ def mesos_masters_plan(
     return _Plan(list(addresses), present, quorum, log_from).result()
 
 
+def mesos_leading_host(present: Mapping[str, Seen]) -> str:
+    """Return the host whose master leads, of those that `present` has by host; empty when it is none of them."""
+    led = {master["leader"] for master in present.values() if master["leader"]}
+    for host, master in present.items():
+        names = {f"{master['address']}:{master['port']}", f"{master['hostname']}:{master['port']}"}
+        if names & led:
+            return host
+    return ""
+
+
 class _Plan:
     """The decision, step by step."""
 
@@ -52,7 +62,7 @@ class _Plan:
         reached = {master["address"] for master in present.values()}
         self._absent = [address for address in addresses if address not in reached]
         self._led = sorted({master["leader"] for master in present.values() if master["leader"]})
-        self._leader = self._leading_host()
+        self._leader = mesos_leading_host(present)
         self._mistakes: list[str] = []
         self._source = ""
         self._packed = False
@@ -77,13 +87,6 @@ class _Plan:
                 ),
             ),
         }
-
-    def _leading_host(self) -> str:
-        for host, master in self._present.items():
-            names = {f"{master['address']}:{master['port']}", f"{master['hostname']}:{master['port']}"}
-            if names & set(self._led):
-                return host
-        return ""
 
     def _action(self) -> str:
         if self._log_from:
@@ -197,4 +200,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"mesos_masters_plan": mesos_masters_plan}
+        return {"mesos_masters_plan": mesos_masters_plan, "mesos_leading_host": mesos_leading_host}
