@@ -34,14 +34,10 @@ def backup_content(
 ) -> dict[str, Any]:
     """Return what the manifest says besides the files, of what the roles have remembered of their hosts."""
     of_leader = hostvars[leader]
-    schedulers = [hostvars[host] for host in groups.get("schedulers", [])]
     of_masters = {host: hostvars[host].get("__mesos_master_self") for host in groups["mesos_masters"]}
-    return {
+    content = {
         "created": created,
-        "versions": {
-            "mesos": of_leader["__mesos_master_version"]["stdout"].split()[-1],
-            **{"scheduler": one["__scheduler_version"]["stdout"].split()[-1] for one in schedulers},
-        },
+        "versions": {"mesos": of_leader["__mesos_master_version"]["stdout"].split()[-1]},
         "groups": {name: list(groups.get(name, [])) for name in _GROUPS},
         # Those that could be reached.
         "masters": {
@@ -51,27 +47,31 @@ def backup_content(
         },
         "leader": leader,
         "agents": of_leader["__mesos_master_log_copy"]["agents"],
-        **{
-            "scheduler": {key: one["__scheduler_state_copy"][key] for key in ("framework_id", "schema")}
-            for one in schedulers
-        },
     }
+    for host in groups.get("schedulers", []):  # one, or none
+        of_scheduler = hostvars[host]
+        content["versions"]["scheduler"] = of_scheduler["__scheduler_version"]["stdout"].split()[-1]
+        state = of_scheduler["__scheduler_state_copy"]
+        content["scheduler"] = {key: state[key] for key in ("framework_id", "schema")}
+    return content
 
 
 def backup_summary(manifest: Mapping[str, Any], folder: str) -> list[str]:
     """Say what a backup holds, in a few lines."""
-    agents = manifest["agents"]
+    agents, leader = manifest["agents"], manifest["leader"]
     lines = [
         f"The backup: {folder}",
-        f"The registry of {len(agents)} agents, of {manifest['leader']}: {', '.join(sorted(agents.values()))}",
+        f"The registry of {len(agents)} agents, of {leader}: {', '.join(sorted(agents.values()))}",
     ]
     if "scheduler" in manifest:
-        lines.append(f"The scheduler's state, of framework {manifest['scheduler']['framework_id'] or '(none yet)'}")
+        lines.append(
+            f"The scheduler's state, of framework {manifest['scheduler']['framework_id'] or '(none yet)'}"
+        )
     return lines
 
 
 def foreign_nodes(nodes: Iterable[str], url: str) -> list[str]:
-    """Return the nodes below ZooKeeper's root that are neither its own nor Mesos', whose `url` may name another one."""
+    """Return the nodes below ZooKeeper's root that are neither its own nor what Mesos' `url` names."""
     path = url.removeprefix("zk://").partition("/")[2] or "mesos"
     return sorted({f"/{node}" for node in nodes if node} - {"/zookeeper", f"/{path.split('/')[0]}"})
 
@@ -113,7 +113,8 @@ def restore_plan(
     if with_log and not begun:
         mistakes.append(
             f"{', '.join(with_log)} has a replicated log of its own; a restore is for hosts that have none."
-            " If it is worth nothing, playbooks/reset.yml removes it. If it is the cluster's, site.yml starts with it."
+            " If it is worth nothing, playbooks/reset.yml removes it."
+            " If it is the cluster's, site.yml starts with it."
         )
     if STATE in manifest["files"]:
         if not schedulers:
@@ -133,12 +134,13 @@ def _too_new(manifest: Mapping[str, Any], mesos_version: str, schema: int) -> li
     made_with = manifest["versions"]["mesos"]
     if mesos_version and _numbers(made_with) > _numbers(mesos_version):
         mistakes.append(
-            f"The backup is of Mesos {made_with}, and Mesos {mesos_version} is to be installed, which is older."
+            f"The backup is of Mesos {made_with}; what is to be installed, {mesos_version}, is older."
         )
-    if schema and manifest.get("scheduler", {}).get("schema", 0) > schema:
+    written = manifest.get("scheduler", {}).get("schema", 0)
+    if schema and written > schema:
         mistakes.append(
-            f"The scheduler's state in the backup has schema version {manifest['scheduler']['schema']}; the scheduler"
-            f" of this checkout reads {schema} and older. Take the checkout that the backup was made with, or a newer one."
+            f"The scheduler's state in the backup has schema version {written}; the scheduler of this"
+            f" checkout reads {schema} and older. Take the checkout that made the backup, or a newer one."
         )
     return mistakes
 
@@ -147,9 +149,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
-def addresses_to_ask(
-    manifest: Mapping[str, Any], masters: Mapping[str, Mapping[str, Any]]
-) -> list[str]:
+def addresses_to_ask(manifest: Mapping[str, Any], masters: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return where a mesos-master may be: the backup's, and the inventory's, each as ADDRESS:PORT."""
     known = [*manifest.get("masters", {}).values(), *masters.values()]
     return sorted({f"{master['address']}:{master['port']}" for master in known})

@@ -41,7 +41,7 @@ def mesos_masters_plan(
 
 
 def mesos_leading_host(present: Mapping[str, Seen]) -> str:
-    """Return the host whose master leads, of those that `present` has by host; empty when it is none of them."""
+    """Return the host whose master leads; empty when it is none of those that `present` has by host."""
     led = {master["leader"] for master in present.values() if master["leader"]}
     for host, master in present.items():
         names = {f"{master['address']}:{master['port']}", f"{master['hostname']}:{master['port']}"}

@@ -17,8 +17,8 @@ DOCUMENTATION = r"""
 module: backup_manifest
 short_description: Completes a backup, or checks one
 description:
-  - With O(content) it lets only the owner read the folder and its files, and writes C(manifest.json), with the checksum of
-    each file, and everything to the disk. The folder then gets its name.
+  - With O(content) it lets only the owner read the folder and its files, and writes C(manifest.json), with
+    the checksum of each file, and everything to the disk. The folder then gets its name.
   - Without O(content) it changes nothing, and tells what is wrong with the backup.
 options:
   folder:
@@ -74,7 +74,7 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def complete(folder: Path, content: Mapping[str, Any], name: Path) -> dict[str, Any]:
-    """Write the manifest and everything else to the disk, and give the folder its name; return the manifest."""
+    """Write the manifest and all the rest to the disk, give the folder its name; return the manifest."""
     manifest = {"format": FORMAT, **content, "files": sums(folder)}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     for path in [*folder.rglob("*"), folder]:

@@ -19,8 +19,8 @@ module: brought_packages
 short_description: Notes what is about to be installed, and removes what was
 description:
   - Asked before packages are installed, it notes those that the host does not have, and what it has.
-  - Later it removes those, and the dependencies that came with them and that nothing needs any more. What the host had before
-    stays in any case, as does everything where nothing was noted.
+  - Later it removes those, and the dependencies that came with them and that nothing needs any more. What the
+    host had before stays in any case, as does everything where nothing was noted.
 options:
   note:
     description: The file of the note.
@@ -93,7 +93,11 @@ def orphans(simulation: str, before: Iterable[str]) -> list[str]:
 def installed_packages() -> set[str]:
     """Return the names of all installed packages."""
     shown = _run(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"])
-    return {name for name, _, status in (line.partition(" ") for line in shown.splitlines()) if status == "installed"}
+    return {
+        name
+        for name, _, status in (line.partition(" ") for line in shown.splitlines())
+        if status == "installed"
+    }
 
 
 def _run(command: list[str]) -> str:

@@ -26,10 +26,11 @@ DOCUMENTATION = r"""
 module: mesos_log_copy
 short_description: Copies the replicated log of a mesos-master that goes on running
 description:
-  - The log is a LevelDB. Its tables never change, its journal and its manifest only grow, and file names are not
+  - The log is a LevelDB. Its tables never change, its journals and its manifest only grow, and names are not
     used again. So what was copied is a state of the log if, meanwhile, no file came or went, and none changed
     but the journals. Else it is copied anew.
-  - The copy is believed once a mesos-master of its own, alone on the loopback interface, has read the registry from it.
+  - The copy is believed once a mesos-master of its own, alone on the loopback interface, has read the
+    registry from it.
 options:
   log:
     description: The folder of the log, C(replicated_log) in the master's C(--work_dir).
@@ -81,7 +82,7 @@ class CopyError(Exception):
 
 
 def shape(log: Path) -> dict[str, tuple[int, int]]:
-    """Return what must not change while the log is copied: its files' sizes and times, those of journals aside."""
+    """Return what must not change while the log is copied: sizes and times of all files but journals."""
     found = {}
     for path in log.iterdir():
         if path.name not in NOT_DATA:
@@ -202,7 +203,7 @@ def main() -> None:
     )
     log = Path(module.params["log"])
     try:
-        with tempfile.TemporaryDirectory(prefix="mesos-log-", dir="/var/tmp") as name:  # noqa: S108 - on the disk
+        with tempfile.TemporaryDirectory(prefix="mesos-log-", dir="/var/tmp") as name:
             folder = Path(name)
             folder.chmod(0o711)  # for the user of the master that reads it back
             attempts = copy_log(log, folder / "copy")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import glob
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -16,14 +15,19 @@ DOCUMENTATION = r"""
 module: removed_paths
 short_description: Removes files and folders
 description:
-  - What is mounted below a folder is unmounted before, so that nothing of it is removed. A folder that is a mount point itself
-    is emptied and stays.
+  - What is mounted below a folder is unmounted before, so that nothing of it is removed. A folder that is a
+    mount point itself is emptied and stays.
 options:
   paths:
     description: Absolute paths; each may be a pattern of the shell's.
     type: list
     elements: path
     required: true
+  empty:
+    description: Folders that go, too, if nothing is left in them.
+    type: list
+    elements: path
+    default: []
 author: The project's maintainers
 """
 
@@ -52,7 +56,7 @@ def mounted_below(folder: Path, mounts: str) -> list[str]:
 
 def found(patterns: Iterable[str], mounts: str) -> list[Path]:
     """Return what there is to remove: not a mount point that is empty."""
-    paths = {Path(path): None for pattern in patterns for path in sorted(glob.glob(pattern))}
+    paths = {path: None for pattern in patterns for path in sorted(Path("/").glob(pattern.lstrip("/")))}
     return [path for path in paths if not (_is_mount(path, mounts) and not any(path.iterdir()))]
 
 
@@ -70,6 +74,14 @@ def remove(path: Path, mounts: str) -> None:
         remove(child, mounts)
 
 
+def remove_if_empty(folder: Path) -> bool:
+    """Remove a folder with nothing in it that is no mount point; tell whether it was."""
+    if not folder.is_dir() or folder.is_mount() or any(folder.iterdir()):
+        return False
+    folder.rmdir()
+    return True
+
+
 def _is_mount(path: Path, mounts: str) -> bool:
     return str(path) in (_unescaped(line.split()[1]) for line in mounts.splitlines())
 
@@ -84,14 +96,19 @@ def _unescaped(path: str) -> str:
 def main() -> None:
     """Ansible's entry point."""
     module = AnsibleModule(
-        argument_spec={"paths": {"type": "list", "elements": "path", "required": True}},
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "required": True},
+            "empty": {"type": "list", "elements": "path", "default": []},
+        },
         supports_check_mode=True,
     )
     mounts = MOUNTS.read_text(encoding="utf-8")
     paths = found(module.params["paths"], mounts)
     try:
-        for path in [] if module.check_mode else paths:
-            remove(path, mounts)
+        if not module.check_mode:
+            for path in paths:
+                remove(path, mounts)
+            paths += [folder for folder in map(Path, module.params["empty"]) if remove_if_empty(folder)]
     except subprocess.CalledProcessError as error:
         module.fail_json(msg=f"{error.cmd[1]} is in the way: {error.stderr.strip()}")
     except OSError as error:

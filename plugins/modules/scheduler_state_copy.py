@@ -15,8 +15,8 @@ DOCUMENTATION = r"""
 module: scheduler_state_copy
 short_description: Copies the state of a scheduler that goes on running
 description:
-  - SQLite's own backup takes the file and its write-ahead log as they are between two transactions. The copy is one
-    file, which only root can read, and it is checked.
+  - SQLite's own backup takes the file and its write-ahead log as they are between two transactions. The copy
+    is one file, which only root can read, and it is checked.
 options:
   state:
     description: The scheduler's C(state.sqlite).
@@ -63,7 +63,9 @@ def copy_state(state: Path, dest: Path) -> dict[str, object]:
     try:
         # What SQLite itself makes beside the file, root gives to the file's owner.
         with (
-            contextlib.closing(sqlite3.connect(f"{state.as_uri()}?mode=rw", uri=True, timeout=WAIT_SECONDS)) as running,
+            contextlib.closing(
+                sqlite3.connect(f"{state.as_uri()}?mode=rw", uri=True, timeout=WAIT_SECONDS)
+            ) as running,
             contextlib.closing(sqlite3.connect(dest, isolation_level=None)) as copy,
         ):
             running.backup(copy)
