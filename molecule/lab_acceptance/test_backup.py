@@ -12,7 +12,7 @@ from lab_cluster import Cluster, eventually
 from lab_site import COUNT, IMAGE, Measure, deploy, playbook
 from lab_watch import watching
 
-TOKEN = "/etc/mesos-docker-scheduler/token"
+TOKEN_FILE = "/etc/mesos-docker-scheduler/token"  # noqa: S105 - its path
 MORE = COUNT + 1
 
 
@@ -25,7 +25,9 @@ def state_of(lab: Cluster) -> tuple[set[str], str, dict[str, str]]:
     return set(lab.containers()), lab.status()["framework_id"], agent_ids(lab)
 
 
-def test_a_backup_stops_nothing_and_is_the_owners_alone(lab: Cluster, measure: Measure, tmp_path: Path) -> None:
+def test_a_backup_stops_nothing_and_is_the_owners_alone(
+    lab: Cluster, measure: Measure, tmp_path: Path
+) -> None:
     host = lab.host(lab.master)
     show = "systemctl show --property=MainPID zookeeper mesos-master mesos-docker-scheduler"
     processes = host.check_output(show)
@@ -44,7 +46,7 @@ def test_a_backup_stops_nothing_and_is_the_owners_alone(lab: Cluster, measure: M
 
 
 def test_a_backup_of_a_registry_that_is_written_to(lab: Cluster, measure: Measure, tmp_path: Path) -> None:
-    """Each write is large, so that the log is compacted again and again; the copy must be readable all the same."""
+    """Each write is large, so that LevelDB begins new files again and again."""
     over, writes = threading.Event(), [0]
     machines = [{"hostname": f"host{number}.example.org"} for number in range(3000)]
     window = {"machine_ids": machines, "unavailability": {"start": {"nanoseconds": 2000000000000000000}}}
@@ -116,7 +118,7 @@ def test_a_restore_is_refused_while_a_master_lives(lab: Cluster, tmp_path: Path)
 def test_the_control_plane_is_lost_and_restored(
     lab: Cluster, measure: Measure, tmp_path: Path, count: int
 ) -> None:
-    token = lab.host(lab.master).check_output(f"cat {TOKEN}")
+    token = lab.host(lab.master).check_output(f"cat {TOKEN_FILE}")
     assert back_up(tmp_path).exit_code == 0
     (backup,) = backups(tmp_path)
     if count != COUNT:
@@ -137,7 +139,7 @@ def test_the_control_plane_is_lost_and_restored(
     assert state_of(lab) == before
     assert (story.starts, story.ends) == ({}, 0), str(story)
     assert lab.frameworks() == [before[1]]
-    assert lab.host(lab.master).check_output(f"cat {TOKEN}") == token
+    assert lab.host(lab.master).check_output(f"cat {TOKEN_FILE}") == token
     verified = playbook("playbooks/verify.yml")
     assert verified.exit_code == 0, verified.output
     again = playbook("site.yml", "--extra-vars", json.dumps(variables))

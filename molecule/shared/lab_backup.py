@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lab_site import Run, playbook
 
 BACKUP, RESTORE, RESET = "playbooks/backup.yml", "playbooks/restore.yml", "playbooks/reset.yml"
-Inventory = Mapping[str, str | Path]
 
 
 def back_up(folder: Path, *arguments: str, **inventory: str | Path) -> Run:
