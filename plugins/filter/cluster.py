@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 _MISTAKES = re.compile(r"__\w+_mistakes")
@@ -20,9 +20,38 @@ def mistakes(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) ->
     return [f"{message} ({', '.join(where)})" for message, where in found.items()]
 
 
+def replace_mistakes(groups: Mapping[str, Sequence[str]], old: str, new: str) -> list[str]:
+    """Return why the inventory does not say that a master is replaced, a sentence each.
+
+    groups: the inventory's. old, new: hosts, as the operator names them.
+    """
+    masters, zookeepers = groups.get("mesos_masters", []), groups.get("zookeepers", [])
+    found = [
+        f"{name} is empty; it must name a host."
+        for name, host in (("old_master", old), ("new_master", new))
+        if not host
+    ]
+    if found:
+        return found
+    if old == new:
+        found.append(f"old_master and new_master are both {old}.")
+    if new not in masters:
+        found.append(
+            f"new_master is {new}, which is not in the group mesos_masters ({', '.join(masters)}):"
+            " put it there."
+        )
+    for group, members in (("mesos_masters", masters), ("zookeepers", zookeepers)):
+        if old in members:
+            found.append(
+                f"old_master is {old}, which still is in the group {group}: put {new} in its place, and"
+                f" {old} into the group retired, or nowhere when it is lost for good."
+            )
+    return found
+
+
 class FilterModule:
     """What Ansible looks for in a filter plugin."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"mistakes": mistakes}
+        return {"mistakes": mistakes, "replace_mistakes": replace_mistakes}

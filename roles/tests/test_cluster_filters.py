@@ -19,3 +19,40 @@ def test_a_mistake_of_many_hosts_is_said_once(plugin: ModuleType) -> None:
         "s2": {"__docker_mistakes": [], "__mesos_slave_mistakes": ["Bad flag. "]},
     }
     assert plugin.mistakes(["s1", "s2"], hostvars) == ["No engine. (s1)", "Bad flag. (s1, s2)"]
+
+
+GROUPS = {"mesos_masters": ["m1", "m2", "m4"], "zookeepers": ["m1", "m2", "m4"], "retired": ["m3"]}
+
+
+def test_an_inventory_that_replaces_a_master(plugin: ModuleType) -> None:
+    assert plugin.replace_mistakes(GROUPS, "m3", "m4") == []
+    assert plugin.replace_mistakes(GROUPS, "lost", "m4") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mistakes"),
+    [
+        ("", "m4", ["old_master is empty; it must name a host."]),
+        ("m3", "", ["new_master is empty; it must name a host."]),
+        (
+            "m3",
+            "m5",
+            ["new_master is m5, which is not in the group mesos_masters (m1, m2, m4): put it there."],
+        ),
+        (
+            "m1",
+            "m4",
+            [
+                f"old_master is m1, which still is in the group {group}: put m4 in its place, and m1 into the"
+                " group retired, or nowhere when it is lost for good."
+                for group in ("mesos_masters", "zookeepers")
+            ],
+        ),
+    ],
+)
+def test_an_inventory_that_replaces_none(plugin: ModuleType, old: str, new: str, mistakes: list[str]) -> None:
+    assert plugin.replace_mistakes(GROUPS, old, new) == mistakes
+
+
+def test_a_master_does_not_replace_itself(plugin: ModuleType) -> None:
+    assert plugin.replace_mistakes(GROUPS, "m4", "m4")[0] == "old_master and new_master are both m4."
