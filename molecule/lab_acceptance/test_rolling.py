@@ -232,7 +232,7 @@ def test_a_new_version_is_shown_confirmed_installed_and_taken_back(
         assert run.changed == 0, run.output
         for host, (package, old) in newer.items():
             assert f"{host} {package} {old} {old}+lab" in said(run)
-        assert ("Nothing has changed, because nobody has confirmed the upgrade." in said(run)) != bool(words)
+        assert ("Nothing was changed, for nobody has said yes." in said(run)) != bool(words)
     assert main_pids(lab) == pids
 
     values = {"scheduler_image": IMAGE, **WEB, "upgrade_confirm": True}
