@@ -1,16 +1,18 @@
-"""The alert rules and the dashboard of monitoring/, with a real Prometheus, scheduler and Mesos."""
+"""The alert rules and the dashboard of monitoring/: a real Prometheus, scheduler, exporter, Mesos, ZooKeeper."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import re
 import shutil
 import subprocess
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -24,26 +26,61 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "monitoring"
-ALERTS = MONITORING / "prometheus" / "alerts.yml"
+ALERTS = [MONITORING / "prometheus" / name for name in ("alerts.yml", "cluster_alerts.yml")]
 DASHBOARD = MONITORING / "grafana" / "dashboard.json"
+EXPORTER = ROOT / "roles" / "monitoring" / "files" / "mesos_docker_exporter.py"
 TOKEN = "a-token-for-prometheus"
 PATIENCE_SECONDS = 60.0
-OUR_NAMES = re.compile(r"\b(?:mesos_docker_scheduler|process|python)_[a-z0-9_]+")
+OUR_NAMES = re.compile(r"\b(?:mesos_docker|mesos_master|mesos_agent|zookeeper|process|python)_[a-z0-9_]+")
+
+
+class Exporter(Daemon):
+    """The exporter, as the role installs it, with what stands for one host."""
+
+    def __init__(self, folder: Path, name: str, targets: Mapping[str, str]) -> None:
+        self.port = free_port()
+        asked = {}
+        for target, address in targets.items():
+            host, _, port = address.partition(":")
+            asked[target] = {"address": host, "port": int(port)}
+        given = {
+            "address": "127.0.0.1",
+            "port": self.port,
+            "token": TOKEN,
+            "targets": asked,
+            "credentials": {},
+        }
+        config = folder / f"{name}.json"
+        config.write_text(json.dumps(given))
+        super().__init__(name, [sys.executable, "-I", EXPORTER, "--config", config], folder)
+
+    def metrics(self) -> str:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def answers(self) -> bool:
+        return "_up 1" in self.metrics()
 
 
 class Prometheus(Daemon):
     """A Prometheus that looks five times a second, configured as the example says."""
 
-    def __init__(self, folder: Path, site: Scheduler) -> None:
-        rules = folder / "alerts.yml"
-        # What must last for minutes would make a test last as long.
-        rules.write_text(re.sub(r"(?m)^( +for): .*$", r"\1: 1s", ALERTS.read_text()))
+    def __init__(self, folder: Path, site: Scheduler, exporters: list[Exporter]) -> None:
+        for path in ALERTS:
+            # What must last for minutes would make a test last as long.
+            (folder / path.name).write_text(re.sub(r"(?m)^( +for): .*$", r"\1: 1s", path.read_text()))
+        hosts = ", ".join(f'"127.0.0.1:{exporter.port}"' for exporter in exporters)
         example = (MONITORING / "prometheus" / "scrape.yml.example").read_text()
         for old, new in (
             (r"scheduler\.example:8090", f"127.0.0.1:{site.port}"),
+            (r'"master1\.example:9105", "slave1\.example:9105"', hosts),
             (r"(?m)^( +)# (authorization|  type|  credentials_file):", r"\1\2:"),
-            (r"/etc/prometheus/mesos-docker-scheduler\.token", site.wish["http"]["token_file"]),
-            (r"/etc/prometheus/rules/mesos-docker-scheduler\.yml", str(rules)),
+            (r"/etc/prometheus/mesos-docker-\w+\.token", site.wish["http"]["token_file"]),
+            (r"/etc/prometheus/rules/mesos-docker-scheduler\.yml", str(folder / ALERTS[0].name)),
+            (r"/etc/prometheus/rules/mesos-docker-cluster\.yml", str(folder / ALERTS[1].name)),
             (r"scrape_interval: 15s", "scrape_interval: 200ms"),
             (r"\A---\n", "global: {evaluation_interval: 200ms}\n"),
         ):
@@ -64,7 +101,7 @@ class Prometheus(Daemon):
         )
 
     def answers(self) -> bool:
-        return bool(self.query("count_over_time(up[1m]) > 1 and up == 1"))
+        return len(self.query("count_over_time(up[1m]) > 1 and up == 1")) == 3
 
     def ask(self, path: str, **parameters: str) -> Any:
         """The data of an answer of the HTTP API. OSError: it does not answer (yet)."""
@@ -121,14 +158,33 @@ def site(tmp_path_factory: pytest.TempPathFactory, impatient: Cluster) -> Iterat
 
 
 @pytest.fixture(scope="module")
+def exporters(tmp_path_factory: pytest.TempPathFactory, impatient: Cluster) -> Iterator[list[Exporter]]:
+    """A host with a master, a ZooKeeper and a slave, and one with a slave."""
+    folder = tmp_path_factory.mktemp("exporters")
+    first, second = (agent.address for agent in impatient.agents)
+    hosts = {
+        "exporter1": {
+            "mesos_master": impatient.master.address,
+            "zookeeper": impatient.zookeeper.address,
+            "mesos_agent": first,
+        },
+        "exporter2": {"mesos_agent": second},
+    }
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Exporter(folder, name, targets)) for name, targets in hosts.items()]
+
+
+@pytest.fixture(scope="module")
 def metrics(site: Scheduler) -> str:
     return site.read("/metrics").decode()
 
 
 @pytest.fixture(scope="module")
-def prometheus(site: Scheduler, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(
+    site: Scheduler, exporters: list[Exporter], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     assert shutil.which("prometheus"), "prometheus is not installed: make prepare-tests"
-    with Prometheus(tmp_path_factory.mktemp("prometheus"), site) as started:
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), site, exporters) as started:
         yield started
 
 
@@ -136,7 +192,7 @@ def promtool(*arguments: str, given: str | None = None) -> None:
     done = subprocess.run(
         ["promtool", *arguments],
         input=given,
-        cwd=ALERTS.parent,
+        cwd=ALERTS[0].parent,
         capture_output=True,
         text=True,
         timeout=300,
@@ -145,13 +201,35 @@ def promtool(*arguments: str, given: str | None = None) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def alert_names() -> list[str]:
-    return re.findall(r"(?m)^ +- alert: (\w+)$", ALERTS.read_text())
+def rules_text() -> str:
+    return "".join(path.read_text() for path in ALERTS)
+
+
+def alert_names(text: str | None = None) -> list[str]:
+    return re.findall(r"(?m)^ +- alert: (\w+)$", text or rules_text())
+
+
+def exporters_metrics() -> set[str]:
+    """All that the exporter can tell: a single ZooKeeper has no followers, for example."""
+    specification = importlib.util.spec_from_file_location(EXPORTER.stem, EXPORTER)
+    assert specification
+    assert specification.loader
+    exporter = importlib.util.module_from_spec(specification)
+    sys.modules[EXPORTER.stem] = exporter  # where dataclasses look their types up
+    specification.loader.exec_module(exporter)
+    rules = (*exporter.MASTER_RULES, *exporter.AGENT_RULES, *exporter.ZOOKEEPER_RULES)
+    return {rule.family.name + rule.suffix for rule in rules}
 
 
 def dashboard_queries() -> dict[str, list[str]]:
     """The queries by their panel's title, with plain values for Grafana's variables."""
-    values = {"$__rate_interval": "1m", "$__interval": "1m", "$instance": ".*", "$service": ".*"}
+    values = {
+        "$__rate_interval": "1m",
+        "$__interval": "1m",
+        "$instance": ".*",
+        "$service": ".*",
+        "$host": ".*",
+    }
     dashboard = json.loads(DASHBOARD.read_text())
     queries: dict[str, list[str]] = {}
     shown = [
@@ -168,33 +246,44 @@ def dashboard_queries() -> dict[str, list[str]]:
     return queries
 
 
-def test_the_metrics_are_as_prometheus_likes_them(metrics: str) -> None:
-    promtool("check", "metrics", given=metrics)
+def test_the_metrics_are_as_prometheus_likes_them(metrics: str, exporters: list[Exporter]) -> None:
+    for told in (metrics, *(exporter.metrics() for exporter in exporters)):
+        promtool("check", "metrics", given=told)
 
 
-def test_each_alert_is_well_formed_and_fires_when_it_should() -> None:
-    promtool("check", "rules", ALERTS.name)
-    promtool("test", "rules", "alerts_test.yml")
-    tested = re.findall(r"(?m)^  - name: (\w+)$", (ALERTS.parent / "alerts_test.yml").read_text())
-    assert tested == alert_names()
+@pytest.mark.parametrize("rules", ALERTS, ids=lambda path: path.stem)
+def test_each_alert_is_well_formed_and_fires_when_it_should(rules: Path) -> None:
+    tests = rules.with_name(f"{rules.stem}_test.yml")
+    promtool("check", "rules", rules.name)
+    promtool("test", "rules", tests.name)
+    # "NAME" or "NAME, and why this time".
+    tested = re.findall(r"(?m)^  - name: (\w+)(?:,.*)?$", tests.read_text())
+    assert list(dict.fromkeys(tested)) == alert_names(rules.read_text())
 
 
 def test_each_alert_names_a_section_that_there_is() -> None:
     headings = re.findall(r"(?m)^#+ (.+)$", (ROOT / "docs" / "operations.md").read_text())
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    named = re.findall(r"(?m)^ +runbook: docs/operations\.md#(\S+)$", ALERTS.read_text())
+    named = re.findall(r"(?m)^ +runbook: docs/operations\.md#(\S+)$", rules_text())
     assert len(named) == len(alert_names())
     assert set(named) <= anchors
 
 
-def test_rules_and_dashboard_name_nothing_that_is_not_there(metrics: str) -> None:
-    families = list(text_string_to_metric_families(metrics))
+def test_rules_and_dashboard_name_nothing_that_is_not_there(metrics: str, exporters: list[Exporter]) -> None:
+    families = [
+        family
+        for told in (metrics, *(exporter.metrics() for exporter in exporters))
+        for family in text_string_to_metric_families(told)
+    ]
     known = {sample.name for family in families for sample in family.samples}
     known |= {family.name for family in families}
     known |= {f"{family.name}_total" for family in families if family.type == "counter"}
+    known |= exporters_metrics()
+    # Rules' texts name variables, too.
+    known |= set(re.findall(r"(?m)^\| `(\w+)`", (ROOT / "docs" / "variables.md").read_text()))
     expressions = [query for queries in dashboard_queries().values() for query in queries]
-    named = set(OUR_NAMES.findall(" ".join([ALERTS.read_text(), *expressions])))
-    assert len(named) > 40
+    named = set(OUR_NAMES.findall(" ".join([rules_text(), *expressions])))
+    assert len(named) > 80
     assert named <= known
 
 
@@ -217,13 +306,15 @@ def test_each_panel_has_its_place_and_says_what_it_shows() -> None:
 
 
 def test_a_real_prometheus_loads_the_rules_and_answers_the_dashboard(prometheus: Prometheus) -> None:
-    (group,) = prometheus.ask("rules")["groups"]
-    assert [rule["name"] for rule in group["rules"]] == alert_names()
+    def rules() -> list[dict[str, Any]]:
+        return [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+
+    assert sorted(rule["name"] for rule in rules()) == sorted(alert_names())
 
     def judged() -> bool:
-        (now,) = prometheus.ask("rules")["groups"]
-        assert not [rule.get("lastError") for rule in now["rules"] if rule.get("lastError")]
-        return all(rule["health"] == "ok" for rule in now["rules"])
+        now = rules()
+        assert not [rule.get("lastError") for rule in now if rule.get("lastError")]
+        return all(rule["health"] == "ok" for rule in now)
 
     eventually(judged, "all rules evaluated", PATIENCE_SECONDS)
     empty = [title for title, queries in dashboard_queries().items() if not prometheus.query(queries[0])]
@@ -239,12 +330,17 @@ def test_a_real_prometheus_loads_the_rules_and_answers_the_dashboard(prometheus:
     eventually(lambda: not prometheus.alerts(), "no alert where all is well", PATIENCE_SECONDS)
 
 
-def test_a_killed_slave_raises_an_alert(site: Scheduler, impatient: Cluster, prometheus: Prometheus) -> None:
+def test_a_killed_slave_raises_an_alert(
+    site: Scheduler, impatient: Cluster, prometheus: Prometheus, exporters: list[Exporter]
+) -> None:
     assert "MesosDockerInstancesLost" not in prometheus.alerts()
     impatient.agents[1].kill9()
+    silent = prometheus.alert("MesosAgentDown")["labels"]["instance"]
+    assert silent == f"127.0.0.1:{exporters[1].port}"
     alert = prometheus.alert("MesosDockerInstancesLost")
     assert alert["labels"]["service"] == "web"
     assert "lost with their slave" in alert["annotations"]["summary"]
+    assert "About 1 " in prometheus.alert("MesosAgentsLost")["annotations"]["description"]
     # One of two is left, and there is no other slave for the second.
     assert prometheus.alert("MesosDockerServiceNotAsWanted")["labels"]["service"] == "web"
     assert "MesosDockerServiceNoneInService" not in prometheus.alerts()
@@ -256,3 +352,23 @@ def test_a_killed_slave_raises_an_alert(site: Scheduler, impatient: Cluster, pro
 def test_a_scheduler_that_is_gone_raises_an_alert(site: Scheduler, prometheus: Prometheus) -> None:
     site.kill9()
     prometheus.alert("MesosDockerSchedulerDown")
+
+
+def test_a_master_that_is_gone_raises_an_alert(impatient: Cluster, prometheus: Prometheus) -> None:
+    impatient.master.kill9()
+    prometheus.alert("MesosMasterDown")
+    prometheus.alert("MesosMasterNoneLeads")
+    # Nobody leads: that agents are not registered is no news.
+    assert "MesosAgentNotRegistered" not in prometheus.alerts()
+
+
+def test_a_zookeeper_that_is_gone_raises_an_alert(impatient: Cluster, prometheus: Prometheus) -> None:
+    impatient.zookeeper.kill9()
+    prometheus.alert("ZooKeeperDown")
+    prometheus.alert("ZooKeeperNoQuorum")
+
+
+def test_an_exporter_that_is_gone_raises_an_alert(prometheus: Prometheus, exporters: list[Exporter]) -> None:
+    exporters[1].kill9()
+    gone = prometheus.alert("MesosDockerExporterDown")["labels"]["instance"]
+    assert gone == f"127.0.0.1:{exporters[1].port}"

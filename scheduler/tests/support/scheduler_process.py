@@ -30,8 +30,8 @@ class Cluster:
             stack.enter_context(PrivateDocker(folder / f"engine{number}", name=f"dockerd{number}"))
             for number in (1, 2)
         ]
-        zookeeper = stack.enter_context(ZooKeeper(folder / "zookeeper"))
-        self.url = f"zk://{zookeeper.address}/mesos"
+        self.zookeeper = stack.enter_context(ZooKeeper(folder / "zookeeper"))
+        self.url = f"zk://{self.zookeeper.address}/mesos"
         flags: dict[str, str | int | bool] = {
             "registry": "replicated_log",
             "zk": self.url,

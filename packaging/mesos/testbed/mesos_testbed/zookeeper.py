@@ -40,7 +40,7 @@ class ZooKeeper(Daemon):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text(
             f"tickTime=500\ndataDir={self.folder / 'data'}\nclientPort={self.port}\n"
-            "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n4lw.commands.whitelist=ruok\n"
+            "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n4lw.commands.whitelist=ruok,mntr\n"
         )
         super().spawn()
 
