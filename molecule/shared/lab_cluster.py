@@ -17,11 +17,19 @@ import testinfra
 
 T = TypeVar("T")
 
-UNITS = ("zookeeper", "mesos-master", "docker", "mesos-slave", "mesos-docker-scheduler")
+UNITS = (
+    "zookeeper",
+    "mesos-master",
+    "docker",
+    "mesos-slave",
+    "mesos-docker-scheduler",
+    "mesos-docker-exporter",
+)
 MASTER_PORT = 5050
 SLAVE_PORT = 5051
 SCHEDULER_PORT = 8090
 ZOOKEEPER_PORT = 2181
+EXPORTER_PORT = 9105
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 Load = Callable[[str], ModuleType]
-ROLES = ("docker", "zookeeper", "mesos", "mesos_master", "mesos_slave", "scheduler")
+ROLES = ("docker", "zookeeper", "mesos", "mesos_master", "mesos_slave", "scheduler", "monitoring")
 
 
 @pytest.fixture(scope="module")

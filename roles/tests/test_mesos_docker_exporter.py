@@ -77,6 +77,25 @@ def test_all_that_mesos_tells_is_translated_or_left_out_on_purpose(
         assert len(matching) == (0 if LEFT_OUT.fullmatch(key) else 1), key
 
 
+# What these daemons had no reason to tell: a quota, GPUs, a task that a master has ended, a root file system.
+NOT_SEEN = re.compile(
+    r"master/task_.*/reason_.*|allocator/mesos/quota/.*/(guarantee|limit)"
+    r"|allocator/mesos/.*resources/(gpus|disk)/(offered_or_allocated|consumed)"
+)
+
+
+def test_each_rule_is_about_something_that_a_real_daemon_tells(exporter: ModuleType) -> None:
+    for rules, names in (
+        ("MASTER_RULES", snapshot("master")),
+        ("AGENT_RULES", snapshot("agent")),
+        ("ZOOKEEPER_RULES", exporter.zookeeper_values((SNAPSHOTS / "mntr-leader.txt").read_bytes())),
+    ):
+        for rule in getattr(exporter, rules):
+            plain = re.sub(r"\(\?P<\w+>([^()|]*)[^()]*\)", r"\1", rule.pattern.pattern)
+            seen = any(rule.pattern.fullmatch(name) for name in names)
+            assert seen or NOT_SEEN.fullmatch(plain), rule.pattern.pattern
+
+
 def test_names_types_and_units_are_as_prometheus_likes_them(exporter: ModuleType) -> None:
     families = [
         rule.family

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from typing import Any
 
 import pytest
 from lab_cluster import (
+    EXPORTER_PORT,
     MASTER_PORT,
     SCHEDULER_PORT,
     SLAVE_PORT,
@@ -39,6 +41,20 @@ def test_mesos_is_the_official_version(cluster: Cluster, port: int) -> None:
 
 def test_scheduler_is_healthy(cluster: Cluster) -> None:
     assert cluster.get("lab-single", SCHEDULER_PORT, "/healthz")["connected"] is True
+
+
+def test_the_exporter_reaches_all_that_the_host_runs(cluster: Cluster) -> None:
+    url = f"http://{cluster.address('lab-single')}:{EXPORTER_PORT}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        told = answer.read().decode().splitlines()
+    assert {"mesos_master_up 1", "mesos_agent_up 1", "zookeeper_up 1", "mesos_agent_registered 1"} <= set(
+        told
+    )
+
+
+def test_the_exporters_configuration_is_for_it_alone(host: Any) -> None:
+    config = host.file("/etc/mesos-docker-exporter.json")
+    assert (config.user, config.group, config.mode) == ("root", "mesos-exporter", 0o640)
 
 
 def test_count_containers_of_the_image_run(cluster: Cluster) -> None:

@@ -443,11 +443,17 @@ AGENT_RULES = table(
 
 
 def summary(theirs: str, name: str, text: str) -> Iterator[Rule]:
-    """Return the rules about what ZooKeeper has measured since it was started."""
+    """Return the rules about the sum and the number of what ZooKeeper has measured since it was started."""
     family = Family(name, SUMMARY, text)
-    yield Rule(re.compile(f"zk_(?P<quantile>p50|p95|p99|p999)_{theirs}"), family, MILLISECOND)
     yield Rule(re.compile(f"zk_sum_{theirs}"), family, MILLISECOND, "_sum")
     yield Rule(re.compile(f"zk_cnt_{theirs}"), family, 1.0, "_count")
+
+
+def percentiles(theirs: str, name: str, text: str) -> Iterator[Rule]:
+    """Return the rules about something of which ZooKeeper knows percentiles, too."""
+    yield from summary(theirs, name, text)
+    pattern = re.compile(f"zk_(?P<quantile>p50|p95|p99|p999)_{theirs}")
+    yield Rule(pattern, Family(name, SUMMARY, text), MILLISECOND)
 
 
 ZOOKEEPER_STATES = ("leader", "follower", "observer", "standalone")
@@ -533,10 +539,11 @@ ZOOKEEPER_RULES = table(
             "digest_mismatches",
             "Changes after which the server's tree differed from the leader's.",
         ),
-        counter(
-            "zk_fsync_threshold_exceed_count",
-            "slow_fsyncs",
-            "Writes of the log that took longer than fsync.warningthresholdms, a second.",
+        gauge(
+            "zk_max_fsynctime",
+            "fsync_max_seconds",
+            "Time that the slowest write of the log took since the server was started.",
+            MILLISECOND,
         ),
         *summary(
             "fsynctime", "fsync_seconds", "Time that writes of the log took until they were on the disk."
@@ -544,14 +551,14 @@ ZOOKEEPER_RULES = table(
         *summary("snapshottime", "snapshot_seconds", "Time that snapshots took."),
         *summary("election_time", "election_seconds", "Time that elections of a leader took."),
         *summary("unavailable_time", "unavailable_seconds", "Time without a leader."),
-        *summary("updatelatency", "write_seconds", "Time that writes of clients took."),
-        *summary("readlatency", "read_seconds", "Time that reads of clients took."),
-        *summary(
+        *percentiles("updatelatency", "write_seconds", "Time that writes of clients took."),
+        *percentiles("readlatency", "read_seconds", "Time that reads of clients took."),
+        *percentiles(
             "propagation_latency",
             "propagation_seconds",
             "Time from a leader's proposal until it is in the tree.",
         ),
-        *summary("jvm_pause_time_ms", "jvm_pause_seconds", "Time for which the JVM stood still."),
+        *percentiles("jvm_pause_time_ms", "jvm_pause_seconds", "Time for which the JVM stood still."),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard of monitoring/: a real Prometheus, scheduler, exporter, Mesos, ZooKeeper."""
+"""The alert rules and dashboard of monitoring/: a real Prometheus, scheduler, exporter, Mesos and ZooKeeper."""
 
 from __future__ import annotations
 
