@@ -1,4 +1,4 @@
-"""The alert rules and dashboard of monitoring/: a real Prometheus, scheduler, exporter, Mesos and ZooKeeper."""
+"""Alert rules and dashboard of monitoring/: a real Prometheus, scheduler, exporter, Mesos and ZooKeeper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mesos_testbed import Daemon, eventually, free_port
+from mesos_testbed import Daemon, Master, eventually, free_port
 from prometheus_client.parser import text_string_to_metric_families
 from scheduler_process import Cluster, Scheduler
 
@@ -37,19 +37,20 @@ OUR_NAMES = re.compile(r"\b(?:mesos_docker|mesos_master|mesos_agent|zookeeper|pr
 class Exporter(Daemon):
     """The exporter, as the role installs it, with what stands for one host."""
 
-    def __init__(self, folder: Path, name: str, targets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        targets: Mapping[str, str],
+        credentials: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self.port = free_port()
         asked = {}
         for target, address in targets.items():
             host, _, port = address.partition(":")
             asked[target] = {"address": host, "port": int(port)}
-        given = {
-            "address": "127.0.0.1",
-            "port": self.port,
-            "token": TOKEN,
-            "targets": asked,
-            "credentials": {},
-        }
+        given = {"address": "127.0.0.1", "port": self.port, "token": TOKEN, "targets": asked}
+        given["credentials"] = dict(credentials or {})
         config = folder / f"{name}.json"
         config.write_text(json.dumps(given))
         super().__init__(name, [sys.executable, "-I", EXPORTER, "--config", config], folder)
@@ -62,7 +63,7 @@ class Exporter(Daemon):
             return str(answer.read().decode())
 
     def answers(self) -> bool:
-        return "_up 1" in self.metrics()
+        return "_up " in self.metrics()
 
 
 class Prometheus(Daemon):
@@ -267,6 +268,19 @@ def test_each_alert_names_a_section_that_there_is() -> None:
     named = re.findall(r"(?m)^ +runbook: docs/operations\.md#(\S+)$", rules_text())
     assert len(named) == len(alert_names())
     assert set(named) <= anchors
+
+
+def test_a_master_that_wants_credentials_for_reading_gets_them(tmp_path: Path) -> None:
+    ops = {"principal": "ops", "secret": "s3cret"}
+    known = tmp_path / "credentials.json"
+    known.write_text(json.dumps({"credentials": [ops]}))
+    flags = {"credentials": str(known), "authenticate_http_readonly": True}
+    with Master(tmp_path / "master", flags) as master:
+        targets = {"mesos_master": master.address}
+        with Exporter(tmp_path, "with", targets, {"mesos_master": ops}) as exporter:
+            assert "mesos_master_elected 1" in exporter.metrics().splitlines()
+        with Exporter(tmp_path, "without", targets) as exporter:
+            assert "mesos_master_up 0" in exporter.metrics().splitlines()
 
 
 def test_rules_and_dashboard_name_nothing_that_is_not_there(metrics: str, exporters: list[Exporter]) -> None:
