@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-ROLES = ("scheduler", "mesos", "mesos_master", "mesos_slave", "docker", "zookeeper", "monitoring")  # as operators care
+# As operators care.
+ROLES = ("scheduler", "mesos", "mesos_master", "mesos_slave", "docker", "zookeeper", "monitoring")
 PAGE = ROOT / "docs" / "variables.md"
 INTRODUCTION = """\
 # Variables

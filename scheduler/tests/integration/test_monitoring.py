@@ -332,13 +332,16 @@ def test_a_real_prometheus_loads_the_rules_and_answers_the_dashboard(prometheus:
 
     eventually(judged, "all rules evaluated", PATIENCE_SECONDS)
     empty = [title for title, queries in dashboard_queries().items() if not prometheus.query(queries[0])]
-    # What has not happened: nothing waits, fails or was refused here.
+    # What has not happened: nothing waits, fails or was refused here, the engines have the image, and
+    # ZooKeeper has written nothing since Prometheus looks.
     assert set(empty) <= {
         "Why instances wait",
         "Not as wanted, or overridden",
         "Failures in a row",
         "Failed calls",
         "Configuration applied",
+        "Pulls of images",
+        "Writes of the log",
     }
     # What Prometheus asked before its first look may be on the list for a moment.
     eventually(lambda: not prometheus.alerts(), "no alert where all is well", PATIENCE_SECONDS)
@@ -374,12 +377,22 @@ def test_a_master_that_is_gone_raises_an_alert(impatient: Cluster, prometheus: P
     prometheus.alert("MesosMasterNoneLeads")
     # Nobody leads: that agents are not registered is no news.
     assert "MesosAgentNotRegistered" not in prometheus.alerts()
+    impatient.master.start()
+    eventually(lambda: "MesosMasterNoneLeads" not in prometheus.alerts(), "the alert's end", PATIENCE_SECONDS)
 
 
 def test_a_zookeeper_that_is_gone_raises_an_alert(impatient: Cluster, prometheus: Prometheus) -> None:
     impatient.zookeeper.kill9()
     prometheus.alert("ZooKeeperDown")
     prometheus.alert("ZooKeeperNoQuorum")
+    impatient.zookeeper.start()
+
+    def recovered() -> bool:
+        if not impatient.master.running:  # it ends when it has lost ZooKeeper
+            impatient.master.spawn()
+        return not {"ZooKeeperNoQuorum", "MesosMasterNoneLeads"} & prometheus.alerts().keys()
+
+    eventually(recovered, "the alerts' end", PATIENCE_SECONDS)
 
 
 def test_an_exporter_that_is_gone_raises_an_alert(prometheus: Prometheus, exporters: list[Exporter]) -> None:
