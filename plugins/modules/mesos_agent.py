@@ -60,7 +60,7 @@ author:
 
 EXAMPLES = r"""
 - name: Announce that the host goes
-  mesos_agent:
+  mesos_docker.cluster.mesos_agent:
     masters: {master1: "10.0.0.1:5050", master2: "10.0.0.2:5050", master3: "10.0.0.3:5050"}
     hostname: slave1
     address: 10.0.0.21:5051

@@ -50,7 +50,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Look at the master
-  mesos_master_state:
+  mesos_docker.cluster.mesos_master_state:
     unit: /etc/systemd/system/mesos-master.service
     work_dir: /var/lib/mesos/master
     address: 10.0.0.1

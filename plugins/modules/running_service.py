@@ -44,7 +44,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Ask whether the master must be restarted
-  running_service:
+  mesos_docker.cluster.running_service:
     name: mesos-master.service
     configuration: "{{ text_of_the_unit_and_its_files | hash('sha256') }}"
   register: master

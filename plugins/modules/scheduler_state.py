@@ -27,7 +27,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Look at the state
-  scheduler_state:
+  mesos_docker.cluster.scheduler_state:
     folder: /var/lib/mesos-docker-scheduler
   register: state
 """

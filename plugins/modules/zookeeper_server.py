@@ -46,7 +46,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Look at the server
-  zookeeper_server:
+  mesos_docker.cluster.zookeeper_server:
     data_dir: /var/lib/zookeeper
     config_dir: /var/lib/zookeeper/conf
     former_config: /etc/zookeeper/zoo.cfg

@@ -198,4 +198,7 @@ def test_a_public_address_is_named_unless_it_was_asked_for(plugin: ModuleType) -
 )
 def test_every_role_takes_the_address_in_the_network(role: str, variable: str) -> None:
     defaults = yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text(encoding="utf-8"))
-    assert defaults[variable] == "{{ ansible_facts | host_address(cluster_network | default('')) }}"
+    assert (
+        defaults[variable]
+        == "{{ ansible_facts | mesos_docker.cluster.host_address(cluster_network | default('')) }}"
+    )

@@ -46,7 +46,6 @@ def check(folder: Path, addresses: dict[str, str], groups: dict[str, list[str]])
         env=os.environ
         | {
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_ACTION_PLUGINS": str(ROOT / "playbooks/action_plugins"),
             "ANSIBLE_CACHE_PLUGIN": "memory",  # made up facts are not to be remembered
         },
         stdout=subprocess.PIPE,

@@ -14,7 +14,7 @@ ROLES = ("docker", "zookeeper", "mesos", "mesos_master", "mesos_slave", "schedul
 
 @pytest.fixture(scope="module")
 def plugin(load: Load) -> ModuleType:
-    return load("playbooks/action_plugins/check_variables.py")
+    return load("plugins/action/check_variables.py")
 
 
 @pytest.fixture(scope="module")

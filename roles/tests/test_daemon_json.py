@@ -18,7 +18,7 @@ ALL_DEFAULTS = {"live-restore": True, **LOGS}
 
 @pytest.fixture(scope="session")
 def plugin(load: Load) -> ModuleType:
-    return load("roles/docker/filter_plugins/daemon_json.py")
+    return load("plugins/filter/daemon_json.py")
 
 
 @pytest.mark.parametrize(

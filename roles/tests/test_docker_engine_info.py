@@ -15,7 +15,7 @@ Load = Callable[[str], ModuleType]
 
 @pytest.fixture(scope="module")
 def module(load: Load) -> ModuleType:
-    return load("roles/docker/library/docker_engine_info.py")
+    return load("plugins/modules/docker_engine_info.py")
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "{}"])

@@ -10,7 +10,7 @@ Load = Callable[[str], ModuleType]
 
 @pytest.fixture(scope="module")
 def plugin(load: Load) -> ModuleType:
-    return load("roles/mesos/filter_plugins/mesos_flags.py")
+    return load("plugins/filter/mesos_flags.py")
 
 
 @pytest.mark.parametrize(

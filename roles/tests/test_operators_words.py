@@ -10,7 +10,7 @@ Load = Callable[[str], ModuleType]
 
 @pytest.fixture(scope="module")
 def plugin(load: Load) -> ModuleType:
-    return load("roles/scheduler/filter_plugins/operators_words.py")
+    return load("plugins/filter/operators_words.py")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ Load = Callable[[str], ModuleType]
 
 @pytest.fixture(scope="module")
 def plugin(load: Load) -> ModuleType:
-    return load("roles/scheduler/filter_plugins/service_secrets.py")
+    return load("plugins/filter/service_secrets.py")
 
 
 def test_names_become_paths_and_paths_stay(plugin: ModuleType) -> None:
