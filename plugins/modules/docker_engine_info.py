@@ -20,9 +20,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-DOCUMENTATION = """
+DOCUMENTATION = r"""
 module: docker_engine_info
 short_description: Look at a host's Docker Engine
+description:
+  - Changes nothing. It tells which Docker Engine the host has, where it came from, its settings, and which of
+    them the running engine has read.
+  - The role C(docker) decides by it what to install, and whether the engine must reload or restart.
 options:
   packages:
     description: Packages that bring the engine when the role installs it, as apt takes them.
@@ -34,37 +38,84 @@ options:
     type: path
     required: true
   note:
-    description: File below /run in which the role keeps what the running engine has read.
+    description: File below C(/run) in which the role keeps what the running engine has read.
     type: path
     required: true
   proxy:
     description: File with the engine's proxy variables.
     type: path
     required: true
+author: The project's maintainers
 """
 
-RETURN = """
-dockerd: {type: str, description: Path of the engine's program. Empty when there is none.}
-package: {type: str, description: Package that the program came from. Empty when it came from none.}
-foreign: {type: bool, description: Whether there is an engine that none of the packages brought.}
-unit: {type: bool, description: Whether systemd knows docker.service.}
-missing: {type: list, description: Those of the packages that are not installed.}
-removals: {type: list, description: Packages that apt would remove to install the missing ones.}
-process: {type: str, description: "The running engine, as process id and start. Empty when it does not run."}
-kill_mode: {type: str, description: KillMode of docker.service.}
-outdated: {type: bool, description: Whether the engine runs program code that an upgrade has replaced.}
-containerd_kill_mode: {type: str, description: KillMode of docker.service.}
-outdated: {type: bool, description: "The same of containerd, if its restart spares containers."}
-flags: {type: list, description: Settings of daemon.json that the engine gets on its command line.}
-config: {type: str, description: Path of the engine's daemon.json.}
-mode: {type: str, description: Its mode in octal digits. Empty when there is no such file.}
-sha256: {type: str, description: Its checksum. Empty when there is no such file.}
-options: {type: dict, description: Its settings.}
-problem: {type: str, description: What is wrong with it. Empty when nothing is.}
-proxy_sha256: {type: str, description: Checksum of the file with proxy variables. Empty when there is none.}
-record: {type: dict, description: What the role has set.}
-applied: {type: dict, description: "options and proxy_sha256 that the engine has read. null: unknown."}
-now: {type: float, description: Time on the host in seconds of the epoch.}
+EXAMPLES = r"""
+- name: Look at the host's Docker Engine
+  mesos_docker.cluster.docker_engine_info:
+    packages: [docker.io]
+    record: /etc/docker/set-by-ansible.json
+    note: /run/docker-read-by-engine.json
+    proxy: /etc/docker/proxy.env
+  register: engine
+  become: true
+"""
+
+RETURN = r"""
+dockerd: {type: str, returned: always, description: Path of the engine's program. Empty when there is none.}
+package:
+  description: Package that the program came from. Empty when it came from none.
+  type: str
+  returned: always
+foreign:
+  description: Whether there is an engine that none of O(packages) brought.
+  type: bool
+  returned: always
+unit: {type: bool, returned: always, description: Whether systemd knows C(docker.service).}
+missing:
+  description: Those of O(packages) that are not installed.
+  type: list
+  elements: str
+  returned: always
+removals:
+  description: Packages that apt would remove to install the missing ones.
+  type: list
+  elements: str
+  returned: always
+process:
+  description: The running engine, as process id and start. Empty when it does not run.
+  type: str
+  returned: always
+kill_mode: {type: str, returned: always, description: C(KillMode) of C(docker.service).}
+outdated:
+  description: Whether the engine runs program code that an upgrade has replaced.
+  type: bool
+  returned: always
+containerd_outdated:
+  description: The same of containerd, if its restart spares containers.
+  type: bool
+  returned: always
+flags:
+  description: Settings of C(daemon.json) that the engine gets on its command line.
+  type: list
+  elements: str
+  returned: always
+config: {type: str, returned: always, description: Path of the engine's C(daemon.json).}
+mode: {type: str, returned: always, description: Its mode in octal digits. Empty when there is no such file.}
+sha256: {type: str, returned: always, description: Its checksum. Empty when there is no such file.}
+options: {type: dict, returned: always, description: Its settings.}
+problem:
+  description: What is wrong with it, or with O(record). Empty when nothing is.
+  type: str
+  returned: always
+proxy_sha256:
+  description: Checksum of the file with proxy variables. Empty when there is none.
+  type: str
+  returned: always
+record: {type: dict, returned: always, description: What the role has set.}
+applied:
+  description: RV(options) and RV(proxy_sha256) that the engine has read, null when that is unknown.
+  type: dict
+  returned: always
+now: {type: float, returned: always, description: Time on the host in seconds of the epoch.}
 """
 
 UNIT = "docker.service"

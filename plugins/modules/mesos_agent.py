@@ -54,8 +54,7 @@ options:
     description: Return the ids of the tasks that the agent has.
     type: bool
     default: false
-author:
-  - The authors of this repository
+author: The project's maintainers
 """
 
 EXAMPLES = r"""
