@@ -5,8 +5,8 @@
     python3 -m venv VENV && VENV/bin/pip install --no-index --find-links DIR mesos-docker-scheduler
 
 The scheduler, http-parser and pymesos (which exists as source only) are built here; everything else is
-downloaded as the wheels whose checksums stand in requirements.txt. The last line printed says `changed` or
-`unchanged`.
+downloaded as the wheels whose checksums stand in requirements.txt. Two lines are printed: the directory, and
+`changed` or `unchanged`.
 """
 
 from __future__ import annotations
@@ -109,6 +109,12 @@ def is_current(output: Path, wanted: str) -> bool:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def in_cache(python_version: str) -> Path:
+    """Return where the user's cache keeps the wheelhouse of the present sources, others' beside it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "mesos-docker" / f"wheels-python{python_version}-{fingerprint(python_version)[:12]}"
 
 
 def pip(*arguments: str | Path) -> None:
@@ -291,15 +297,21 @@ def main() -> int:
     parser.add_argument(
         "--python-version", required=True, choices=PYTHON_VERSIONS, help="the target's Python"
     )
-    parser.add_argument(
-        "--output", required=True, type=Path, help="directory to fill; it is replaced as a whole"
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--output", type=Path, help="directory to fill; it is replaced as a whole")
+    place.add_argument(
+        "--cache",
+        action="store_true",
+        help="fill a directory in the user's cache, of a name that tells what the wheels are built from",
     )
     arguments = parser.parse_args()
     try:
-        changed = ensure(arguments.python_version, arguments.output.absolute())
+        output = in_cache(arguments.python_version) if arguments.cache else arguments.output.absolute()
+        changed = ensure(arguments.python_version, output)
     except (BuildError, OSError) as error:
         print(f"wheelhouse: {error}", file=sys.stderr)
         return 1
+    print(output)
     print("changed" if changed else "unchanged")
     return 0
 

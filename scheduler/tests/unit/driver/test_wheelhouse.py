@@ -107,13 +107,13 @@ def test_an_index_that_cannot_be_reached_is_named_as_the_reason(tmp_path: Path) 
 def test_a_host_without_an_index_can_install_from_it(tmp_path: Path) -> None:
     output = tmp_path / "wheels"
     first = run(output)
-    assert (first.returncode, first.stdout) == (0, "changed\n"), first.stderr
-    assert run(output).stdout == "unchanged\n"
+    assert (first.returncode, first.stdout) == (0, f"{output}\nchanged\n"), first.stderr
+    assert run(output).stdout == f"{output}\nunchanged\n"
 
     manifest = json.loads((output / build.MANIFEST).read_text())
     assert set(manifest["wheels"]) == {path.name for path in output.glob("*.whl")}
     next(output.glob("pymesos-*")).write_bytes(b"damaged")
-    assert run(output).stdout == "changed\n"
+    assert run(output).stdout == f"{output}\nchanged\n"
     assert json.loads((output / build.MANIFEST).read_text())["wheels"].keys() == manifest["wheels"].keys()
 
     target = tmp_path / "target"
