@@ -82,6 +82,10 @@ packages-tests: packages-lab
 	  || $(SUDO) systemctl mask prometheus.service
 	@$(PACKAGES) "the tests" chromium chromium-driver prometheus shellcheck $(call mesos-packages,apt-packages-tests)
 
+.PHONY: collection
+collection: $(VENV)/.deploy ## Pack the repository as a collection, dist/mesos_docker-cluster-VERSION.tar.gz
+	@ansible-galaxy collection build --force --output-path dist
+
 # --- the lab ----------------------------------------------------------------------------------------------
 
 .PHONY: lab
@@ -153,6 +157,10 @@ test-integration: prepare-tests package ## Tests on real Mesos and Docker
 .PHONY: test-molecule
 test-molecule: prepare-tests package ## Deploy to a fresh host with molecule and look at it with testinfra
 	molecule test
+
+.PHONY: test-collection
+test-collection: prepare-tests ## Install the collection into an empty folder and deploy from there (ten minutes)
+	pytest molecule/collection
 
 .PHONY: test-vm
 test-vm: prepare-tests package ## Boot a virtual machine with cgroup v2 only and run the agent in it (four to six minutes)
