@@ -36,13 +36,13 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Complete the backup
-  backup_manifest:
+  mesos_docker.cluster.backup_manifest:
     folder: backups/.20250102T030405Z
     name: backups/20250102T030405Z
     content: {created: 20250102T030405Z}
 
 - name: Check the backup
-  backup_manifest:
+  mesos_docker.cluster.backup_manifest:
     folder: backups/20250102T030405Z
   register: backup
 """

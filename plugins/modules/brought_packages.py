@@ -41,12 +41,12 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Note what the host does not have
-  brought_packages:
+  mesos_docker.cluster.brought_packages:
     note: /var/lib/installed-by-ansible/zookeeper
     packages: [libzookeeper-java, default-jre-headless]
 
 - name: Remove it
-  brought_packages:
+  mesos_docker.cluster.brought_packages:
     note: /var/lib/installed-by-ansible/zookeeper
     state: removed
 """

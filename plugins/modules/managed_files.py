@@ -52,7 +52,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Configure the daemon
-  managed_files:
+  mesos_docker.cluster.managed_files:
     files:
       - {path: /etc/example, state: directory}
       - {path: /etc/example/secret, content: "{{ secret }}", owner: example, mode: "0400"}

@@ -49,7 +49,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Copy the replicated log
-  mesos_log_copy:
+  mesos_docker.cluster.mesos_log_copy:
     log: /var/lib/mesos/master/replicated_log
     dest: /var/tmp/log.tar.gz
   register: copy

@@ -35,7 +35,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Ask what an upgrade of Docker Engine would change
-  package_updates:
+  mesos_docker.cluster.package_updates:
     packages: [docker.io]
     companions: [containerd, runc]
   register: docker

@@ -33,7 +33,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Remove the state
-  removed_paths:
+  mesos_docker.cluster.removed_paths:
     paths: [/var/lib/mesos/slave]
 """
 

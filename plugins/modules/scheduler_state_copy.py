@@ -31,7 +31,7 @@ author: The project's maintainers
 
 EXAMPLES = r"""
 - name: Copy the state
-  scheduler_state_copy:
+  mesos_docker.cluster.scheduler_state_copy:
     state: /var/lib/mesos-docker-scheduler/state.sqlite
     dest: /var/tmp/state.sqlite
   register: copy
