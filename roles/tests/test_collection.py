@@ -195,7 +195,13 @@ def test_our_plugins_are_called_by_their_full_names(filters: set[str]) -> None:
     files = [
         path for path in tracked() if path.endswith((".yml", ".j2")) and not path.startswith("monitoring/")
     ]
-    calls = {path: list(short_names((ROOT / path).read_text("utf-8"), called, filters)) for path in files}
+    # Variables have no tasks, and may have keys of any name.
+    calls = {
+        path: list(
+            short_names((ROOT / path).read_text("utf-8"), set() if "/vars/" in path else called, filters)
+        )
+        for path in files
+    }
     assert {path: found for path, found in calls.items() if found} == {}
 
 
