@@ -164,7 +164,7 @@ def filters(load: Load) -> set[str]:
 
 def short_names(text: str, called: set[str], filters: set[str]) -> Iterator[str]:
     """Yield the calls of our plugins by their short names in a playbook, tasks, variables or a template."""
-    task = rf"^[ -]*(?:(?:local_)?action: *)?({'|'.join(called)})(?::(?=\s)| *$)"
+    task = rf"^[ -]*(?:(?:local_)?action: *)?({'|'.join(called) or '(?!)'})(?::(?=\s)| *$)"
     filtered = rf"\|\s*({'|'.join(filters)})\b|\b(?:map|select|reject)\(\s*['\"]({'|'.join(filters)})['\"]"
     for match in (*re.finditer(task, text, re.MULTILINE), *re.finditer(filtered, text)):
         yield match[0].strip()
