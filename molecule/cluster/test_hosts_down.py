@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import lab_ha
@@ -15,22 +12,6 @@ from lab_site import Measure, playbook
 
 EVERYBODY = [lab_ha.address(host) for host in (*lab_ha.MASTERS, *lab_ha.MORE_MASTERS)]
 UNREACHABLE = 4  # how ansible-playbook ends when a host could not be reached and the rest is well
-
-
-def machine(verb: str, host: str) -> None:
-    subprocess.run(["docker", verb, host], check=True, capture_output=True)
-
-
-@contextmanager
-def powered_off(host: str) -> Generator[None, None, None]:
-    machine("stop", host)
-    try:
-        yield
-    finally:
-        machine("start", host)
-        eventually(
-            f"{host} is up", lambda: Cluster.host(host).run("systemctl is-active dbus").rc == 0, seconds=60
-        )
 
 
 def leader() -> str:
@@ -43,7 +24,7 @@ def test_the_leading_masters_host_is_off(lab: Cluster, measure: Measure, tmp_pat
     before = lab.containers()
     off, slave = leader(), lab.slaves[0]
     inventory = lab_ha.inventory_with(tmp_path, {}, off=[off])
-    with powered_off(off):
+    with lab_ha.powered_off(off):
         assert leader() != off
         run = lab_ha.deploy(inventory=inventory, variables={"scheduler_count": lab_ha.COUNT + 1})
         measure("site.yml with the leader's host off", run.seconds)
@@ -90,7 +71,7 @@ def test_a_master_is_replaced_by_another_host(lab: Cluster, tmp_path: Path) -> N
     # The new one stands first; the host that was first is gone.
     masters = (new, *lab_ha.MASTERS[1:])
     inventory = lab_ha.inventory_with(tmp_path, {"zookeepers": masters, "mesos_masters": masters})
-    with powered_off(lab_ha.MASTERS[0]):
+    with lab_ha.powered_off(lab_ha.MASTERS[0]):
         run = lab_ha.deploy(inventory=inventory)
         assert run.exit_code == 0, run.output
         after = zookeeper_members(lab_ha.address(lab_ha.MASTERS[1]))
@@ -113,7 +94,7 @@ def test_a_majority_that_is_down_is_refused(lab: Cluster, tmp_path: Path) -> Non
     containers = lab.containers().keys()
     off = lab_ha.MASTERS[:2]
     inventory = lab_ha.inventory_with(tmp_path, {}, off=off)
-    with powered_off(off[0]), powered_off(off[1]):
+    with lab_ha.powered_off(off[0]), lab_ha.powered_off(off[1]):
         run = lab_ha.deploy(inventory=inventory, variables={"scheduler_count": 1})
         assert run.exit_code != 0
         assert run.changed == 0, run.output

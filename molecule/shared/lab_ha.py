@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from lab_cluster import Cluster
+from lab_cluster import Cluster, eventually
 from lab_site import ROOT, Run, playbook
 
 INVENTORY = ROOT / "inventory" / "lab-ha"
@@ -65,3 +67,20 @@ def deploy(
 def cluster() -> Cluster:
     """What the tests ask the lab: its scheduler's host stands for the one that has everything."""
     return Cluster(master=SCHEDULER, slaves=SLAVES)
+
+
+def _machine(verb: str, host: str) -> None:
+    subprocess.run(["docker", verb, host], check=True, capture_output=True)
+
+
+@contextmanager
+def powered_off(host: str) -> Generator[None, None, None]:
+    """Power a host off; it boots again in the end."""
+    _machine("stop", host)
+    try:
+        yield
+    finally:
+        _machine("start", host)
+        eventually(
+            f"{host} is up", lambda: Cluster.host(host).run("systemctl is-active dbus").rc == 0, seconds=60
+        )
