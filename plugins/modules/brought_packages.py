@@ -57,6 +57,11 @@ packages:
   type: list
   elements: str
   returned: success
+missing:
+  description: Those of O(packages) that apt has to look at, for they are not installed or have a version.
+  type: list
+  elements: str
+  returned: success
 """
 
 APT_GET = ["apt-get", "--quiet", "--yes", "--option=DPkg::Lock::Timeout=300"]
@@ -119,9 +124,14 @@ def _removed(path: Path, check_mode: bool) -> list[str]:
     return packages
 
 
-def _noted(path: Path, packages: Iterable[str], check_mode: bool) -> list[str]:
+def wanting(packages: Iterable[str], installed: set[str]) -> list[str]:
+    """Return what apt has to look at: what is not installed, and what is wanted in a version."""
+    return [package for package in packages if "=" in package or package not in installed]
+
+
+def _noted(path: Path, packages: Iterable[str], installed: set[str], check_mode: bool) -> list[str]:
     note = read_note(path)
-    new = updated_note(note, packages, installed_packages())
+    new = updated_note(note, [package.split("=")[0] for package in packages], installed)
     if new != note and not check_mode:
         path.parent.mkdir(mode=0o755, exist_ok=True)
         partial = path.with_suffix(".new")
@@ -145,13 +155,16 @@ def main() -> None:
     there = note.exists()
     try:
         if given["state"] == "removed":
+            missing: list[str] = []
             packages = _removed(note, module.check_mode)
         else:
-            packages = _noted(note, given["packages"], module.check_mode)
+            installed = installed_packages()
+            missing = wanting(given["packages"], installed)
+            packages = _noted(note, given["packages"], installed, module.check_mode)
     except subprocess.CalledProcessError as error:
         module.fail_json(msg=f"{' '.join(error.cmd)}: {error.stderr.strip()}")
     changed = bool(packages) or (given["state"] == "removed" and there)
-    module.exit_json(changed=changed, packages=packages)
+    module.exit_json(changed=changed, packages=packages, missing=missing)
 
 
 if __name__ == "__main__":

@@ -115,9 +115,9 @@ def test_the_note_is_kept_until_the_packages_are_gone(
 
     monkeypatch.setattr(packages, "installed_packages", lambda: set(installed))
     monkeypatch.setattr(packages, "_run", run)
-    assert packages._noted(note, ["docker.io"], check_mode=True) == ["docker.io"]
+    assert packages._noted(note, ["docker.io"], {"sh"}, check_mode=True) == ["docker.io"]
     assert not note.exists()
-    assert packages._noted(note, ["docker.io"], check_mode=False) == ["docker.io"]
+    assert packages._noted(note, ["docker.io=1"], {"sh"}, check_mode=False) == ["docker.io"]
     installed |= {"docker.io", "containerd"}
     assert packages._removed(note, check_mode=True) == ["docker.io"]
     assert not commands
@@ -125,3 +125,7 @@ def test_the_note_is_kept_until_the_packages_are_gone(
     assert installed == {"sh"}
     assert not note.exists()
     assert packages._removed(note, check_mode=False) == []
+
+
+def test_apt_looks_at_what_is_missing_or_has_a_version(packages: ModuleType) -> None:
+    assert packages.wanting(["java", "zk", "docker.io=1"], {"java", "docker.io"}) == ["zk", "docker.io=1"]
