@@ -606,11 +606,13 @@ def test_labels_are_learned_before_each_subscription_and_kept(master: ScriptedMa
 
 
 def test_it_does_not_connect_when_it_must_not_subscribe_now(master: ScriptedMaster) -> None:
-    answers = iter([ConnectionEnded("somebody else is there"), {}])
+    answers: Iterator[ConnectionEnded | dict[str, str]] = iter(
+        [ConnectionEnded("somebody else is there"), {}]
+    )
 
     def before_subscribe(_: str | None) -> dict[str, str]:
         answer = next(answers)
-        if isinstance(answer, Exception):
+        if isinstance(answer, ConnectionEnded):
             raise answer
         return answer
 
