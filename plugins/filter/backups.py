@@ -161,10 +161,11 @@ def reset_mistakes(hosts: Collection[str], groups: Mapping[str, Sequence[str]]) 
     for group in ("mesos_masters", "zookeepers"):
         members = groups.get(group, [])
         gone = [host for host in members if host in hosts]
-        if gone and len(gone) < len(members) and (len(members) - len(gone)) * 2 <= len(members):
+        # How many of the others are alive does not stand in the inventory.
+        if gone and len(gone) < len(members):
             mistakes.append(
-                f"Of the {group}, {', '.join(gone)} would be given back, and the rest is no majority."
-                " Take hosts out of the group first, with site.yml, or reset all of its hosts."
+                f"{', '.join(gone)} would be given back, and the rest of the {group} goes on: take hosts out"
+                " of the group first, put them into retired, and run site.yml; or reset all of the group."
             )
     return mistakes
 

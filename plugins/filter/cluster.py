@@ -20,6 +20,19 @@ def mistakes(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) ->
     return [f"{message} ({', '.join(where)})" for message, where in found.items()]
 
 
+def newest_scheduler(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the host whose scheduler has owned the framework last, of those that leave; empty for none.
+
+    A move that has failed leaves two hosts with a scheduler: what leave.yml of the role has noted tells.
+    """
+
+    def age(host: str) -> tuple[int, int]:
+        state = hostvars[host].get("__scheduler_leaving_state", {})
+        return state.get("term", 0), state.get("events", 0)
+
+    return max(hosts, key=age, default="")
+
+
 def replace_mistakes(groups: Mapping[str, Sequence[str]], old: str, new: str) -> list[str]:
     """Return why the inventory does not say that a master is replaced, a sentence each.
 
@@ -54,4 +67,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"mistakes": mistakes, "replace_mistakes": replace_mistakes}
+        return {
+            "mistakes": mistakes,
+            "newest_scheduler": newest_scheduler,
+            "replace_mistakes": replace_mistakes,
+        }

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,20 @@ def orphans(simulation: str, before: Iterable[str]) -> list[str]:
     return sorted({*_REMOVAL.findall(simulation)} - {*before})
 
 
+def removable(packages: Iterable[str], removals: Callable[[list[str]], set[str]]) -> list[str]:
+    """Return the packages that can be removed without others that need them.
+
+    removals: what apt would remove when it is told to remove these.
+    """
+    left = sorted(packages)
+    while left and removals(left) - {*left}:
+        alone = [package for package in left if not removals([package]) - {*left}]
+        if alone == left:
+            return []  # only together are they too many
+        left = alone
+    return left
+
+
 def installed_packages() -> set[str]:
     """Return the names of all installed packages."""
     shown = _run(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"])
@@ -110,18 +124,25 @@ def _run(command: list[str]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
-def _removed(path: Path, check_mode: bool) -> list[str]:
+def _removals(packages: list[str]) -> set[str]:
+    return {*_REMOVAL.findall(_run([*APT_GET, "--simulate", "purge", *packages]))}
+
+
+def _removed(path: Path, check_mode: bool) -> tuple[list[str], list[str]]:
+    """Remove what was brought. Returns what was removed, and what stays because others need it by now."""
     note = read_note(path)
-    packages = sorted(installed_packages() & {*note["brought"]})
+    brought = sorted(installed_packages() & {*note["brought"]})
+    packages = removable(brought, _removals)
+    kept = sorted({*brought} - {*packages})
     if check_mode:
-        return packages
+        return packages, kept
     if packages:
         _run([*APT_GET, "purge", *packages])
         while more := orphans(_run([*APT_GET, "--simulate", "autoremove"]), note["before"]):
             _run([*APT_GET, "purge", *more])
             packages += more
     path.unlink(missing_ok=True)
-    return packages
+    return packages, kept
 
 
 def wanting(packages: Iterable[str], installed: set[str]) -> list[str]:
@@ -156,7 +177,11 @@ def main() -> None:
     try:
         if given["state"] == "removed":
             missing: list[str] = []
-            packages = _removed(note, module.check_mode)
+            packages, kept = _removed(note, module.check_mode)
+            if kept:
+                module.warn(
+                    f"{', '.join(kept)}: brought by this role, and kept, because others need it by now."
+                )
         else:
             installed = installed_packages()
             missing = wanting(given["packages"], installed)

@@ -51,7 +51,9 @@ MOUNTS = Path("/proc/self/mounts")
 def mounted_below(folder: Path, mounts: str) -> list[str]:
     """Return the mount points below a folder, the deepest first; `mounts` is what /proc/self/mounts says."""
     points = (_unescaped(line.split()[1]) for line in mounts.splitlines())
-    return sorted({point for point in points if point.startswith(f"{folder}/")}, key=len, reverse=True)
+    return sorted(
+        {point for point in points if point.startswith(f"{folder.resolve()}/")}, key=len, reverse=True
+    )
 
 
 def found(patterns: Iterable[str], mounts: str) -> list[Path]:
@@ -83,7 +85,7 @@ def remove_if_empty(folder: Path) -> bool:
 
 
 def _is_mount(path: Path, mounts: str) -> bool:
-    return str(path) in (_unescaped(line.split()[1]) for line in mounts.splitlines())
+    return str(path.resolve()) in (_unescaped(line.split()[1]) for line in mounts.splitlines())
 
 
 def _unescaped(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Ansible module: what the state of a scheduler that does not run says."""
+"""Ansible module: what the state of a scheduler that does not run says, and whose framework it is."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ DOCUMENTATION = r"""
 module: scheduler_state
 short_description: Tells what the state of a scheduler that does not run says
 description:
-  - Changes nothing. Which of two copies of a state is the newer one is told by C(term).
+  - Which of two copies of a state is the newer one is told by C(term), and in the same term by C(events).
 options:
+  owned:
+    description:
+      - Has the state say that this host owns the framework, as an operator has decided, whoever owned it
+        last. Without it nothing is changed.
+    type: bool
+    default: false
   folder:
     description: The folder of the state, with C(state.sqlite).
     type: path
@@ -41,13 +47,22 @@ framework_id:
   description: The framework's id, empty while it has none.
   type: str
   returned: always
+owner:
+  description: Who owned the framework when its scheduler subscribed last; empty when nobody wrote it down.
+  type: str
+  returned: always
 term:
   description: How many hosts have owned the framework, with this one; 0 when that was never written down.
+  type: int
+  returned: always
+events:
+  description: How many events were ever written down.
   type: int
   returned: always
 """
 
 FILE = "state.sqlite"
+BY_COMMAND = "by command"  # mesos_docker_scheduler.control.ownership
 
 
 def _rows(database: Path, statement: str) -> list[tuple[Any, ...]]:
@@ -63,7 +78,7 @@ def _rows(database: Path, statement: str) -> list[tuple[Any, ...]]:
 def state(folder: Path) -> dict[str, Any]:
     """Return what stands in the state. sqlite3.DatabaseError: it is damaged."""
     if not (folder / FILE).exists():
-        return {"exists": False, "framework_id": "", "term": 0}
+        return {"exists": False, "framework_id": "", "owner": "", "term": 0, "events": 0}
     # SQLite would write beside the file, in the owner's place.
     with tempfile.TemporaryDirectory() as copies:
         for path in folder.glob(f"{FILE}*"):
@@ -71,21 +86,41 @@ def state(folder: Path) -> dict[str, Any]:
         copy = Path(copies) / FILE
         ids = _rows(copy, "SELECT id FROM framework")
         owners = _rows(copy, "SELECT value FROM records WHERE kind = 'framework' AND key = 'owner'")
-    term = owners[0][0].split(" ")[0] if owners else ""
+        events = _rows(copy, "SELECT max(id) FROM events")
+    owner = owners[0][0] if owners else ""
+    term = owner.split(" ")[0]
     return {
         "exists": True,
         "framework_id": ids[0][0] if ids else "",
+        "owner": owner,
         "term": int(term) if term.isdigit() else 0,
+        "events": (events[0][0] or 0) if events else 0,
     }
+
+
+def own(folder: Path) -> None:
+    """Write down that an operator has said that this host owns the framework."""
+    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
+        statement = "INSERT OR REPLACE INTO records (kind, key, value) VALUES ('framework', 'owner', ?)"
+        connection.execute(statement, [BY_COMMAND])
 
 
 def main() -> None:
     """Ansible's entry point."""
     module = AnsibleModule(
-        argument_spec={"folder": {"type": "path", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "folder": {"type": "path", "required": True},
+            "owned": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
     )
+    folder = Path(module.params["folder"])
     try:
-        module.exit_json(changed=False, **state(Path(module.params["folder"])))
+        found = state(folder)
+        changed = module.params["owned"] and found["framework_id"] != "" and found["owner"] != BY_COMMAND
+        if changed and not module.check_mode:
+            own(folder)
+        module.exit_json(changed=changed, **found)
     except sqlite3.DatabaseError as error:
         path = Path(module.params["folder"]) / FILE
         module.fail_json(msg=f"{path} is damaged ({error}): restore a copy, or move it away.")

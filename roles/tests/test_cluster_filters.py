@@ -56,3 +56,14 @@ def test_an_inventory_that_replaces_none(plugin: ModuleType, old: str, new: str,
 
 def test_a_master_does_not_replace_itself(plugin: ModuleType) -> None:
     assert plugin.replace_mistakes(GROUPS, "m4", "m4")[0] == "old_master and new_master are both m4."
+
+
+def test_of_schedulers_that_leave_the_newest_goes_first(plugin: ModuleType) -> None:
+    states = {"a": {"term": 1, "events": 90}, "b": {"term": 2, "events": 5}, "c": {"term": 2, "events": 7}}
+    hostvars: dict[str, dict[str, object]] = {
+        host: {"__scheduler_leaving_state": state} for host, state in states.items()
+    }
+    assert plugin.newest_scheduler(["a", "b"], hostvars) == "b"
+    assert plugin.newest_scheduler(["b", "c", "a"], hostvars) == "c"
+    assert plugin.newest_scheduler(["x"], {"x": {}}) == "x"
+    assert plugin.newest_scheduler([], {}) == ""

@@ -107,6 +107,8 @@ def test_the_note_is_kept_until_the_packages_are_gone(
     commands = []
 
     def run(command: list[str]) -> str:
+        if "--simulate" in command and "purge" in command:
+            return "".join(f"Purg {name} [1]\n" for name in command[command.index("purge") + 1 :])
         commands.append(command)
         if "purge" in command:
             assert note.exists()
@@ -119,13 +121,24 @@ def test_the_note_is_kept_until_the_packages_are_gone(
     assert not note.exists()
     assert packages._noted(note, ["docker.io=1"], {"sh"}, check_mode=False) == ["docker.io"]
     installed |= {"docker.io", "containerd"}
-    assert packages._removed(note, check_mode=True) == ["docker.io"]
+    assert packages._removed(note, check_mode=True) == (["docker.io"], [])
     assert not commands
-    assert packages._removed(note, check_mode=False) == ["docker.io", "containerd"]
+    assert packages._removed(note, check_mode=False) == (["docker.io", "containerd"], [])
     assert installed == {"sh"}
     assert not note.exists()
-    assert packages._removed(note, check_mode=False) == []
+    assert packages._removed(note, check_mode=False) == ([], [])
 
 
 def test_apt_looks_at_what_is_missing_or_has_a_version(packages: ModuleType) -> None:
     assert packages.wanting(["java", "zk", "docker.io=1"], {"java", "docker.io"}) == ["zk", "docker.io=1"]
+
+
+def test_what_others_need_by_now_is_kept(packages: ModuleType) -> None:
+    needed_by = {"java": {"jenkins"}, "zk": set(), "libzk": {"zk"}}
+
+    def removals(names: list[str]) -> set[str]:
+        return {*names}.union(*(needed_by[name] for name in names))
+
+    assert packages.removable(["java", "libzk", "zk"], removals) == ["libzk", "zk"]
+    assert packages.removable(["java"], removals) == []
+    assert packages.removable([], removals) == []

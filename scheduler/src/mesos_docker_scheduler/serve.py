@@ -269,8 +269,8 @@ def _refusal(message: str, config: Config, framework_id: str | None) -> Schedule
         return SchedulerError(
             EXIT_FAILED_OVER,
             f"another scheduler has taken over framework {framework_id} ({message}): this one ends, and"
-            " leaves the tasks to it. Only one may run for a framework: find the other one before this one is"
-            " started again",
+            " leaves the tasks to it. If the other one is gone for good, and this one is to go on:"
+            f" `mesos-docker-scheduler adopt --config FILE --framework {framework_id}`, and start it again",
         )
     if "removed" in message or "Completed framework" in message:
         return SchedulerError(

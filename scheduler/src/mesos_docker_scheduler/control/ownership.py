@@ -33,12 +33,16 @@ _MACHINE_ID = Path("/etc/machine-id")
 
 
 def this_host() -> str:
-    """Return what tells this host from others: a hash of its machine id (machine-id(5)), or of its name."""
+    """Return what tells this host from others: a hash of its name and its machine id (machine-id(5)).
+
+    Hosts that are copies of one machine may share the id, and hosts of different places the name.
+    """
     try:
         identity = _MACHINE_ID.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         identity = ""
-    return hashlib.sha256(f"mesos-docker-scheduler {identity or socket.getfqdn()}".encode()).hexdigest()[:16]
+    named = f"mesos-docker-scheduler {identity} {socket.gethostname()}"
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,17 @@ class Ownership:
         self._recorded = Owner.parse(record or "") or _NOBODY
         self._told = False
 
-    def before_subscribe(self, framework_id: str | None) -> dict[str, str]:
+    def before_subscribe(self, framework_id: str | None, failed_over: bool = False) -> dict[str, str]:
         """Return the framework's labels.
 
+        failed_over: whether Mesos has given the framework to somebody else since we were subscribed.
         ConnectionEnded: the master can't say now who owns it. SubscriptionForbidden: another host does.
         """
-        owner = self._owner(self._known(framework_id) if framework_id is not None else None)
+        framework = self._known(framework_id) if framework_id is not None else None
+        if failed_over and (framework is None or _label(framework).term >= self._recorded.term):
+            # An older owner that has come first, when the master knew nothing yet, is put in its place.
+            raise SubscriptionForbidden(self._superseded(framework))
+        owner = self._owner(framework)
         if owner != self._recorded or not self._told:
             self._recorded, self._told = owner, True
             self._put(events.Owned(str(owner)))
@@ -98,10 +107,7 @@ class Ownership:
         if self._recorded.host == self._host:
             # A master that has just come to lead may know the framework from agents, as it was.
             if labelled.host != self._host and labelled.term >= self._recorded.term:
-                raise SubscriptionForbidden(
-                    f"Framework failed over: {_place(framework)} has taken it over, as owner number"
-                    f" {labelled.term}; this one was number {self._recorded.term}"
-                )
+                raise SubscriptionForbidden(self._superseded(framework))
             return Owner(max(labelled.term, self._recorded.term), self._host)
         if labelled.host == self._host:
             return labelled
@@ -110,6 +116,13 @@ class Ownership:
                 f"{_place(framework)} is connected as this framework: stop it before this one takes over"
             )
         return Owner(max(labelled.term, self._recorded.term) + 1, self._host)
+
+    def _superseded(self, framework: Message | None) -> str:
+        number = _label(framework).term or "unknown"
+        return (
+            f"Framework failed over: {_place(framework)} has taken it over, as owner number {number};"
+            f" this one was number {self._recorded.term}"
+        )
 
     def _known(self, framework_id: str) -> Message | None:
         """Return what the master knows of the framework; None when it knows nothing, or doesn't show it."""
@@ -120,7 +133,7 @@ class Ownership:
                 (one for one in frameworks if one["framework_info"]["id"]["value"] == framework_id), None
             )
         except OperatorApiError as error:
-            if error.status is None:
+            if error.status not in (401, 403):
                 raise ConnectionEnded(str(error)) from error
             logger.warning("The master does not say who owns the framework: %s", error)
             return None

@@ -46,8 +46,9 @@ class SchedulerDriver(MesosSchedulerDriver):
     principal, secret: for Mesos' HTTP basic authentication; the principal is put into the FrameworkInfo.
     tls: its presence means TLS for masters without a scheme (a list of hosts, ZooKeeper).
     offer_constraints, suppressed_roles: sent with every SUBSCRIBE (v1/scheduler.proto).
-    before_subscribe: gets the framework's id, if there is one, before every SUBSCRIBE, and returns the
-        framework's labels. It may take long. ConnectionEnded: not now; SubscriptionForbidden: never again.
+    before_subscribe: gets the framework's id, if there is one, before every SUBSCRIBE, and whether the master
+        has given the framework to somebody else since; returns the framework's labels. It may take long.
+        ConnectionEnded: not now; SubscriptionForbidden: never again.
 
     Calls may come from any thread and never wait for the network. They return True when they are queued on a
     live subscription and False when there is none. A queued call that fails is reported to
@@ -68,7 +69,7 @@ class SchedulerDriver(MesosSchedulerDriver):
         tls: TlsSettings | None = None,
         offer_constraints: Mapping[str, Any] | None = None,
         suppressed_roles: Sequence[str] = (),
-        before_subscribe: Callable[[str | None], Mapping[str, str]] = lambda _: {},
+        before_subscribe: Callable[[str | None, bool], Mapping[str, str]] | None = None,
     ) -> None:
         framework = dict(framework)
         framework_id = (framework.pop("id", None) or {}).get("value")
@@ -94,6 +95,7 @@ class SchedulerDriver(MesosSchedulerDriver):
             settings,
             framework_id,
             authorization=authorization,
+            contests=before_subscribe is not None,
             random=random.random,
         )
         self._before_subscribe = before_subscribe
@@ -339,7 +341,9 @@ class SchedulerDriver(MesosSchedulerDriver):
     # Set-up
 
     def _learn_labels(self) -> None:
-        self._subscription.labels = self._before_subscribe(self.framework_id)
+        if self._before_subscribe is not None:
+            subscription = self._subscription
+            subscription.labels = self._before_subscribe(subscription.framework_id, subscription.failed_over)
 
     def _detector(self) -> Detector:
         if isinstance(self._masters, ZooKeeperMasters):

@@ -134,6 +134,8 @@ class Subscription:
     framework_id: the durable one, or None to let the master assign one.
     authorization: the value of the header of that name.
     labels: of the framework, for the next SUBSCRIBE; may be replaced at any time.
+    failed_over: whether the master has given the framework to somebody else; `contests` says that it may be
+        tried again then, for whoever is asked before each SUBSCRIBE knows whose it is.
     tearing_down: whether TEARDOWN was sent: that the stream ends is no news then. May be set by any thread.
     random: gives numbers from 0 to 1 for the jitter.
     """
@@ -144,12 +146,15 @@ class Subscription:
         framework_id: str | None,
         *,
         authorization: str | None = None,
+        contests: bool = False,
         random: Callable[[], float],
     ) -> None:
         self.settings = settings
         self.framework_id = framework_id
         self.authorization = authorization
         self.labels: Mapping[str, str] = {}
+        self.failed_over = False
+        self._contests = contests
         self.tearing_down = False
         self.phase = Phase.IDLE
         self.problem: str | None = "no master has been reached yet"
@@ -321,11 +326,17 @@ class Subscription:
         if kind == "SUBSCRIBED":
             return self._taken_in(attempt, body, now)
         if kind == "ERROR":
-            return self._end(str(body.get("message", "ERROR without a message")))
+            return self._put_out(str(body.get("message", "ERROR without a message")), now)
         if self.phase is not Phase.SUBSCRIBED:
             logger.error("Event %s from %s came before SUBSCRIBED and is left out", kind, attempt.master)
             return []
         return [Received(kind, body)]
+
+    def _put_out(self, message: str, now: float) -> list[Notice]:
+        if not (self._contests and "failed over" in message):
+            return self._end(message)
+        self.failed_over = True
+        return self._over(message, now)
 
     def _taken_in(self, attempt: _Attempt, body: dict[str, Any], now: float) -> list[Notice]:
         try:
@@ -339,6 +350,7 @@ class Subscription:
         attempt.subscribed_at = now
         self.phase = Phase.SUBSCRIBED
         self.problem = None
+        self.failed_over = False
         master = attempt.master
         info = {"hostname": master.host, "port": master.port, **(body.get("master_info") or {})}
         logger.info("Subscribed with master %s as framework %s", master, framework_id)

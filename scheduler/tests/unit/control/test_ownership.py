@@ -41,11 +41,11 @@ class Host:
     def __init__(self, name: str, master: Master, record: str | None = None) -> None:
         self.name, self.master, self.record = name, master, record
 
-    def subscribe(self, framework_id: str | None = "f") -> str:
+    def subscribe(self, framework_id: str | None = "f", failed_over: bool = False) -> str:
         """Start, subscribe, and go away again. Returns the framework's label."""
         heard: list[Any] = []
         owned = Ownership(self.master, self.record, heard.append, self.name)  # type: ignore[arg-type]
-        self.master.label = owned.before_subscribe(framework_id)[LABEL]
+        self.master.label = owned.before_subscribe(framework_id, failed_over)[LABEL]
         assert heard == [events.Owned(self.master.label)]
         self.record = self.master.label
         return self.record
@@ -155,10 +155,34 @@ def test_a_master_that_does_not_tell_keeps_nobody_away(
     assert "master" in caplog.text
 
 
-def test_a_master_that_does_not_answer_is_asked_again(master: Master) -> None:
-    master.answer = OperatorApiError("no master leads")
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_master_that_does_not_answer_is_asked_again(master: Master, status: int | None) -> None:
+    master.answer = OperatorApiError("no master leads", status)
     with pytest.raises(ConnectionEnded, match="no master leads"):
         Host("a", master, record="3 a").subscribe()
+
+
+def test_an_owner_that_was_put_out_by_an_older_one_comes_back(master: Master) -> None:
+    """That one came in when the master did not know the framework yet."""
+    old, owner = Host("a", master, record="1 a"), Host("b", master, record="2 b")
+    master.label, master.connected = "1 a", True
+    assert owner.subscribe(failed_over=True) == "2 b"
+    with pytest.raises(SubscriptionForbidden):
+        old.subscribe(failed_over=True)
+
+
+@pytest.mark.parametrize("label", ["2 b", "2 c", "3 c"])
+def test_one_that_was_put_out_by_its_like_or_a_later_one_ends(master: Master, label: str) -> None:
+    """Two on one host, for instance: they would take the framework from each other for ever."""
+    master.label = label
+    with pytest.raises(SubscriptionForbidden, match="failed over"):
+        Host("b", master, record="2 b").subscribe(failed_over=True)
+
+
+def test_one_that_was_put_out_and_can_not_see_by_whom_ends(master: Master) -> None:
+    master.answer = {}
+    with pytest.raises(SubscriptionForbidden, match="number unknown"):
+        Host("b", master, record="2 b").subscribe(failed_over=True)
 
 
 def test_it_is_told_once_and_whenever_it_changes(master: Master) -> None:
@@ -176,12 +200,14 @@ def test_what_is_no_owner_is_none(text: str) -> None:
     assert Owner.parse(text) is None
 
 
-def test_a_host_is_told_by_its_machine_id(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_is_told_by_its_machine_id_and_name(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "machine-id"
     monkeypatch.setattr(ownership, "_MACHINE_ID", file)
-    by_name = ownership.this_host()
-    file.write_text("0123456789abcdef0123456789abcdef\n")
-    by_id = ownership.this_host()
-    file.write_text("0123456789abcdef0123456789abcdee\n")
-    assert len({by_name, by_id, ownership.this_host()}) == 3
-    assert "0123456789abcdef" not in by_id  # machine-id(5) asks not to show it around
+    hosts = {ownership.this_host()}
+    for machine_id in ("0123456789abcdef0123456789abcdef\n", "0123456789abcdef0123456789abcdee\n"):
+        file.write_text(machine_id)
+        hosts.add(ownership.this_host())
+    monkeypatch.setattr("socket.gethostname", lambda: "a-copy")
+    hosts.add(ownership.this_host())
+    assert len(hosts) == 4
+    assert not any("0123456789abcdef" in host for host in hosts)  # machine-id(5) asks not to show it around

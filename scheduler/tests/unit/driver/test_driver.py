@@ -586,7 +586,8 @@ def test_a_failure_of_the_drivers_own_thread_does_not_tear_down(
 def test_labels_are_learned_before_each_subscription_and_kept(master: ScriptedMaster) -> None:
     asked: list[str | None] = []
 
-    def before_subscribe(framework_id: str | None) -> dict[str, str]:
+    def before_subscribe(framework_id: str | None, failed_over: bool) -> dict[str, str]:
+        assert not failed_over
         asked.append(framework_id)
         return {"number": str(len(asked))}
 
@@ -610,7 +611,7 @@ def test_it_does_not_connect_when_it_must_not_subscribe_now(master: ScriptedMast
         [ConnectionEnded("somebody else is there"), {}]
     )
 
-    def before_subscribe(_: str | None) -> dict[str, str]:
+    def before_subscribe(_: str | None, failed_over: bool) -> dict[str, str]:
         answer = next(answers)
         if isinstance(answer, ConnectionEnded):
             raise answer
@@ -622,10 +623,29 @@ def test_it_does_not_connect_when_it_must_not_subscribe_now(master: ScriptedMast
 
 
 def test_it_ends_when_it_must_not_subscribe_any_more(master: ScriptedMaster) -> None:
-    def before_subscribe(_: str | None) -> dict[str, str]:
+    def before_subscribe(_: str | None, failed_over: bool) -> dict[str, str]:
         raise SubscriptionForbidden("another host owns it")
 
     with running(master.address, before_subscribe=before_subscribe) as (driver, recorder):
         assert recorder.wait_for("error") == ("another host owns it",)
         driver.join()
     assert not master.calls("SUBSCRIBE")
+
+
+def test_it_may_contest_that_somebody_else_has_the_framework(master: ScriptedMaster) -> None:
+    asked: list[bool] = []
+
+    def before_subscribe(_: str | None, failed_over: bool) -> dict[str, str]:
+        asked.append(failed_over)
+        if len(asked) > 2:
+            raise SubscriptionForbidden("another host owns it")
+        return {}
+
+    with running(master.address, before_subscribe=before_subscribe) as (driver, recorder):
+        recorder.wait_for("registered")
+        master.send({"type": "ERROR", "error": {"message": "Framework failed over"}})
+        recorder.wait_for("reregistered")
+        master.send({"type": "ERROR", "error": {"message": "Framework failed over"}})
+        assert recorder.wait_for("error") == ("another host owns it",)
+        driver.join()
+    assert asked == [False, True, True]
