@@ -31,7 +31,7 @@ def test_what_the_scheduler_has_written(module: ModuleType, tmp_path: Path) -> N
         empty = {"exists": True, "framework_id": "", "owner": "", "term": 0, "events": 0}
         assert module.state(tmp_path) == empty
         events = [Event(1.0, "connected", f"text {number}") for number in range(3)]
-        records = {ownership.RECORD: str(ownership.Owner(12, "a"))}
+        records: dict[tuple[str, str], str | None] = {ownership.RECORD: str(ownership.Owner(12, "a"))}
         store.commit(Change(framework_id="f-1", records=records, events=events))
         # What is not in the file itself yet, after a crash, counts as well.
         assert (tmp_path / "state.sqlite-wal").stat().st_size > 0
