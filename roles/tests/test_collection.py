@@ -74,9 +74,15 @@ def test_its_checks_run(folder: Path) -> None:
 
 
 def test_its_roles_and_their_filters_are_found(folder: Path) -> None:
-    exit_code, output = playbook(folder, f"{NAME}.services")
+    exit_code, output = playbook(folder, f"{NAME}.services", "-e", "zookeeper_address=10.0.0.1")
     assert exit_code != 0
     assert "scheduler_image is empty and scheduler_services, too" in output
+
+
+def test_an_address_that_nobody_knows_is_named(folder: Path) -> None:
+    exit_code, output = playbook(folder, f"{NAME}.services")
+    assert exit_code != 0
+    assert "The address of m1 is not known here: run site.yml once, or set zookeeper_address." in output
 
 
 def test_holds_what_deploying_needs_and_nothing_else(installed: Path) -> None:

@@ -103,6 +103,8 @@ def sleeper(tmp_path: Path) -> Path:
 def test_a_running_process_is_known_and_seen_to_be_outdated(module: ModuleType, sleeper: Path) -> None:
     before = time.time()
     with subprocess.Popen([sleeper, "60"]) as running:
+        while not Path(f"/proc/{running.pid}/cmdline").read_bytes():
+            pass  # the kernel has not put them in their place yet
         process = module.Process(running.pid)
         assert (process.program, process.arguments) == (str(sleeper), [str(sleeper), "60"])
         assert before - 0.1 < process.started < time.time() + 0.1
