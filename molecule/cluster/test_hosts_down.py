@@ -39,12 +39,12 @@ def test_the_leading_masters_host_is_off(lab: Cluster, measure: Measure, tmp_pat
         for verb in ("drain", "undrain"):
             drained = playbook(f"playbooks/{verb}.yml", f"--limit={slave}", inventory=inventory)
             assert drained.exit_code == 0, drained.output
-        verified = playbook("playbooks/verify.yml", inventory=inventory)
+        verified = lab_ha.verify(inventory)
         assert verified.exit_code == UNREACHABLE, verified.output
     eventually("all three are in", lambda: zookeeper_state(lab_ha.address(off)) != "", seconds=60)
     run = lab_ha.deploy()
     assert run.exit_code == 0, run.output
-    verified = playbook("playbooks/verify.yml", inventory=lab_ha.INVENTORY)
+    verified = lab_ha.verify()
     assert verified.exit_code == 0, verified.output
 
 

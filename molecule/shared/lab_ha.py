@@ -64,6 +64,12 @@ def deploy(
     return playbook("site.yml", *arguments, "--extra-vars", json.dumps(values), inventory=inventory)
 
 
+def verify(inventory: Path = INVENTORY) -> Run:
+    """Run verify.yml with what `deploy` has deployed."""
+    values = json.dumps({"scheduler_image": IMAGE, "scheduler_count": COUNT})
+    return playbook("playbooks/verify.yml", "--extra-vars", values, inventory=inventory)
+
+
 def cluster() -> Cluster:
     """What the tests ask the lab: its scheduler's host stands for the one that has everything."""
     return Cluster(master=SCHEDULER, slaves=SLAVES)
