@@ -10,7 +10,7 @@ import pytest
 from lab_backup import back_up, backups, create, destroy, manifest, restore
 from lab_cluster import Cluster, eventually
 from lab_control_plane import leading_master, zookeeper_state
-from lab_site import Measure, playbook
+from lab_site import Measure
 from lab_watch import watching
 
 LOST = (*lab_ha.MASTERS, lab_ha.SCHEDULER)
@@ -55,7 +55,7 @@ def test_all_control_hosts_are_lost(
     assert leading_master(map(lab_ha.address, masters)) != ""
     for host in masters:
         assert zookeeper_state(lab_ha.address(host)) in {"leader", "follower"}
-    verified = playbook("playbooks/verify.yml", inventory=inventory)
+    verified = lab_ha.verify(inventory)
     assert verified.exit_code == 0, verified.output
     again = lab_ha.deploy(inventory=inventory)
     assert (again.exit_code, again.changed) == (0, 0), again.output
