@@ -82,6 +82,10 @@ def engine(cluster: Cluster) -> Iterator[PrivateDocker]:
     engine = cluster.engines[0]
     engine.docker("network", "create", "--subnet", "172.31.120.0/24", NETWORK)
     yield engine
+    # The framework has ended; the last container may still be on its way out of the network.
+    eventually(
+        lambda: not engine.docker("ps", "--quiet", f"--filter=network={NETWORK}"), "nothing uses it", 60
+    )
     engine.docker("network", "rm", NETWORK)
 
 
