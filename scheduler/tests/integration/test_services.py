@@ -9,6 +9,7 @@ import threading
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,15 @@ def converged(scheduler: Scheduler) -> dict[str, Message]:
     return {service["name"]: service["instances"][0] for service in scheduler.get("/v1/status")["services"]}
 
 
+def page(port: int) -> bytes | None:
+    with (
+        contextlib.suppress(OSError),
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer,
+    ):
+        return bytes(answer.read())
+    return None
+
+
 def test_everything_declared_is_what_docker_runs(
     scheduler: Scheduler, engine: PrivateDocker, tmp_path: Path, secret: str
 ) -> None:
@@ -149,8 +159,8 @@ def test_everything_declared_is_what_docker_runs(
     assert shown["lonely"]["HostConfig"]["NetworkMode"] == "none"
     assert list(shown["named"]["NetworkSettings"]["Networks"]) == [NETWORK]
     for port in (31901, 31902, instances["named"]["ports"][0]):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
-            assert page.read() == b"demo 1\n"
+        # It runs, but those without a health check may not listen yet.
+        assert eventually(partial(page, port), f"an answer at {port}", 30) == b"demo 1\n"
 
 
 def test_a_secret_is_seen_in_its_container_alone(
