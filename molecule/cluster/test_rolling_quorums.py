@@ -78,7 +78,7 @@ def test_nothing_stops_when_the_quorum_would_be_lost(lab: Cluster, unit: str) ->
         ):
             assert run.exit_code != 0, run.output
             assert run.changed == 0, run.output
-            text = " ".join(run.output.split())
+            text = run.words
             assert f"on {victim} is not stopped: without it 1 of 3 would take part, and 2 are needed" in text
             assert f"Bring back {lab_ha.address(down)}" in text
         assert unit_started(victim, unit) == pid

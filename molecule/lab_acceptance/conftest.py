@@ -38,6 +38,15 @@ def web(request: pytest.FixtureRequest) -> Cluster:
     return LAB
 
 
+@pytest.fixture
+def slave(web: Cluster) -> Generator[str, None, None]:
+    """The slave with most of the containers; afterwards it is taken back, whatever the test has come to."""
+    hosts = [container.host for container in web.containers().values()]
+    slave = max(web.slaves, key=hosts.count)
+    yield slave
+    web.take_back()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show with a failure what the hosts' units have said."""

@@ -83,7 +83,7 @@ def test_only_the_latest_are_kept(lab: Cluster, tmp_path: Path) -> None:
 def test_nothing_is_written_when_it_can_not_be_complete(lab: Cluster, tmp_path: Path) -> None:
     refused = back_up(tmp_path, "--extra-vars=backup_keep=none")
     assert refused.exit_code != 0
-    assert "backup_keep is 'none'; it must be a whole number, 1 or more" in " ".join(refused.output.split())
+    assert "backup_keep is 'none'; it must be a whole number, 1 or more" in refused.words
     checked = back_up(tmp_path, "--check")
     assert (checked.exit_code, checked.changed) == (0, 0), checked.output
     assert "This would write" in checked.output
@@ -106,10 +106,10 @@ def test_a_restore_is_refused_while_a_master_lives(lab: Cluster, tmp_path: Path)
     (backup,) = backups(tmp_path)
     run = restore(backup)
     assert (run.exit_code != 0, run.changed) == (True, 0), run.output
-    assert f"A mesos-master answers at {lab.address(lab.master)}:5050" in " ".join(run.output.split())
+    assert f"A mesos-master answers at {lab.address(lab.master)}:5050" in run.words
     (backup / "scheduler" / "state.sqlite").write_text("damaged")
     damaged = restore(backup)
-    assert "is not what was backed up" in " ".join(damaged.output.split())
+    assert "is not what was backed up" in damaged.words
     assert "No backup is named" in playbook("playbooks/restore.yml").output
     assert state_of(lab) == before
 

@@ -143,7 +143,7 @@ def test_an_engine_from_elsewhere_stays(slave: Any, role: Role) -> None:
     packages = slave.check_output("dpkg --list")
     variables = {"docker_packages": ["moby-engine"], "docker_daemon_options": {"debug": True}}
     run = succeeds(role(variables))
-    message = " ".join(run.output.split())
+    message = run.words
     assert "The host has a Docker Engine of its own" in message
     assert "moby-engine is not installed" in message
     assert slave.check_output("dpkg --list") == packages
@@ -156,7 +156,7 @@ def test_no_package_is_removed_to_make_room(slave: Any, role: Role) -> None:
     run = role({"docker_packages": ["docker.io", "podman-docker"]})
     assert run.exit_code != 0
     assert run.changed == 0, run.output
-    assert "Installing podman-docker would remove docker.io." in " ".join(run.output.split())
+    assert "Installing podman-docker would remove docker.io." in run.words
     assert slave.check_output("dpkg --list") == packages
 
 
@@ -164,9 +164,7 @@ def test_settings_of_the_command_line_are_not_set_twice(slave: Any, role: Role) 
     run = role({"docker_daemon_options": {"hosts": ["tcp://127.0.0.1:2375"]}})
     assert run.exit_code != 0
     assert run.changed == 0, run.output
-    assert "hosts: the command line of the host's Docker Engine sets this already" in " ".join(
-        run.output.split()
-    )
+    assert "hosts: the command line of the host's Docker Engine sets this already" in run.words
 
 
 def test_a_registry_with_a_certificate_of_an_own_authority(slave: Any, role: Role, tmp_path: Path) -> None:

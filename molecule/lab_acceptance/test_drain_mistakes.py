@@ -52,7 +52,7 @@ def test_says_what_each_master_answered_when_none_leads(lab: Cluster, slave: str
     run = playbook(DRAIN, "--limit", slave, "--extra-vars", "mesos_master_port=5099")
     assert run.exit_code != 0
     answer = f"{lab.master}: {lab.address(lab.master)}:5099: [Errno 111] Connection refused"
-    assert answer in " ".join(run.output.split()), run.output
+    assert answer in run.words, run.output
     assert untouched(lab)
 
 
@@ -86,7 +86,7 @@ def test_a_slave_with_anothers_name_is_not_touched(lab: Cluster, slave: str) -> 
     other = lab.slaves[1]
     run = playbook(DRAIN, "--limit", slave, "--extra-vars", f"mesos_slave_hostname={other}")
     assert run.exit_code != 0
-    words = " ".join(run.output.split())
+    words = run.words
     assert f"Mesos knows no agent with the hostname {other} at {lab.address(slave)}:5051" in words, run.output
     assert untouched(lab)
 

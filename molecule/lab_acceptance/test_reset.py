@@ -63,7 +63,7 @@ def test_nothing_goes_by_accident(lab: Cluster) -> None:
     containers = lab.containers().keys()
     run = playbook(RESET, YES)
     assert run.exit_code != 0
-    assert "name those that you mean with --limit, or add -e reset_all=true" in " ".join(run.output.split())
+    assert "name those that you mean with --limit, or add -e reset_all=true" in run.words
     for answer in ([], ["--extra-vars=reset_confirm=no"]):
         run = playbook(RESET, "--extra-vars=reset_all=true", *answer)
         assert run.exit_code != 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lab_client import asking
 from lab_cluster import UNITS, Cluster, eventually
-from lab_site import IMAGE, WEB, WEB_COUNT, Measure, Run, playbook
+from lab_site import IMAGE, WEB, WEB_COUNT, Measure, playbook
 
 RESTART, REBOOT, UPGRADE = "playbooks/restart.yml", "playbooks/reboot.yml", "playbooks/upgrade.yml"
 DRAIN = "playbooks/drain.yml"
@@ -58,20 +58,6 @@ def version(host: Any, package: str) -> str:
     return str(host.check_output(f"dpkg-query --show --showformat='${{Version}}' {package}"))
 
 
-def said(run: Run) -> str:
-    """Return its output without line breaks."""
-    return " ".join(run.output.split())
-
-
-@pytest.fixture
-def slave(web: Cluster) -> Generator[str, None, None]:
-    """The slave with most of the containers; afterwards it is in use, whatever the test has come to."""
-    hosts = [container.host for container in web.containers().values()]
-    slave = max(web.slaves, key=hosts.count)
-    yield slave
-    web.take_back()
-
-
 def test_all_daemons_restart_and_no_container_notices(web: Cluster, measure: Measure) -> None:
     lab = web
     containers, pids, frameworks = lab.containers(), main_pids(lab), lab.frameworks()
@@ -107,7 +93,7 @@ def test_a_unit_that_is_none_of_ours_is_refused(web: Cluster) -> None:
     run = playbook(RESTART, "--extra-vars=restart_units=mesos-slave,ssh")
     assert run.exit_code != 0
     assert run.changed == 0, run.output
-    assert "restart_units is 'mesos-slave,ssh'; allowed are zookeeper, mesos-master, docker," in said(run)
+    assert "restart_units is 'mesos-slave,ssh'; allowed are zookeeper, mesos-master, docker," in run.words
 
 
 def test_a_container_that_stops_meanwhile_stops_the_playbook(web: Cluster, slave: str) -> None:
@@ -121,7 +107,7 @@ def test_a_container_that_stops_meanwhile_stops_the_playbook(web: Cluster, slave
         pids = main_pids(lab)
         run = playbook(RESTART, "--extra-vars=restart_units=mesos-slave,mesos-docker-scheduler")
         assert run.exit_code != 0, run.output
-        assert f"On {slave} these containers have stopped meanwhile: /mesos-" in said(run)
+        assert f"On {slave} these containers have stopped meanwhile: /mesos-" in run.words
         scheduler = (lab.master, "mesos-docker-scheduler")
         assert main_pids(lab)[scheduler] == pids[scheduler], "what comes after is left as it is"
     finally:
@@ -132,13 +118,13 @@ def test_a_reboot_wants_to_know_which_hosts(web: Cluster) -> None:
     boots = {host: booted(web, host) for host in web.hosts}
     run = playbook(REBOOT)
     assert run.exit_code != 0
-    assert "This would reboot every host; name those that you mean with --limit" in said(run)
+    assert "This would reboot every host; name those that you mean with --limit" in run.words
     foreign = playbook(REBOOT, "--limit=registries")
     assert foreign.exit_code != 0
-    assert "is not in the group zookeepers or mesos_masters or mesos_slaves or schedulers" in said(foreign)
+    assert "is not in the group zookeepers or mesos_masters or mesos_slaves or schedulers" in foreign.words
     nothing = playbook(REBOOT, "--extra-vars", json.dumps({"reboot_all": True, "reboot_if_required": True}))
     assert (nothing.exit_code, nothing.changed) == (0, 0), nothing.output
-    assert "No host is to be rebooted." in said(nothing)
+    assert "No host is to be rebooted." in nothing.words
     assert {host: booted(web, host) for host in web.hosts} == boots
 
 
@@ -201,7 +187,7 @@ def test_the_masters_host_reboots(web: Cluster, measure: Measure) -> None:
 def test_nothing_is_to_be_upgraded(web: Cluster, measure: Measure) -> None:
     run = playbook(UPGRADE, "--check")
     assert (run.exit_code, run.changed) == (0, 0), run.output
-    assert "Everything is up to date." in said(run)
+    assert "Everything is up to date." in run.words
     measure("playbooks/upgrade.yml --check, nothing to do", run.seconds)
 
 
@@ -231,8 +217,8 @@ def test_a_new_version_is_shown_confirmed_installed_and_taken_back(
         assert (run.exit_code == 0) == bool(words), run.output
         assert run.changed == 0, run.output
         for host, (package, old) in newer.items():
-            assert f"{host} {package} {old} {old}+lab" in said(run)
-        assert ("Nothing was changed, for nobody has said yes." in said(run)) != bool(words)
+            assert f"{host} {package} {old} {old}+lab" in run.words
+        assert ("Nothing was changed, for nobody has said yes." in run.words) != bool(words)
     assert main_pids(lab) == pids
 
     values = {"scheduler_image": IMAGE, **WEB, "upgrade_confirm": True}

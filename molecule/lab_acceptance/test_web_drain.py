@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 
-import pytest
 from lab_client import asking
 from lab_cluster import Cluster, eventually
 from lab_site import WEB_COUNT, Measure, playbook
 
 NANOSECONDS = 10**9
-
-
-@pytest.fixture
-def slave(web: Cluster) -> Generator[str, None, None]:
-    """The slave with most of the containers; afterwards it is taken back, whatever the test has come to."""
-    hosts = [container.host for container in web.containers().values()]
-    slave = max(web.slaves, key=hosts.count)
-    yield slave
-    web.take_back()
 
 
 def moved(lab: Cluster, slave: str) -> bool:

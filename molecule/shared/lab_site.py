@@ -32,6 +32,11 @@ class Run:
     seconds: float
 
     @property
+    def words(self) -> str:
+        """What it wrote, in one line: Ansible breaks long ones."""
+        return " ".join(self.output.split())
+
+    @property
     def changed(self) -> int:
         """How many tasks changed something, on all hosts together."""
         return sum(int(count) for count in re.findall(r"changed=(\d+)", self.output))
