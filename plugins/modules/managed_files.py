@@ -107,16 +107,20 @@ def apply(module: AnsibleModule, wanted: dict[str, Any]) -> tuple[bool, dict[str
         if changed and not module.check_mode:
             _replace(module, path, content, wanted)
     if state != "absent" and os.path.lexists(path):
-        arguments = {
-            "path": str(path),
-            "owner": wanted["owner"],
-            "group": wanted["group"],
-            "mode": wanted["mode"] or MODES[state],
-            "follow": True,
-        }
-        attributes = module.load_file_common_arguments(arguments)
-        changed = module.set_fs_attributes_if_different(attributes, changed)
+        changed = _set_permissions(module, path, wanted, changed)
     return changed, {"before_header": str(path), "after_header": str(path), "before": before, "after": after}
+
+
+def _set_permissions(module: AnsibleModule, path: Path, wanted: dict[str, Any], changed: bool) -> bool:
+    """Give a path the owner, group and mode that are wanted. Returns whether it or `changed` is a change."""
+    arguments = {
+        "path": str(path),
+        "owner": wanted["owner"],
+        "group": wanted["group"],
+        "mode": wanted["mode"] or MODES[wanted["state"]],
+        "follow": True,
+    }
+    return bool(module.set_fs_attributes_if_different(module.load_file_common_arguments(arguments), changed))
 
 
 def _replace(module: AnsibleModule, path: Path, content: bytes, wanted: dict[str, Any]) -> None:
@@ -126,13 +130,7 @@ def _replace(module: AnsibleModule, path: Path, content: bytes, wanted: dict[str
     try:
         with os.fdopen(number, "wb") as file:
             file.write(content)
-        arguments = {
-            "path": name,
-            "owner": wanted["owner"],
-            "group": wanted["group"],
-            "mode": wanted["mode"] or MODES["file"],
-        }
-        module.set_fs_attributes_if_different(module.load_file_common_arguments(arguments), False)
+        _set_permissions(module, Path(name), wanted, False)
         # A link stays one: what it leads to is replaced.
         Path(name).replace(path.resolve() if path.is_symlink() else path)
     finally:
