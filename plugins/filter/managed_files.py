@@ -1,7 +1,8 @@
-"""Ansible filter: lists for the module managed_files."""
+"""Ansible filters: lists for the module managed_files, and what it makes of them."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -19,9 +20,32 @@ def files_in(files: Iterable[Mapping[str, str]], folder: str, owner: str, mode: 
     ]
 
 
+def fingerprints(files: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what the module makes of its elements, by path, for running_service.
+
+    A text each: what is there, its owner, group and mode, and the SHA-256 of what a file holds, which
+    gives no secret away.
+    """
+    return {file["path"]: _fingerprint(file) for file in files}
+
+
+def _fingerprint(file: Mapping[str, Any]) -> str:
+    state = file.get("state", "file")
+    if state == "absent":
+        return "absent"
+    if state == "link":
+        return f"link {file['target']}"
+    owner, group = file.get("owner", "root"), file.get("group", "root")
+    mode = f"{int(file.get('mode', '0755' if state == 'directory' else '0644'), 8):04o}"
+    if state == "directory":
+        return f"directory {owner} {group} {mode}"
+    # Ansible makes a number of a text that is one.
+    return f"file {owner} {group} {mode} {hashlib.sha256(str(file['content']).encode()).hexdigest()}"
+
+
 class FilterModule:
     """What Ansible looks for in a filter plugin."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"files_in": files_in}
+        return {"files_in": files_in, "fingerprints": fingerprints}

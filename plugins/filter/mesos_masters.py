@@ -36,6 +36,7 @@ def mesos_masters_plan(
         leaving: hosts whose master is to stop for good.
         forgetting: hosts whose log missed a change of the masters: they catch up from nothing.
         restart_order: hosts that are masters and answer: new ones first, the leader last.
+        settled: whether the masters are those that there are to be, whatever they are configured with.
     """
     return _Plan(list(addresses), present, quorum, log_from).result()
 
@@ -86,6 +87,7 @@ class _Plan:
                     self._present[host]["has_log"] and host not in self._forgetting,
                 ),
             ),
+            "settled": action == "keep" and not self._leaving and not self._forgetting,
         }
 
     def _action(self) -> str:

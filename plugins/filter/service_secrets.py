@@ -36,9 +36,18 @@ def named_secrets(services: Iterable[object], folder: str) -> list[str]:
     )
 
 
+def secret_files(values: Mapping[str, object], folder: str, group: str) -> list[dict[str, str]]:
+    """Return the files of secrets that are given by name, for the module managed_files."""
+    return [
+        {"path": f"{folder}/{name}", "content": str(value), "group": group, "mode": "0640"}
+        for name, value in values.items()
+    ]
+
+
 class FilterModule:
     """Ansible's entry point."""
 
     def filters(self) -> dict[str, object]:
         """Return the filters by name."""
-        return {"with_secret_paths": with_secret_paths, "named_secrets": named_secrets}
+        functions = (with_secret_paths, named_secrets, secret_files)
+        return {function.__name__: function for function in functions}

@@ -62,6 +62,7 @@ def zookeeper_plan(wanted: Mapping[str, Seen], seen: Mapping[str, Seen]) -> dict
         leaving, joining: numbers to take out and members to take in, by number, in one change.
         through: a host whose server serves and stays one, to ask for these changes.
         restart_order: hosts that are members and answer, the leader last.
+        settled: whether the ensemble is as it is to be, whatever its servers are configured with.
     """
     return _Plan(wanted, seen).result()
 
@@ -103,6 +104,8 @@ class _Plan:
                 (host for host in self._wanted if host in self._seen and host not in self._new),
                 key=lambda host: self._seen[host]["state"] == "leader",
             ),
+            "settled": not (self._starting or self._emptied or self._leaving or self._joining)
+            and self._wanted.keys() >= self._seen.keys(),
         }
 
     def _known_members(self) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,12 +31,18 @@ options:
         type: path
         required: true
       state:
-        description: Whether it is a file, a folder, or nothing at all. A folder is never removed.
+        description: Whether it is a file, a folder, a link, or nothing at all. A folder is never removed.
         type: str
-        choices: [file, directory, absent]
+        choices: [file, directory, link, absent]
         default: file
       content:
         description: What a file holds.
+        type: str
+      target:
+        description: Where a link leads.
+        type: str
+      validate:
+        description: A command that must accept the file before it is put in its place; C(%s) stands for its path.
         type: str
       owner:
         description: The user it belongs to.
@@ -47,6 +55,11 @@ options:
       mode:
         description: Its permissions, in octal. Files have C(0644), folders C(0755), unless told otherwise.
         type: str
+  only:
+    description: Folders in which nothing else may be than O(files). Other files in them are removed, folders are not.
+    type: list
+    elements: path
+    default: []
 author: The project's maintainers
 """
 
@@ -78,11 +91,15 @@ def mistake(wanted: dict[str, Any]) -> str:
         return f"files: {path} has no content; a file needs some, if only an empty text."
     if state != "file" and wanted["content"] is not None:
         return f"files: {path} has content; only a file (state: file) can have some."
+    if (state == "link") != (wanted["target"] is not None):
+        return f"files: {path}: a link (state: link) has a target, and nothing else has."
+    if wanted["validate"] is not None and (state != "file" or "%s" not in wanted["validate"]):
+        return f"files: {path}: validate is for a file, and needs %s where the file's path belongs."
     present = stat.S_IFMT(os.lstat(path).st_mode) if os.path.lexists(path) else 0
     if state == "directory" and present and not Path(path).is_dir():
         return f"files: {path} is to be a folder, and is something else on this host: move it away."
     if state != "directory" and present == stat.S_IFDIR:
-        wish = "a file" if state == "file" else "absent"
+        wish = f"a {state}" if state != "absent" else state
         return f"files: {path} is to be {wish}, and is a folder: move it away."
     return ""
 
@@ -95,6 +112,11 @@ def apply(module: AnsibleModule, wanted: dict[str, Any]) -> tuple[bool, dict[str
         changed = os.path.lexists(path)
         if changed and not module.check_mode:
             path.unlink()
+    elif state == "link":
+        before, after = str(path.readlink()) if path.is_symlink() else "", wanted["target"]
+        changed = before != after
+        if changed and not module.check_mode:
+            _link(path, after)
     elif state == "directory":
         changed = not path.is_dir()
         if changed and not module.check_mode:
@@ -106,9 +128,19 @@ def apply(module: AnsibleModule, wanted: dict[str, Any]) -> tuple[bool, dict[str
         before, after = (present or b"").decode("utf-8", "replace"), wanted["content"]
         if changed and not module.check_mode:
             _replace(module, path, content, wanted)
-    if state != "absent" and os.path.lexists(path):
+    if state in MODES and os.path.lexists(path):
         changed = _set_permissions(module, path, wanted, changed)
     return changed, {"before_header": str(path), "after_header": str(path), "before": before, "after": after}
+
+
+def remove_others(module: AnsibleModule, folder: Path, wanted: set[str]) -> list[str]:
+    """Remove the files of a folder that are not wanted. Returns their paths."""
+    present = sorted(folder.iterdir()) if folder.is_dir() else []
+    others = [path for path in present if str(path) not in wanted and (path.is_symlink() or not path.is_dir())]
+    for path in others:
+        if not module.check_mode:
+            path.unlink()
+    return [str(path) for path in others]
 
 
 def _set_permissions(module: AnsibleModule, path: Path, wanted: dict[str, Any], changed: bool) -> bool:
@@ -123,6 +155,15 @@ def _set_permissions(module: AnsibleModule, path: Path, wanted: dict[str, Any], 
     return bool(module.set_fs_attributes_if_different(module.load_file_common_arguments(arguments), changed))
 
 
+def _link(path: Path, target: str) -> None:
+    """Put a link in the place of whatever is there, in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        link = Path(folder, "link")
+        link.symlink_to(target)
+        link.replace(path)
+
+
 def _replace(module: AnsibleModule, path: Path, content: bytes, wanted: dict[str, Any]) -> None:
     """Write beside the file, with its permissions, and put that in its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,10 +172,22 @@ def _replace(module: AnsibleModule, path: Path, content: bytes, wanted: dict[str
         with os.fdopen(number, "wb") as file:
             file.write(content)
         _set_permissions(module, Path(name), wanted, False)
+        if wanted["validate"] is not None:
+            _validate(module, path, [part.replace("%s", name) for part in shlex.split(wanted["validate"])])
         # A link stays one: what it leads to is replaced.
         Path(name).replace(path.resolve() if path.is_symlink() else path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _validate(module: AnsibleModule, path: Path, command: list[str]) -> None:
+    """Ask a command whether the new file is right; end the module when it says no."""
+    try:
+        asked = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    except OSError as error:
+        module.fail_json(msg=f"files: {path} can't be validated: {error}")
+    if asked.returncode != 0:
+        module.fail_json(msg=f"files: {path} is left as it is, {command[0]} refuses the new one:\n{asked.stdout.strip()}")
 
 
 def main() -> None:
@@ -147,13 +200,16 @@ def main() -> None:
                 "required": True,
                 "options": {
                     "path": {"type": "path", "required": True},
-                    "state": {"choices": ["file", "directory", "absent"], "default": "file"},
+                    "state": {"choices": ["file", "directory", "link", "absent"], "default": "file"},
                     "content": {"type": "str"},
+                    "target": {"type": "str"},
+                    "validate": {"type": "str"},
                     "owner": {"type": "str", "default": "root"},
                     "group": {"type": "str", "default": "root"},
                     "mode": {"type": "str"},
                 },
-            }
+            },
+            "only": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
@@ -161,9 +217,11 @@ def main() -> None:
     if mistakes := [text for wanted in files if (text := mistake(wanted))]:
         module.fail_json(msg="\n".join(mistakes))
     results = [(wanted["path"], *apply(module, wanted)) for wanted in files]
+    paths = {wanted["path"] for wanted in files}
+    removed = [path for folder in module.params["only"] for path in remove_others(module, Path(folder), paths)]
     module.exit_json(
-        changed=any(changed for _, changed, _ in results),
-        changed_paths=[path for path, changed, _ in results if changed],
+        changed=bool(removed) or any(changed for _, changed, _ in results),
+        changed_paths=[path for path, changed, _ in results if changed] + removed,
         diff=[difference for _, changed, difference in results if changed],
     )
 

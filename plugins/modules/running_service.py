@@ -1,13 +1,19 @@
-"""Ansible module: what a systemd service runs with, and whether that is still what it should run with."""
+"""Ansible module: what a systemd service runs with, and whether all that belongs to it is as it should be."""
 
 from __future__ import annotations
 
+import fnmatch
+import grp
 import hashlib
 import os
+import pwd
 import re
+import stat
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -31,9 +37,28 @@ options:
       - Without it the configuration is not compared.
     type: str
   files:
-    description: The SHA-256 that each of its files must have, by path.
+    description: What each of its files and folders must be, by path, as the filter C(fingerprints) says.
     type: dict
     default: {}
+  present:
+    description: Files and folders that must be there, whatever they hold.
+    type: list
+    elements: path
+    default: []
+  only:
+    description: The names that alone may be in a folder, by its path.
+    type: dict
+    default: {}
+  packages:
+    description: The packages that must be installed, as C(NAME) or C(NAME=VERSION).
+    type: list
+    elements: str
+    default: []
+  users:
+    description: The users that there must be.
+    type: list
+    elements: str
+    default: []
   read_at_start:
     description: Files that it reads when it starts, and whose content only the host knows.
     type: list
@@ -69,7 +94,9 @@ arguments:
   elements: str
   returned: always
 differing:
-  description: Those of O(files) that are missing or have another content.
+  description:
+    - What is not as it should be, of O(files), O(present), O(only), O(packages) and O(users).
+    - Paths as they are, a package as C(the package NAME), a user as C(the user NAME).
   type: list
   elements: str
   returned: always
@@ -144,28 +171,105 @@ def reasons(
     return found
 
 
-def differs(path: Path, sha256: str) -> bool:
-    """Tell whether the file is missing or has another content."""
+def fingerprint(path: Path) -> str:
+    """Return what is at a path, in the words of the filter `fingerprints`; a link is what it leads to."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() != sha256
+        status = path.stat()
     except OSError:
-        return True
+        return "absent"
+    rights = f"{owner_name(status.st_uid)} {group_name(status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
+    if stat.S_ISDIR(status.st_mode):
+        return f"directory {rights}"
+    return f"file {rights} {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def inspect(
-    name: str, configuration: str | None, files: dict[str, str], read_at_start: list[str]
-) -> dict[str, object]:
-    """Return the module's result."""
-    properties = unit_properties(name)
+def owner_name(number: int) -> str:
+    """Return a user's name, or the number of one that has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def group_name(number: int) -> str:
+    """Return a group's name, or the number of one that has none."""
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def differs(path: Path, expected: str) -> bool:
+    """Tell whether something else is at a path than `fingerprints` expects there."""
+    kind, _, target = expected.partition(" ")
+    if kind == "link":
+        return not path.is_symlink() or str(path.readlink()) != target
+    if kind == "absent":
+        return os.path.lexists(path)
+    return fingerprint(path) != expected
+
+
+def superfluous(folder: Path, names: Sequence[str]) -> list[str]:
+    """Return the paths in a folder that have none of the names."""
+    if not folder.is_dir():
+        return []
+    return sorted(str(path) for path in folder.iterdir() if path.name not in names)
+
+
+def missing_packages(packages: Sequence[str]) -> list[str]:
+    """Return the packages that are not installed, or in another version."""
+    if not packages:
+        return []
+    names = [package.partition("=")[0] for package in packages]
+    shown = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status} ${Version}\n", *names],
+        capture_output=True,
+        check=False,  # it fails when it does not know one of them
+        text=True,
+    )
+    installed = {
+        name: version
+        for name, status, version in (line.split(" ", 2) for line in shown.stdout.splitlines())
+        if status == "installed"
+    }
+    return [
+        package
+        for package in packages
+        for name, _, version in [package.partition("=")]
+        if name not in installed or not fnmatch.fnmatchcase(installed[name], version or "*")
+    ]
+
+
+def missing_users(users: Sequence[str]) -> list[str]:
+    """Return the users that there are not."""
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return [user for user in users if user not in known]
+
+
+def differences(given: Mapping[str, Any]) -> list[str]:
+    """Return what is not as it should be, of the module's arguments."""
+    return [
+        *(path for path, expected in given["files"].items() if differs(Path(path), expected)),
+        *(path for path in given["present"] if not os.path.lexists(path)),
+        *(path for folder, names in given["only"].items() for path in superfluous(Path(folder), names)),
+        *(f"the package {package}" for package in missing_packages(given["packages"])),
+        *(f"the user {user}" for user in missing_users(given["users"])),
+    ]
+
+
+def inspect(given: Mapping[str, Any]) -> dict[str, object]:
+    """Return the module's result for its arguments."""
+    properties = unit_properties(given["name"])
     process = PROC / properties.get("MainPID", "0")
     running = properties.get("MainPID", "0") != "0" and process.exists()
+    due = reasons(process, properties, given["configuration"], given["read_at_start"]) if running else []
     return {
         "present": properties.get("LoadState") == "loaded",
         "enabled": properties.get("UnitFileState") == "enabled",
         "running": running,
         "arguments": (process / "cmdline").read_text(errors="replace").split("\0")[:-1] if running else [],
-        "differing": [path for path, sha256 in files.items() if differs(Path(path), sha256)],
-        "outdated": reasons(process, properties, configuration, read_at_start) if running else [],
+        "differing": differences(given),
+        "outdated": due,
     }
 
 
@@ -176,13 +280,17 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "configuration": {"type": "str"},
             "files": {"type": "dict", "default": {}},
+            "present": {"type": "list", "elements": "path", "default": []},
+            "only": {"type": "dict", "default": {}},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "users": {"type": "list", "elements": "str", "default": []},
             "read_at_start": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     given = module.params
     try:
-        result = inspect(given["name"], given["configuration"], given["files"], given["read_at_start"])
+        result = inspect(given)
     except (OSError, subprocess.SubprocessError) as error:
         module.fail_json(msg=f"{given['name']} can't be inspected: {error}")
     module.exit_json(changed=False, **result)

@@ -18,9 +18,10 @@ MODULE = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "managed_
 OWNER = {"owner": str(os.getuid()), "group": str(os.getgid())}
 
 
-def run(*files: dict[str, Any], check: bool = False) -> dict[str, Any]:
+def run(*files: dict[str, Any], check: bool = False, only: list[str] | None = None) -> dict[str, Any]:
     arguments = {
         "files": [OWNER | file for file in files],
+        "only": only or [],
         "_ansible_check_mode": check,
         "_ansible_diff": True,
     }
@@ -107,9 +108,56 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert file.read_text() == "after\n"
 
 
+def test_a_link_leads_where_it_is_to_lead(tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    wanted = {"path": str(link), "state": "link", "target": "2"}
+    assert run(wanted, check=True)["changed"]
+    assert not link.is_symlink()
+    link.symlink_to("1")
+    assert run(wanted)["changed_paths"] == [str(link)]
+    assert str(link.readlink()) == "2"
+    assert not run(wanted)["changed"]
+    link.unlink()
+    link.write_text("a file that somebody has put there")
+    assert run(wanted)["changed"]
+    assert str(link.readlink()) == "2"
+    assert [path.name for path in tmp_path.iterdir()] == ["current"]
+
+
+def test_a_file_that_its_program_refuses_leaves_the_old_one(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    wanted = {"path": str(file), "validate": "/bin/grep -q good %s"}
+    assert run(wanted | {"content": "good 1"})["changed"]
+    result = run(wanted | {"content": "bad"})
+    assert result["failed"]
+    assert "is left as it is, /bin/grep refuses the new one" in result["msg"]
+    assert file.read_text() == "good 1"
+    assert [path.name for path in tmp_path.iterdir()] == ["config"]
+    assert "can't be validated" in run(wanted | {"validate": "/none %s", "content": "good 2"})["msg"]
+
+
+def test_what_else_is_in_a_folder_is_removed_when_it_is_to_be_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    (folder / "kept").mkdir(parents=True)
+    (folder / "former").write_text("x")
+    (folder / ".hidden").symlink_to("nowhere")
+    wanted = {"path": str(folder / "new"), "content": "x"}
+    removed = [str(folder / ".hidden"), str(folder / "former")]
+    assert run(wanted, only=[str(folder)], check=True)["changed_paths"] == [wanted["path"], *removed]
+    assert (folder / "former").exists()
+    assert run(wanted, only=[str(folder)])["changed_paths"] == [wanted["path"], *removed]
+    assert sorted(path.name for path in folder.iterdir()) == ["kept", "new"]
+    assert not run(wanted, only=[str(folder), str(tmp_path / "none")])["changed"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
+        ({"path": "{}/f", "state": "link"}, "a link (state: link) has a target"),
+        ({"path": "{}/f", "content": "x", "target": "x"}, "and nothing else has"),
+        ({"path": "{}/folder", "state": "link", "target": "x"}, "is to be a link, and is a folder"),
+        ({"path": "{}/f", "content": "x", "validate": "true"}, "needs %s"),
+        ({"path": "{}/f", "state": "absent", "validate": "true %s"}, "validate is for a file"),
         ({"path": "{}/f"}, "has no content"),
         ({"path": "{}/f", "state": "absent", "content": "x"}, "has content"),
         ({"path": "{}/folder", "content": "x"}, "is to be a file, and is a folder"),
@@ -140,3 +188,32 @@ def test_files_of_a_folder_without_content_are_not_wanted(load: Callable[[str], 
         },
         {"path": "/etc/x/acls.json", "state": "absent"},
     ]
+
+
+def test_the_fingerprints_are_those_of_what_the_module_makes(
+    tmp_path: Path, load: Callable[[str], ModuleType]
+) -> None:
+    fingerprints = load("plugins/filter/managed_files.py").fingerprints
+    looks = load("plugins/modules/running_service.py")
+    owner = {"owner": looks.owner_name(os.getuid()), "group": looks.group_name(os.getgid())}
+    wanted = [
+        {"path": str(tmp_path / "etc"), "state": "directory"} | owner,
+        {"path": str(tmp_path / "etc" / "zk"), "content": "ä\n", "mode": "400"} | owner,
+        {"path": str(tmp_path / "etc" / "plain"), "content": ""} | owner,
+        {"path": str(tmp_path / "etc" / "myid"), "content": 1} | owner,
+        {"path": str(tmp_path / "current"), "state": "link", "target": "etc"},
+        {"path": str(tmp_path / "former"), "state": "absent"},
+    ]
+    expected = fingerprints(wanted)
+
+    def differing() -> list[str]:
+        return [path for path, text in expected.items() if looks.differs(Path(path), text)]
+
+    assert len(differing()) == 5
+    run(*wanted)
+    assert differing() == []
+    (tmp_path / "etc" / "zk").chmod(0o444)
+    (tmp_path / "etc" / "plain").write_text("x")
+    (tmp_path / "former").symlink_to("nowhere")
+    (tmp_path / "current").unlink()
+    assert differing() == [str(tmp_path / name) for name in ("etc/zk", "etc/plain", "current", "former")]

@@ -47,6 +47,7 @@ def new(host: str) -> dict[str, Any]:
 def test_a_first_deployment(plugin: ModuleType) -> None:
     plan = plugin.mesos_masters_plan(addresses("abc"), {host: new(host) for host in "abc"}, 2)
     assert (plan["action"], plan["mistakes"], plan["leaving"]) == ("begin", [], [])
+    assert not plan["settled"]
 
 
 def test_a_first_deployment_needs_every_master(plugin: ModuleType) -> None:
@@ -61,6 +62,12 @@ def test_the_leader_is_restarted_last(plugin: ModuleType) -> None:
     plan = plugin.mesos_masters_plan(addresses("abc"), present, 2)
     assert (plan["action"], plan["mistakes"], plan["leader"]) == ("keep", [], "b")
     assert plan["restart_order"] == ["a", "c", "b"]
+    assert plan["settled"]
+
+
+def test_masters_that_leave_are_not_settled(plugin: ModuleType) -> None:
+    present = {host: master(host) for host in "abcd"}
+    assert not plugin.mesos_masters_plan(addresses("abc"), present, 2)["settled"]
 
 
 def test_a_leader_is_known_by_its_name_too(plugin: ModuleType) -> None:
@@ -151,7 +158,7 @@ def test_a_log_of_another_quorum_is_not_brought_back(plugin: ModuleType) -> None
     present = {"a": master("a"), "b": master("b"), "c": master("c", quorum=3, leader="", answers=False)}
     present["a"]["replicas"] = present["b"]["replicas"] = 2
     plan = plugin.mesos_masters_plan(addresses("abc"), present, 2)
-    assert (plan["forgetting"], plan["restart_order"][0]) == (["c"], "c")
+    assert (plan["forgetting"], plan["restart_order"][0], plan["settled"]) == (["c"], "c", False)
 
 
 def test_a_master_that_was_replaced_and_comes_back_catches_up_from_nothing(plugin: ModuleType) -> None:

@@ -85,11 +85,38 @@ def test_a_file_that_is_newer_than_the_process_is_due(
     assert module.reasons(process, {}, "abc", [str(token)]) == [f"{token} has changed"]
 
 
-def test_files_are_compared_by_what_is_in_them(module: ModuleType, tmp_path: Path) -> None:
-    file = tmp_path / "zk"
-    file.write_text("a")
-    sha256 = module.hashlib.sha256(b"a").hexdigest()
-    assert not module.differs(file, sha256)
-    file.write_text("b")
-    assert module.differs(file, sha256)
-    assert module.differs(tmp_path / "none", sha256)
+def test_what_else_is_in_a_folder_is_found(module: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "wanted").touch()
+    (tmp_path / "former").touch()
+    assert module.superfluous(tmp_path, ["wanted", "not yet there"]) == [str(tmp_path / "former")]
+    assert module.superfluous(tmp_path / "none", ["wanted"]) == []
+
+
+def test_packages_and_their_versions_are_found(module: ModuleType) -> None:
+    shown = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Version}", "bash"], capture_output=True, check=True, text=True
+    )
+    installed = shown.stdout
+    assert module.missing_packages(["bash", f"bash={installed}", f"bash={installed[:1]}*"]) == []
+    assert module.missing_packages(["bash=0.1", "no-such-package", "bash"]) == ["bash=0.1", "no-such-package"]
+    assert module.missing_packages([]) == []
+
+
+def test_users_that_there_are_not_are_found(module: ModuleType) -> None:
+    assert module.missing_users(["root", "no-such-user"]) == ["no-such-user"]
+
+
+def test_all_that_differs_is_told_in_one_list(module: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "former").touch()
+    given = {
+        "files": {str(tmp_path / "zk"): "absent", str(tmp_path / "unit"): "file root root 0644 0"},
+        "present": [str(tmp_path), str(tmp_path / "token")],
+        "only": {str(tmp_path): []},
+        "packages": ["no-such-package"],
+        "users": ["no-such-user"],
+    }
+    assert module.differences(given) == [
+        *(str(tmp_path / name) for name in ("unit", "token", "former")),
+        "the package no-such-package",
+        "the user no-such-user",
+    ]

@@ -29,3 +29,10 @@ def test_what_has_no_secrets_is_left_alone(plugin: ModuleType, service: object) 
 def test_finds_the_names(plugin: ModuleType) -> None:
     services = [{"secrets": {"A": "/etc/s/db", "B": "/run/b"}}, {}, {"secrets": {"C": "/etc/s/api"}}, "x"]
     assert plugin.named_secrets(services, "/etc/s") == ["api", "db"]
+
+
+def test_each_secret_has_a_file_that_the_scheduler_can_read(plugin: ModuleType) -> None:
+    assert plugin.secret_files({"db": "s3cret", "empty": "", "pin": 42}, "/etc/s", "scheduler") == [
+        {"path": f"/etc/s/{name}", "content": content, "group": "scheduler", "mode": "0640"}
+        for name, content in (("db", "s3cret"), ("empty", ""), ("pin", "42"))
+    ]

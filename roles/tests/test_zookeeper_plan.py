@@ -64,6 +64,16 @@ def test_a_first_deployment_starts_all_at_once(plugin: ModuleType) -> None:
     assert plan["initial"] == dict.fromkeys("abc", members(a=1, b=2, c=3))
     assert not plan["joining"]
     assert not plan["restart_order"]
+    assert not plan["settled"]
+
+
+def test_an_ensemble_is_settled_when_nobody_joins_leaves_or_must_be_stopped(plugin: ModuleType) -> None:
+    ensemble = members(a=1, b=2, c=3)
+    seen = {host: server(number, ensemble) for host, number in {"a": 1, "b": 2, "c": 3}.items()}
+    assert plugin.zookeeper_plan(wanted("a", "b", "c"), seen)["settled"]
+    assert not plugin.zookeeper_plan(wanted("a"), seen)["settled"]
+    # It has left, and was not stopped.
+    assert not plugin.zookeeper_plan(wanted("a", "b", "c"), {**seen, "d": server(4, ensemble, "")})["settled"]
 
 
 def test_a_first_deployment_needs_every_server(plugin: ModuleType) -> None:
