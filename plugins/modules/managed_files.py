@@ -42,7 +42,7 @@ options:
         description: Where a link leads.
         type: str
       validate:
-        description: A command that must accept the file before it is put in its place; C(%s) stands for its path.
+        description: A command that must accept the file before it takes its place; C(%s) stands for its path.
         type: str
       owner:
         description: The user it belongs to.
@@ -56,7 +56,7 @@ options:
         description: Its permissions, in octal. Files have C(0644), folders C(0755), unless told otherwise.
         type: str
   only:
-    description: Folders in which nothing else may be than O(files). Other files in them are removed, folders are not.
+    description: Folders in which no other files may be than O(files). Folders in them are left alone.
     type: list
     elements: path
     default: []
@@ -86,15 +86,20 @@ MODES = {"file": "0644", "directory": "0755"}
 
 def mistake(wanted: dict[str, Any]) -> str:
     """Say what is wrong with an element of the list; empty when nothing is."""
-    path, state = wanted["path"], wanted["state"]
+    path, state, validate = wanted["path"], wanted["state"], wanted["validate"]
     if state == "file" and wanted["content"] is None:
         return f"files: {path} has no content; a file needs some, if only an empty text."
     if state != "file" and wanted["content"] is not None:
         return f"files: {path} has content; only a file (state: file) can have some."
     if (state == "link") != (wanted["target"] is not None):
         return f"files: {path}: a link (state: link) has a target, and nothing else has."
-    if wanted["validate"] is not None and (state != "file" or "%s" not in wanted["validate"]):
+    if validate is not None and (state != "file" or "%s" not in validate):
         return f"files: {path}: validate is for a file, and needs %s where the file's path belongs."
+    return obstacle(path, state)
+
+
+def obstacle(path: str, state: str) -> str:
+    """Say what on the host is in the way; empty when nothing is."""
     present = stat.S_IFMT(os.lstat(path).st_mode) if os.path.lexists(path) else 0
     if state == "directory" and present and not Path(path).is_dir():
         return f"files: {path} is to be a folder, and is something else on this host: move it away."
@@ -136,7 +141,9 @@ def apply(module: AnsibleModule, wanted: dict[str, Any]) -> tuple[bool, dict[str
 def remove_others(module: AnsibleModule, folder: Path, wanted: set[str]) -> list[str]:
     """Remove the files of a folder that are not wanted. Returns their paths."""
     present = sorted(folder.iterdir()) if folder.is_dir() else []
-    others = [path for path in present if str(path) not in wanted and (path.is_symlink() or not path.is_dir())]
+    others = [
+        path for path in present if str(path) not in wanted and (path.is_symlink() or not path.is_dir())
+    ]
     for path in others:
         if not module.check_mode:
             path.unlink()
@@ -183,11 +190,15 @@ def _replace(module: AnsibleModule, path: Path, content: bytes, wanted: dict[str
 def _validate(module: AnsibleModule, path: Path, command: list[str]) -> None:
     """Ask a command whether the new file is right; end the module when it says no."""
     try:
-        asked = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        asked = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
     except OSError as error:
         module.fail_json(msg=f"files: {path} can't be validated: {error}")
     if asked.returncode != 0:
-        module.fail_json(msg=f"files: {path} is left as it is, {command[0]} refuses the new one:\n{asked.stdout.strip()}")
+        module.fail_json(
+            msg=f"files: {path} is left as it is, {command[0]} refuses the new one:\n{asked.stdout.strip()}"
+        )
 
 
 def main() -> None:
@@ -218,7 +229,9 @@ def main() -> None:
         module.fail_json(msg="\n".join(mistakes))
     results = [(wanted["path"], *apply(module, wanted)) for wanted in files]
     paths = {wanted["path"] for wanted in files}
-    removed = [path for folder in module.params["only"] for path in remove_others(module, Path(folder), paths)]
+    removed = [
+        path for folder in module.params["only"] for path in remove_others(module, Path(folder), paths)
+    ]
     module.exit_json(
         changed=bool(removed) or any(changed for _, changed, _ in results),
         changed_paths=[path for path, changed, _ in results if changed] + removed,

@@ -94,7 +94,10 @@ def test_what_else_is_in_a_folder_is_found(module: ModuleType, tmp_path: Path) -
 
 def test_packages_and_their_versions_are_found(module: ModuleType) -> None:
     shown = subprocess.run(
-        ["dpkg-query", "--show", "--showformat=${Version}", "bash"], capture_output=True, check=True, text=True
+        ["dpkg-query", "--show", "--showformat=${Version}", "bash"],
+        capture_output=True,
+        check=True,
+        text=True,
     )
     installed = shown.stdout
     assert module.missing_packages(["bash", f"bash={installed}", f"bash={installed[:1]}*"]) == []
