@@ -115,7 +115,7 @@ cluster-test: prepare-tests ## Try on a lab with three masters what may happen t
 # --- checks -----------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-unit test-browser test-molecule test-integration ## Everything that continuous integration runs
+test: lint test-unit test-browser test-molecule test-example test-integration ## Everything that continuous integration runs
 
 .PHONY: lint
 lint: prepare-tests ## Check style and types
@@ -159,6 +159,10 @@ test-integration: prepare-tests package ## Tests on real Mesos and Docker
 .PHONY: test-molecule
 test-molecule: prepare-tests package ## Deploy to a fresh host with molecule and look at it with testinfra
 	molecule test
+
+.PHONY: test-example
+test-example: prepare-tests package ## Deploy inventory/example to hosts of its own, and lose a master (ten minutes)
+	pytest molecule/example
 
 .PHONY: test-collection
 test-collection: prepare-tests ## Install the collection into an empty folder and deploy from there (ten minutes)

@@ -1,0 +1,65 @@
+"""What inventory/example describes, from nothing; then the host of the master that leads is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lab_example
+import yaml
+from lab_cluster import Cluster, eventually
+from lab_control_plane import leading_master, zookeeper_state
+from lab_ha import powered_off
+from lab_site import Measure
+
+COUNT = 6  # as the example says
+UNREACHABLE = 4  # how ansible-playbook ends when a host could not be reached and the rest is well
+ADDRESSES = lab_example.addresses()
+
+
+def leader() -> str:
+    """Return the host whose master leads, once there is one."""
+    masters = {ADDRESSES[host]: host for host in lab_example.MASTERS}
+    found, _ = eventually("a master leads", lambda: leading_master(masters), seconds=60)
+    return masters[found]
+
+
+def without(folder: Path, host: str) -> Path:
+    """Write an inventory that has Ansible go to a host by ssh, and find that nobody is there."""
+    variables = {"ansible_connection": "ssh", "ansible_host": ADDRESSES[host]}
+    path = folder / "off.yml"
+    path.write_text(yaml.safe_dump({"all": {"hosts": {host: variables}}}), encoding="utf-8")
+    return path
+
+
+def test_the_example_is_deployed_as_it_stands_and_survives_the_loss_of_a_master(
+    lab: Cluster, measure: Measure, tmp_path: Path
+) -> None:
+    first = lab_example.run("site.yml")
+    measure("site.yml on the example's hosts, from nothing", first.seconds)
+    assert first.exit_code == 0, first.output
+    containers = lab.containers()
+    assert len(containers) == COUNT
+    again = lab_example.run("site.yml")
+    measure("site.yml again", again.seconds)
+    assert (again.exit_code, again.changed) == (0, 0), again.output
+    verified = lab_example.run("playbooks/verify.yml")
+    assert verified.exit_code == 0, verified.output
+
+    if leader() == lab_example.SCHEDULER:
+        lab.host(lab_example.SCHEDULER).check_output("systemctl restart mesos-master")
+        eventually("another master leads", lambda: leader() != lab_example.SCHEDULER, seconds=60)
+    off = leader()
+    with powered_off(off):
+        eventually("another master leads", lambda: leader() != off, seconds=60)
+        arguments = ("--extra-vars", f'{{"scheduler_count": {COUNT + 1}}}')
+        run = lab_example.run("site.yml", *arguments, inventory=without(tmp_path, off))
+        measure("site.yml with the leading master's host off", run.seconds)
+        assert run.exit_code == UNREACHABLE, run.output
+        assert f"Left out, because they can't be reached: {off}" in run.words
+        assert len(lab.containers()) == COUNT + 1
+    eventually("its ZooKeeper is back", lambda: zookeeper_state(ADDRESSES[off]) != "", seconds=60)
+    run = lab_example.run("site.yml")
+    assert run.exit_code == 0, run.output
+    assert lab.containers().keys() & containers.keys(), "the first ones stay"
+    verified = lab_example.run("playbooks/verify.yml")
+    assert verified.exit_code == 0, verified.output

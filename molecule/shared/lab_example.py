@@ -1,0 +1,32 @@
+"""The lab of inventory/example: what an operator copies, on hosts of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lab_cluster import Cluster
+from lab_site import ROOT, Run, playbook
+
+INVENTORY = ROOT / "inventory" / "example"
+OVERLAY = ROOT / "molecule" / "example" / "lab"
+
+MASTERS = ("master1.example.org", "master2.example.org", "master3.example.org")
+SLAVES = ("slave1.example.org", "slave2.example.org", "slave3.example.org")
+SCHEDULER = MASTERS[0]
+HOSTS = (*MASTERS, *SLAVES)
+
+LAB = Cluster(master=SCHEDULER, slaves=SLAVES)
+
+
+def addresses() -> dict[str, str]:
+    """Return the hosts' addresses, also while they are down."""
+    overlay: dict[str, Any] = yaml.safe_load((OVERLAY / "hosts.yml").read_text(encoding="utf-8"))
+    return {host: str(variables["lab_address"]) for host, variables in overlay["all"]["hosts"].items()}
+
+
+def run(name: str, *arguments: str, inventory: Path | None = None) -> Run:
+    """Run a playbook with the example, what makes a lab of it, and what another inventory says besides."""
+    more = [OVERLAY] if inventory is None else [OVERLAY, inventory]
+    return playbook(name, *(f"--inventory={path}" for path in more), *arguments, inventory=INVENTORY)
