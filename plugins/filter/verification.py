@@ -14,16 +14,6 @@ _FINDINGS = re.compile(r"__\w+_findings")
 HostVariables = Mapping[str, Mapping[str, Any]]
 
 
-def service_problems(service: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a service, a sentence each; it is described by running_service."""
-    if not service["present"]:
-        return ["it is not installed"]
-    problems = [] if service["running"] else ["it does not run"]
-    problems += [] if service["enabled"] else ["it does not start at boot"]
-    problems += [f"a restart is due: {reason}" for reason in service["outdated"]]
-    return problems + [f"{path} is not as the inventory says" for path in service["differing"]]
-
-
 def service_finding(service: Mapping[str, Any]) -> dict[str, Any]:
     """Return the finding about one service of the scheduler, as its status tells it."""
     return {
@@ -62,5 +52,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        functions = (service_problems, service_finding, findings, verification_table)
+        functions = (service_finding, findings, verification_table)
         return {function.__name__: function for function in functions}

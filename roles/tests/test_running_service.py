@@ -11,11 +11,17 @@ from types import ModuleType
 import pytest
 
 Load = Callable[[str], ModuleType]
+WELL = {"present": True, "running": True, "enabled": True, "outdated": [], "differing": []}
 
 
 @pytest.fixture(scope="module")
 def module(load: Load) -> ModuleType:
     return load("plugins/modules/running_service.py")
+
+
+@pytest.fixture(scope="module")
+def plugin(load: Load) -> ModuleType:
+    return load("plugins/filter/running_service.py")
 
 
 @pytest.fixture
@@ -123,3 +129,32 @@ def test_all_that_differs_is_told_in_one_list(module: ModuleType, tmp_path: Path
         "the package no-such-package",
         "the user no-such-user",
     ]
+
+
+def test_what_is_wrong_with_a_service(plugin: ModuleType) -> None:
+    assert plugin.service_problems(WELL) == []
+    assert plugin.service_problems(WELL | {"present": False}) == ["it is not installed"]
+    assert plugin.service_problems(WELL | {"running": False, "enabled": False}) == [
+        "it does not run",
+        "it does not start at boot",
+    ]
+    assert plugin.service_problems(WELL | {"outdated": ["x"], "differing": ["/a"]}) == [
+        "a restart is due: x",
+        "/a is not as the inventory says",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("service", "start", "change"),
+    [
+        ({}, False, False),
+        ({"running": False}, True, True),
+        ({"enabled": False}, True, True),
+        ({"outdated": ["its unit has changed"]}, True, True),
+        ({"differing": ["/etc/x"]}, False, True),
+    ],
+)
+def test_what_must_be_done_about_a_service(
+    plugin: ModuleType, service: dict[str, object], start: bool, change: bool
+) -> None:
+    assert (plugin.must_start(WELL | service), plugin.must_change(WELL | service)) == (start, change)

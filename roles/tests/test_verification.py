@@ -6,25 +6,11 @@ from types import ModuleType
 import pytest
 
 Load = Callable[[str], ModuleType]
-WELL = {"present": True, "running": True, "enabled": True, "outdated": [], "differing": []}
 
 
 @pytest.fixture(scope="module")
 def plugin(load: Load) -> ModuleType:
     return load("plugins/filter/verification.py")
-
-
-def test_what_is_wrong_with_a_service(plugin: ModuleType) -> None:
-    assert plugin.service_problems(WELL) == []
-    assert plugin.service_problems(WELL | {"present": False}) == ["it is not installed"]
-    assert plugin.service_problems(WELL | {"running": False, "enabled": False}) == [
-        "it does not run",
-        "it does not start at boot",
-    ]
-    assert plugin.service_problems(WELL | {"outdated": ["x"], "differing": ["/a"]}) == [
-        "a restart is due: x",
-        "/a is not as the inventory says",
-    ]
 
 
 def test_a_service_of_the_scheduler(plugin: ModuleType) -> None:
