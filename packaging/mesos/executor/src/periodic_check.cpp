@@ -9,6 +9,27 @@
 
 namespace executor {
 
+namespace {
+
+constexpr Duration LOOK_AGAIN = std::chrono::milliseconds(200);
+constexpr int LOOKS = 150;  // half a minute: as long as a busy engine may take to begin a command
+
+// The engine can't end a command: finds its process and does it. The engine may not have begun it yet, and still will.
+void endCommand(EventLoop& loop, Engine& engine, const std::string& exec, int looks) {
+  engine.inspectExec(exec, [&loop, &engine, exec, looks](const HttpResponse& response) {
+    if (!response.ok()) return;
+    const Json answer = parseJson(response.body, "answer");
+    const int64_t pid = integerOr(answer, "Pid", 0, "answer");
+    if (pid > 1 && boolOr(answer, "Running", false, "answer")) {
+      ::kill(static_cast<pid_t>(pid), SIGKILL);
+    } else if (looks > 1 && !has(answer, "ExitCode")) {
+      loop.after(LOOK_AGAIN, [&loop, &engine, exec, looks] { endCommand(loop, engine, exec, looks - 1); });
+    }
+  });
+}
+
+}  // namespace
+
 PeriodicCheck::PeriodicCheck(EventLoop& loop, Engine& engine, SandboxFile& output, std::string container,
                              pid_t process, CheckSpec spec, std::function<void(const CheckResult&)> onResult)
     : loop_(loop),
@@ -97,15 +118,7 @@ void PeriodicCheck::performProbe() {
 }
 
 void PeriodicCheck::timedOut() {
-  if (command_) {
-    // The engine can't end a command: find its process and do it.
-    engine_.inspectExec(exec_, [](const HttpResponse& response) {
-      if (!response.ok()) return;
-      const Json answer = parseJson(response.body, "answer");
-      const int64_t pid = integerOr(answer, "Pid", 0, "answer");
-      if (pid > 1 && boolOr(answer, "Running", false, "answer")) ::kill(static_cast<pid_t>(pid), SIGKILL);
-    });
-  }
+  if (command_) endCommand(loop_, engine_, exec_, LOOKS);
   finish({std::nullopt, "no result within " + describe(spec_.timeout)});
 }
 
