@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,9 +38,17 @@ def named_secrets(services: Iterable[object], folder: str) -> list[str]:
 
 
 def secret_files(values: Mapping[str, object], folder: str, group: str) -> list[dict[str, str]]:
-    """Return the files of secrets that are given by name, for the module managed_files."""
+    """Return the files of secrets that are given by name, for the module managed_files.
+
+    A dictionary or a list is written as JSON.
+    """
     return [
-        {"path": f"{folder}/{name}", "content": str(value), "group": group, "mode": "0640"}
+        {
+            "path": f"{folder}/{name}",
+            "content": json.dumps(value) if isinstance(value, (dict, list)) else str(value),
+            "group": group,
+            "mode": "0640",
+        }
         for name, value in values.items()
     ]
 

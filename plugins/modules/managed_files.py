@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -19,12 +21,13 @@ short_description: Makes several files and folders what they are to be
 description:
   - Does for a list what C(ansible.builtin.file) and C(ansible.builtin.copy) do for one each.
   - They are made in the order of the list. A file is replaced as a whole, never written to.
+  - What files hold is not written to the host's journal.
 options:
   files:
     description: The files and folders.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       path:
         description: Where it is.
@@ -56,10 +59,10 @@ options:
         description: Its permissions, in octal. Files have C(0644), folders C(0755), unless told otherwise.
         type: str
   only:
-    description: Folders in which no other files may be than O(files). Folders in them are left alone.
-    type: list
-    elements: path
-    default: []
+    description:
+      - The names that alone may be in a folder, by its path. All else in it is removed in the end.
+    type: dict
+    default: {}
 author: The project's maintainers
 """
 
@@ -106,6 +109,8 @@ def obstacle(path: str, state: str) -> str:
     if state != "directory" and present == stat.S_IFDIR:
         wish = f"a {state}" if state != "absent" else state
         return f"files: {path} is to be {wish}, and is a folder: move it away."
+    if state == "link" and present not in (0, stat.S_IFLNK):
+        return f"files: {path} is to be a link, and is a file: move it away."
     return ""
 
 
@@ -138,14 +143,14 @@ def apply(module: AnsibleModule, wanted: dict[str, Any]) -> tuple[bool, dict[str
     return changed, {"before_header": str(path), "after_header": str(path), "before": before, "after": after}
 
 
-def remove_others(module: AnsibleModule, folder: Path, wanted: set[str]) -> list[str]:
-    """Remove the files of a folder that are not wanted. Returns their paths."""
+def remove_others(module: AnsibleModule, folder: Path, names: list[str]) -> list[str]:
+    """Remove what has none of the names from a folder. Returns the paths."""
     present = sorted(folder.iterdir()) if folder.is_dir() else []
-    others = [
-        path for path in present if str(path) not in wanted and (path.is_symlink() or not path.is_dir())
-    ]
-    for path in others:
-        if not module.check_mode:
+    others = [path for path in present if path.name not in names]
+    for path in others if not module.check_mode else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink()
     return [str(path) for path in others]
 
@@ -201,14 +206,21 @@ def _validate(module: AnsibleModule, path: Path, command: list[str]) -> None:
         )
 
 
+class Module(AnsibleModule):  # type: ignore[misc] # Ansible has no types
+    """An Ansible module that does not tell the host's journal what files hold."""
+
+    def _log_invocation(self) -> None:
+        self.log("Invoked with files=" + ", ".join(str(wanted["path"]) for wanted in self.params["files"]))
+
+
 def main() -> None:
     """Ansible's entry point."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "files": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
+                "default": [],
                 "options": {
                     "path": {"type": "path", "required": True},
                     "state": {"choices": ["file", "directory", "link", "absent"], "default": "file"},
@@ -220,22 +232,26 @@ def main() -> None:
                     "mode": {"type": "str"},
                 },
             },
-            "only": {"type": "list", "elements": "path", "default": []},
+            "only": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
-    files = module.params["files"]
+    files = copy.deepcopy(module.params["files"])
+    for wanted in module.params["files"]:
+        wanted["content"] = None  # a result tells what the module was called with
     if mistakes := [text for wanted in files if (text := mistake(wanted))]:
         module.fail_json(msg="\n".join(mistakes))
     results = [(wanted["path"], *apply(module, wanted)) for wanted in files]
-    paths = {wanted["path"] for wanted in files}
     removed = [
-        path for folder in module.params["only"] for path in remove_others(module, Path(folder), paths)
+        path
+        for folder, names in module.params["only"].items()
+        for path in remove_others(module, Path(folder), names)
     ]
+    differences = [difference for _, changed, difference in results if changed]
     module.exit_json(
         changed=bool(removed) or any(changed for _, changed, _ in results),
         changed_paths=[path for path, changed, _ in results if changed] + removed,
-        diff=[difference for _, changed, difference in results if changed],
+        **({"diff": differences} if module._diff else {}),
     )
 
 

@@ -50,7 +50,7 @@ options:
     type: dict
     default: {}
   packages:
-    description: The packages that must be installed, as C(NAME) or C(NAME=VERSION).
+    description: The packages that must be installed, as apt takes them; C(NAME=VERSION) wants that version.
     type: list
     elements: str
     default: []
@@ -217,33 +217,43 @@ def superfluous(folder: Path, names: Sequence[str]) -> list[str]:
 
 
 def missing_packages(packages: Sequence[str]) -> list[str]:
-    """Return the packages that are not installed, or in another version."""
+    """Return the packages that are not installed, or in another version.
+
+    What else apt takes is understood: NAME:ARCHITECTURE, NAME/RELEASE, names that another package provides.
+    """
     if not packages:
         return []
-    names = [package.partition("=")[0] for package in packages]
+    form = "${db:Status-Status}\t${Package}\t${Version}\t${Provides}\n"
     shown = subprocess.run(
-        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status} ${Version}\n", *names],
-        capture_output=True,
-        check=False,  # it fails when it does not know one of them
-        text=True,
+        ["dpkg-query", "--show", f"--showformat={form}"], stdout=subprocess.PIPE, check=True, text=True
     )
-    installed = {
-        name: version
-        for name, status, version in (line.split(" ", 2) for line in shown.stdout.splitlines())
-        if status == "installed"
-    }
-    return [
-        package
-        for package in packages
-        for name, _, version in [package.partition("=")]
-        if name not in installed or not fnmatch.fnmatchcase(installed[name], version or "*")
-    ]
+    versions: dict[str, str] = {}
+    provided: set[str] = set()
+    for line in shown.stdout.splitlines():
+        status, name, version, provides = line.split("\t")
+        if status == "installed":
+            versions[name] = version
+            provided.update(re.findall(r"(?:^|, )([^\s:,]+)", provides))
+    return [package for package in packages if not _satisfied(package, versions, provided)]
+
+
+def _satisfied(package: str, versions: Mapping[str, str], provided: set[str]) -> bool:
+    name, _, version = package.partition("=")
+    name = re.split("[:/<>]", name, maxsplit=1)[0]
+    if name not in versions:
+        return name in provided
+    return not version or ">" in package or fnmatch.fnmatchcase(versions[name], version)
 
 
 def missing_users(users: Sequence[str]) -> list[str]:
     """Return the users that there are not."""
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return [user for user in users if user not in known]
+    missing = []
+    for user in users:
+        try:
+            pwd.getpwnam(user)  # one of a directory is known by its name, and not listed
+        except KeyError:
+            missing.append(user)
+    return missing
 
 
 def differences(given: Mapping[str, Any]) -> list[str]:

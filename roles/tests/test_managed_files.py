@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,12 +18,17 @@ MODULE = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "managed_
 OWNER = {"owner": str(os.getuid()), "group": str(os.getgid())}
 
 
-def run(*files: dict[str, Any], check: bool = False, only: list[str] | None = None) -> dict[str, Any]:
+def run(
+    *files: dict[str, Any],
+    check: bool = False,
+    diff: bool = True,
+    only: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
     arguments = {
         "files": [OWNER | file for file in files],
-        "only": only or [],
+        "only": only or {},
         "_ansible_check_mode": check,
-        "_ansible_diff": True,
+        "_ansible_diff": diff,
     }
     process = subprocess.run(
         [sys.executable, str(MODULE)],
@@ -117,10 +122,6 @@ def test_a_link_leads_where_it_is_to_lead(tmp_path: Path) -> None:
     assert run(wanted)["changed_paths"] == [str(link)]
     assert str(link.readlink()) == "2"
     assert not run(wanted)["changed"]
-    link.unlink()
-    link.write_text("a file that somebody has put there")
-    assert run(wanted)["changed"]
-    assert str(link.readlink()) == "2"
     assert [path.name for path in tmp_path.iterdir()] == ["current"]
 
 
@@ -138,16 +139,32 @@ def test_a_file_that_its_program_refuses_leaves_the_old_one(tmp_path: Path) -> N
 
 def test_what_else_is_in_a_folder_is_removed_when_it_is_to_be_alone(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
-    (folder / "kept").mkdir(parents=True)
-    (folder / "former").write_text("x")
+    (folder / "former" / "more").mkdir(parents=True)
     (folder / ".hidden").symlink_to("nowhere")
     wanted = {"path": str(folder / "new"), "content": "x"}
+    only = {str(folder): ["new"], str(tmp_path / "none"): []}
     removed = [str(folder / ".hidden"), str(folder / "former")]
-    assert run(wanted, only=[str(folder)], check=True)["changed_paths"] == [wanted["path"], *removed]
-    assert (folder / "former").exists()
-    assert run(wanted, only=[str(folder)])["changed_paths"] == [wanted["path"], *removed]
-    assert sorted(path.name for path in folder.iterdir()) == ["kept", "new"]
-    assert not run(wanted, only=[str(folder), str(tmp_path / "none")])["changed"]
+    assert run(wanted, only=only, check=True)["changed_paths"] == [wanted["path"], *removed]
+    assert (folder / "former" / "more").exists()
+    assert run(wanted, only=only)["changed_paths"] == [wanted["path"], *removed]
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert not run(wanted, only=only)["changed"]
+
+
+def test_nothing_is_removed_when_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "former").touch()
+    wanted = {"path": str(tmp_path / "new"), "content": "x", "validate": "/bin/false %s"}
+    assert run(wanted, only={str(tmp_path): ["new"]})["failed"]
+    assert [path.name for path in tmp_path.iterdir()] == ["former"]
+
+
+def test_what_a_file_holds_is_nobodys_business(tmp_path: Path, load: Callable[[str], ModuleType]) -> None:
+    wanted = {"path": str(tmp_path / "secret"), "content": "s3cret"}
+    assert "s3cret" not in json.dumps(run(wanted, diff=False))
+    said: list[str] = []
+    files = SimpleNamespace(params={"files": [wanted]}, log=said.append)
+    load("plugins/modules/managed_files.py").Module._log_invocation(files)
+    assert said == [f"Invoked with files={tmp_path}/secret"]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +173,7 @@ def test_what_else_is_in_a_folder_is_removed_when_it_is_to_be_alone(tmp_path: Pa
         ({"path": "{}/f", "state": "link"}, "a link (state: link) has a target"),
         ({"path": "{}/f", "content": "x", "target": "x"}, "and nothing else has"),
         ({"path": "{}/folder", "state": "link", "target": "x"}, "is to be a link, and is a folder"),
+        ({"path": "{}/file", "state": "link", "target": "x"}, "is to be a link, and is a file"),
         ({"path": "{}/f", "content": "x", "validate": "true"}, "needs %s"),
         ({"path": "{}/f", "state": "absent", "validate": "true %s"}, "validate is for a file"),
         ({"path": "{}/f"}, "has no content"),

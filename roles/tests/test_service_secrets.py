@@ -32,7 +32,9 @@ def test_finds_the_names(plugin: ModuleType) -> None:
 
 
 def test_each_secret_has_a_file_that_the_scheduler_can_read(plugin: ModuleType) -> None:
-    assert plugin.secret_files({"db": "s3cret", "empty": "", "pin": 42}, "/etc/s", "scheduler") == [
+    assert plugin.secret_files(
+        {"db": "s3cret", "empty": "", "pin": 42, "gcp": {"user": "a"}}, "/etc/s", "scheduler"
+    ) == [
         {"path": f"/etc/s/{name}", "content": content, "group": "scheduler", "mode": "0640"}
-        for name, content in (("db", "s3cret"), ("empty", ""), ("pin", "42"))
+        for name, content in (("db", "s3cret"), ("empty", ""), ("pin", "42"), ("gcp", '{"user": "a"}'))
     ]
