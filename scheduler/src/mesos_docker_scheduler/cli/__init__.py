@@ -15,7 +15,7 @@ from mesos_docker_scheduler.exits import PROGRAM, ExitError
 _COMMANDS = {
     "start": "tutorial",
     "run": "daemon",
-    "check-config": "daemon",
+    "check-config": "check",
     "teardown": "daemon",
     "adopt": "daemon",
     "status": "show",

@@ -8,7 +8,7 @@ import click
 
 from mesos_docker_scheduler import config
 from mesos_docker_scheduler.adopt import adopt as go_on_as
-from mesos_docker_scheduler.exits import OK, REFUSED
+from mesos_docker_scheduler.exits import OK
 from mesos_docker_scheduler.observability import journal
 from mesos_docker_scheduler.serve import EXIT_CONFIG, SchedulerError, Source, serve
 from mesos_docker_scheduler.teardown import teardown as end
@@ -30,22 +30,6 @@ def run(path: Path) -> int:
         return failure.status
     running = sum(service.running for service in left.services)
     journal.logger.info("%s", journal.line("stopped", text=f"{running} instances are left running"))
-    return OK
-
-
-@click.command("check-config")
-@click.argument("path", type=_FILE, metavar="FILE")
-@click.option("--without-secrets", is_flag=True, help="The files of secrets are not on this host.")
-def check_config(path: Path, without_secrets: bool) -> int:
-    """Say what is wrong with FILE, a line for each mistake."""
-    try:
-        loaded, _ = config.load(path, without_secrets=without_secrets)
-    except config.ConfigError as error:
-        for problem in error.problems:
-            click.echo(problem, err=True)
-        return REFUSED
-    count = len(loaded.services)
-    click.echo(f"{path}: good, with {count} service{'' if count == 1 else 's'}")
     return OK
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,13 @@ def test_a_bad_file_gives_one_line_for_each_problem(
     path = written(tmp_path, log_level="loud", htpp={})
     assert cli.main(["check-config", str(path)]) == 1
     assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["log_level", "htpp"]
+
+
+@pytest.mark.parametrize("command", ["check-config", "status", "reset", "wait"])
+def test_what_playbooks_call_does_not_wait_for_the_web_framework(command: str) -> None:
+    code = f"import sys; from mesos_docker_scheduler import cli; cli.main(['{command}', '--help'])"
+    asked = [sys.executable, "-c", f"{code}; sys.exit('fastapi' in sys.modules)"]
+    assert subprocess.run(asked, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def test_run_refuses_a_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
