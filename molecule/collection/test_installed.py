@@ -81,4 +81,6 @@ def test_deploys_from_an_empty_folder(lab: Cluster, tmp_path: Path) -> None:
     assert files(collection) == installed
     assert list((tmp_path / "cache/mesos-docker").glob("package-*/mesos_*.deb"))
     assert list((tmp_path / "cache/mesos-docker").glob("wheels-python*/mesos_docker_scheduler-*.whl"))
-    assert {path.name for path in (tmp_path / ".cache/facts").iterdir()} >= set(lab.hosts)
+    facts = [path.name for path in (tmp_path / ".cache/facts").iterdir()]
+    # Versions of Ansible differ in what stands before the host's name.
+    assert [host for host in lab.hosts if not any(name.endswith(host) for name in facts)] == []
