@@ -62,7 +62,9 @@ def test_all_control_hosts_are_lost(
     assert (again.exit_code, again.changed) == (0, 0), again.output
 
     if masters != lab_ha.MASTERS:  # back to where the other tests begin
-        retired = {"retired": [*masters, scheduler]}
-        run = lab_ha.deploy(inventory=lab_ha.inventory_with(tmp_path / "back", retired))
-        assert run.exit_code == 0, run.output
+        # ZooKeeper's servers can't all leave at once: masters and slaves know only these.
+        between = {"zookeepers": [*masters, *lab_ha.MASTERS[1:]]}
+        for number, step in enumerate((between, {"retired": [*masters, scheduler]})):
+            run = lab_ha.deploy(inventory=lab_ha.inventory_with(tmp_path / f"back{number}", step))
+            assert run.exit_code == 0, run.output
         assert lab.containers().keys() == containers
