@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 
 import lab_ha
-from lab_cluster import MASTER_PORT, Cluster
+from lab_cluster import MASTER_PORT, OWN_UNITS, Cluster
 from lab_control_plane import zookeeper_members
 from lab_site import Measure, Run, playbook
-
-OURS = ("zookeeper", "mesos-master", "mesos-slave", "mesos-docker-scheduler", "mesos-docker-exporter")
 
 
 def run(name: str, *arguments: str, inventory: Path = lab_ha.INVENTORY, **variables: str) -> Run:
@@ -23,7 +21,7 @@ def run(name: str, *arguments: str, inventory: Path = lab_ha.INVENTORY, **variab
 
 def units(lab: Cluster, host: str) -> list[str]:
     """Return our units that there are on a host."""
-    return [unit for unit in OURS if lab.host(host).file(f"/etc/systemd/system/{unit}.service").exists]
+    return [unit for unit in OWN_UNITS if lab.host(host).file(f"/etc/systemd/system/{unit}.service").exists]
 
 
 def test_a_slave_leaves_and_comes_back(lab: Cluster, measure: Measure) -> None:

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import lab_ha
 from lab_cluster import Cluster, eventually
-from lab_control_plane import leading_master, zookeeper_members, zookeeper_state
-from lab_site import Measure, playbook
+from lab_control_plane import leading_host, zookeeper_members, zookeeper_state
+from lab_site import UNREACHABLE, Measure, playbook
 
-EVERYBODY = [lab_ha.address(host) for host in (*lab_ha.MASTERS, *lab_ha.MORE_MASTERS)]
-UNREACHABLE = 4  # how ansible-playbook ends when a host could not be reached and the rest is well
+EVERYBODY = {host: lab_ha.address(host) for host in (*lab_ha.MASTERS, *lab_ha.MORE_MASTERS)}
 
 
 def leader() -> str:
     """Return the host whose master leads, once there is one."""
-    found, _ = eventually("a master leads", lambda: leading_master(EVERYBODY), seconds=60)
-    return next(host for host in lab_ha.hosts() if lab_ha.address(host) == found)
+    return leading_host(EVERYBODY)
 
 
 def test_the_leading_masters_host_is_off(lab: Cluster, measure: Measure, tmp_path: Path) -> None:

@@ -7,27 +7,24 @@ from pathlib import Path
 import lab_example
 import yaml
 from lab_cluster import Cluster, eventually
-from lab_control_plane import leading_master, zookeeper_state
-from lab_ha import powered_off
-from lab_site import Measure
+from lab_control_plane import leading_host, zookeeper_state
+from lab_ha import by_ssh, powered_off
+from lab_site import UNREACHABLE, Measure
 
 COUNT = 6  # as the example says
-UNREACHABLE = 4  # how ansible-playbook ends when a host could not be reached and the rest is well
 ADDRESSES = lab_example.addresses()
 
 
 def leader() -> str:
     """Return the host whose master leads, once there is one."""
-    masters = {ADDRESSES[host]: host for host in lab_example.MASTERS}
-    found, _ = eventually("a master leads", lambda: leading_master(masters), seconds=60)
-    return masters[found]
+    return leading_host({host: ADDRESSES[host] for host in lab_example.MASTERS})
 
 
 def without(folder: Path, host: str) -> Path:
-    """Write an inventory that has Ansible go to a host by ssh, and find that nobody is there."""
-    variables = {"ansible_connection": "ssh", "ansible_host": ADDRESSES[host]}
+    """Write an inventory in which a host is powered off."""
     path = folder / "off.yml"
-    path.write_text(yaml.safe_dump({"all": {"hosts": {host: variables}}}), encoding="utf-8")
+    hosts = {host: by_ssh(ADDRESSES[host])}
+    path.write_text(yaml.safe_dump({"all": {"hosts": hosts}}), encoding="utf-8")
     return path
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lab_backup import RESET
-from lab_cluster import UNITS, Cluster, eventually
+from lab_cluster import OWN_UNITS, Cluster, eventually
 from lab_site import COUNT, IMAGE, Measure, deploy, playbook
 
 YES = "--extra-vars=reset_confirm=yes"
@@ -27,7 +27,6 @@ PATHS = (
     "/var/lib/mesos-docker-scheduler",
     "/var/lib/zookeeper",
 )
-OWN_UNITS = tuple(unit for unit in UNITS if unit != "docker")
 FOREIGN = "mesos-dns"
 
 

@@ -25,6 +25,7 @@ UNITS = (
     "mesos-docker-scheduler",
     "mesos-docker-exporter",
 )
+OWN_UNITS = tuple(unit for unit in UNITS if unit != "docker")  # Docker Engine is a part of the host
 MASTER_PORT = 5050
 SLAVE_PORT = 5051
 SCHEDULER_PORT = 8090

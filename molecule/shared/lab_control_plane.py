@@ -7,13 +7,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
-from lab_cluster import MASTER_PORT, ZOOKEEPER_PORT
+from lab_cluster import MASTER_PORT, ZOOKEEPER_PORT, eventually
 
 LOOK_SECONDS = 0.2
 TIMEOUT_SECONDS = 1
@@ -47,6 +47,13 @@ def leading_master(addresses: Iterable[str]) -> str:
         if leader and _get(f"http://{leader}:{MASTER_PORT}/master/state-summary")[0] == 200:
             return leader
     return ""
+
+
+def leading_host(addresses: Mapping[str, str]) -> str:
+    """Return the host whose master leads, of those with their addresses; waits a minute for one."""
+    hosts = {address: host for host, address in addresses.items()}
+    found, _ = eventually("a master leads", lambda: leading_master(hosts), seconds=60)
+    return hosts[found]
 
 
 def zookeeper(address: str, command: str = "mntr") -> str:

@@ -39,15 +39,23 @@ def address(host: str) -> str:
     return str(hosts()[host]["lab_address"])
 
 
+def by_ssh(address: str) -> dict[str, str]:
+    """Return the variables of a host that is powered off.
+
+    By ssh Ansible finds that nobody is there: the plugin for containers takes one that is stopped for a host
+    that answers with nonsense.
+    """
+    return {"ansible_connection": "ssh", "ansible_host": address}
+
+
 def inventory_with(folder: Path, groups: Groups, off: Sequence[str] = ()) -> Path:
     """Write the lab's inventory with other hosts in these groups; returns its folder.
 
-    off: hosts that are powered off. Of them Ansible is told to go by ssh, and finds that nobody is there: the
-        plugin for containers takes one that is stopped for a host that answers with nonsense.
+    off: hosts that are powered off.
     """
     inventory = yaml.safe_load((INVENTORY / "hosts.yml").read_text(encoding="utf-8"))
     for host in off:
-        inventory["all"]["hosts"][host] |= {"ansible_connection": "ssh", "ansible_host": address(host)}
+        inventory["all"]["hosts"][host] |= by_ssh(address(host))
     for group, members in groups.items():
         inventory["all"]["children"][group] = {"hosts": dict.fromkeys(members)}
     folder.mkdir(exist_ok=True)

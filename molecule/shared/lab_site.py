@@ -17,6 +17,7 @@ from lab_cluster import Cluster
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "lab-registry:5000/demo/web:1"
 NEXT_IMAGE = "lab-registry:5000/demo/web:2"
+UNREACHABLE = 4  # how ansible-playbook ends when a host could not be reached and the rest is well
 BROKEN_IMAGE = "lab-registry:5000/demo/web:3"  # ends at once
 COUNT = 2
 
