@@ -119,8 +119,7 @@ class Operations:
         rollout = self._rollout(name)
         if rollout is None or rollout.state == "rolled back":
             raise RefusedError(f"{name} has been rolled back already" if rollout else f"{name} is new")
-        complete = rollout.good == rollout.target
-        good = rollout.previous if complete else rollout.good
+        good = rollout.returns_to
         if good is None or self._versions.spec(name, good) is None:
             raise RefusedError(f"no version of {name} before this one is on record")
         self._stop(replace(rollout, good=good, previous=None), "rolled back", "an operator asked for it", now)

@@ -264,8 +264,7 @@ class Views:
     def _update(self, service: Service, rollout: Rollout | None) -> UpdateView | None:
         if rollout is None or rollout.target != service.version:
             return None
-        complete = rollout.good == rollout.target
-        before = rollout.previous if complete else rollout.good
+        before = rollout.returns_to
         return UpdateView(
             state=rollout.state,
             from_image=None if before is None else self._image(service.name, before) or None,

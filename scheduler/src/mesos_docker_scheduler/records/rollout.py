@@ -54,6 +54,11 @@ class Rollout:
         """Whether nothing new of the target is started."""
         return self.state in ("paused", "rolled back")
 
+    @property
+    def returns_to(self) -> str | None:
+        """The version that a rollback returns to; None: none is known."""
+        return self.previous if self.good == self.target else self.good
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

@@ -21,11 +21,19 @@ class Wishes:
 
     @property
     def revision(self) -> str:
-        """Twelve hexadecimal digits that change with the file's wish, an operator's, or an update's state.
+        """Twelve hexadecimal digits that change with the file's wish, an operator's, or a stop of the update.
 
-        By it two writers can't overwrite each other unseen.
+        By it two writers can't overwrite each other unseen. An update that goes on to its end does not:
+        what somebody is about to ask for means the same before and after.
         """
         rollout, configured = self.rollout, self.configured
-        update = None if rollout is None else (rollout.target, rollout.state, rollout.good)
-        asked = [configured.version, configured.model_dump_json(), asdict(self.override), update]
+        stopped = rollout.state if rollout is not None and rollout.stopped else None
+        returns_to = rollout.returns_to if rollout is not None else None
+        asked = [
+            configured.version,
+            configured.model_dump_json(),
+            asdict(self.override),
+            stopped,
+            returns_to,
+        ]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]

@@ -37,6 +37,11 @@ class Site:
         if answer is not None:
             raise answer
 
+    @property
+    def update_state(self) -> str | None:
+        update = self.bench.view.update
+        return update.state if update is not None else None
+
     def scale(self, count: int) -> None:
         self.ask(lambda operations, now: operations.scale("web", count, BY, now))
 
@@ -267,3 +272,32 @@ def test_who_looked_at_something_else_is_refused() -> None:
     site.scale(3)
     with pytest.raises(ChangedError, match="look again"):
         site.ask(lambda operations, now: operations.expect("web", revision))
+
+
+def test_an_update_that_goes_on_does_not_overtake_who_looked() -> None:
+    site = Site()
+    site.bench = Bench(Path(), web(), store=MemoryStore())
+    site.bench.subscribe()
+    assert site.update_state == "rolling"
+    revisions = {site.bench.view.revision}
+    site.play()
+    assert site.update_state == "complete"
+    revisions.add(site.bench.view.revision)
+    assert len(revisions) == 1
+    site.file(web(version=2))
+    revisions.add(site.bench.view.revision)
+    assert site.update_state == "rolling"
+    site.play()
+    assert site.update_state == "complete"
+    revisions.add(site.bench.view.revision)
+    assert len(revisions) == 2
+
+
+def test_who_looked_before_an_update_was_stopped_is_refused() -> None:
+    site = Site()
+    site.play()
+    site.file(web(version=2))
+    seen = site.bench.view.revision
+    site.do(Operations.pause)
+    with pytest.raises(ChangedError, match="look again"):
+        site.ask(lambda operations, now: operations.expect("web", seen))
