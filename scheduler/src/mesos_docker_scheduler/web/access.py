@@ -14,18 +14,19 @@ from urllib.parse import urlsplit
 import orjson
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY_BYTES = 16 * 1024
 """No request needs more."""
 
 _TOO_LARGE = (413, f"a request's body may have {MOST_BODY_BYTES} bytes at most")
+# A router may see another path in one that ends in a newline than who reads it.
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # What anybody may have: it tells nothing of what runs.
 _PUBLIC = frozenset({"/", "/healthz"})
 _PUBLIC_FOLDERS = ("/static/", "/services/")
-# What instances write may hold secrets.
-_PRIVATE = re.compile(r"/v1/instances/[^/]+/log/?")
 _CHANGES = (10.0, 50)  # a second, and at once
 _WRONG_TOKENS = (0.2, 10)
 _MOST_CLIENTS = 10_000
@@ -78,18 +79,53 @@ class Bucket:
         return max(0.0, level - (self._clock() - at) * self._rate)
 
 
+class TokenCheck:
+    """Judges the token that a request carries. The right one is always taken, after many wrong ones, too."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._wrong = Bucket(*_WRONG_TOKENS)
+
+    def required(self, request: Request) -> None:
+        """Refuse a request without the token. The dependency of routes that nobody may read without it."""
+        refusal = self.refusal(request.headers, _client(request.scope))
+        if refusal is not None:
+            raise HTTPException(*refusal)
+
+    def refusal(self, headers: Headers, client: str) -> tuple[int, str, dict[str, str]] | None:
+        """Say why a request that needs the token is refused: status, text and headers. None: it has it."""
+        if self._access.token is None:
+            return 403, "the scheduler has no token (http.token_file): this can't be done", {}
+        given = headers.get("authorization")
+        scheme, _, value = (given or "").partition(" ")
+        token = self._access.token.encode()
+        if scheme.lower() == "bearer" and hmac.compare_digest(value.strip().encode(), token):
+            return None
+        challenge = {"WWW-Authenticate": 'Bearer realm="mesos-docker-scheduler"'}
+        if given is None:
+            return 401, "this needs the token: Authorization: Bearer TOKEN", challenge
+        wait = self._wrong.wait(client)
+        if wait:
+            return _too_many(wait)
+        self._wrong.take(client)
+        return 401, "the token is wrong", challenge
+
+
 class Guard:
     """ASGI middleware: lets through what is allowed, and answers the rest itself.
 
-    `end_streams` ends the answers that would go on for ever, before the server stops.
+    It judges by method and by what is public; routes that need the token besides say so themselves, by
+    `TokenCheck.required`. `end_streams` ends the answers that would go on for ever, before the server stops.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, end_streams: Callable[[], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, access: Access, tokens: TokenCheck, end_streams: Callable[[], None]
+    ) -> None:
         self._app = app
         self.end_streams = end_streams
         self._access = access
+        self._tokens = tokens
         self._changes = Bucket(*_CHANGES)
-        self._wrong_tokens = Bucket(*_WRONG_TOKENS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -105,16 +141,18 @@ class Guard:
         await self._app(scope, _LimitedBody(receive).receive, answer.send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | tuple[int, str, dict[str, str]] | None:
-        headers = Headers(scope=scope)
-        client = scope["client"][0] if scope.get("client") else ""
+        headers, client = Headers(scope=scope), _client(scope)
         reading = scope["method"] in _READING
+        if _CONTROL_CHARACTERS.search(scope["path"]):
+            return 404, "nothing has a control character in its path"
         if not reading and _is_from_elsewhere(headers):
             return 403, "requests that change something are not taken from another site's page"
         if int(_number(headers.get("content-length"))) > MOST_BODY_BYTES:
             return _TOO_LARGE
-        problem = self._token_problem(scope["path"], headers, reading, client)
-        if problem is not None:
-            return problem
+        if self._needs_token(scope["path"], headers, reading):
+            problem = self._tokens.refusal(headers, client)
+            if problem is not None:
+                return problem
         if not reading:
             wait = self._changes.wait(client)
             if wait:
@@ -122,33 +160,17 @@ class Guard:
             self._changes.take(client)
         return None
 
-    def _token_problem(
-        self, path: str, headers: Headers, reading: bool, client: str
-    ) -> tuple[int, str, dict[str, str]] | None:
-        given = headers.get("authorization")
-        is_open = reading and self._access.read == "open" and _PRIVATE.fullmatch(path) is None
+    def _needs_token(self, path: str, headers: Headers, reading: bool) -> bool:
+        """Whether a request is judged by its token. Who gives a wrong one where none is needed is told."""
         if reading and (path in _PUBLIC or path.startswith(_PUBLIC_FOLDERS)):
-            return None
-        if is_open and (given is None or self._access.token is None):
-            return None
-        if self._access.token is None:
-            return 403, "the scheduler has no token (http.token_file): this can't be done", {}
-        return self._refuse_token(self._access.token, given, client)
+            return False
+        if reading and self._access.read == "open":
+            return self._access.token is not None and "authorization" in headers
+        return True
 
-    def _refuse_token(
-        self, token: str, given: str | None, client: str
-    ) -> tuple[int, str, dict[str, str]] | None:
-        wait = self._wrong_tokens.wait(client)
-        if wait:
-            return _too_many(wait)
-        scheme, _, value = (given or "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(value.strip().encode(), token.encode()):
-            return None
-        challenge = {"WWW-Authenticate": 'Bearer realm="mesos-docker-scheduler"'}
-        if given is None:
-            return 401, "this needs the token: Authorization: Bearer TOKEN", challenge
-        self._wrong_tokens.take(client)
-        return 401, "the token is wrong", challenge
+
+def _client(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def _too_many(wait: float) -> tuple[int, str, dict[str, str]]:

@@ -25,7 +25,7 @@ from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.web import changes, logs, past, reading, streams
-from mesos_docker_scheduler.web.access import Access, Guard
+from mesos_docker_scheduler.web.access import Access, Guard, TokenCheck
 from mesos_docker_scheduler.web.errors import input_error
 
 _STATIC = Path(__file__).with_name("static")
@@ -56,7 +56,7 @@ class Sources:
 
 def application(sources: Sources, access: Access) -> Guard:
     """Make the application."""
-    history, open_streams = History(), streams.Streams()
+    history, open_streams, tokens = History(), streams.Streams(), TokenCheck(access)
     app = FastAPI(
         title="mesos-docker-scheduler",
         version=__version__,
@@ -68,7 +68,7 @@ def application(sources: Sources, access: Access) -> Guard:
     )
     app.include_router(reading.router(sources.snapshot, sources.alive_at, sources.log, sources.metrics))
     app.include_router(changes.router(sources.snapshot, sources.ask))
-    app.include_router(logs.router(sources.snapshot, sources.sandboxes))
+    app.include_router(logs.router(sources.snapshot, sources.sandboxes, tokens))
     app.include_router(streams.router(sources.snapshot, sources.log, open_streams))
     app.include_router(past.router(sources.snapshot, history))
     app.mount("/static", StaticFiles(directory=_STATIC))
@@ -81,7 +81,7 @@ def application(sources: Sources, access: Access) -> Guard:
     # A service's page has an address of its own, so that it can be linked to.
     for path in ("/", "/services/{name}"):
         app.add_api_route(path, page, include_in_schema=False)
-    return Guard(app, access, end_streams=open_streams.end)
+    return Guard(app, access, tokens, end_streams=open_streams.end)
 
 
 @contextlib.asynccontextmanager

@@ -1,23 +1,27 @@
-"""What instances have written. It may hold anything, so reading it needs the token (see `access`)."""
+"""What instances have written. It may hold anything, so reading it always needs the token."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from starlette.responses import Response
 
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.records.tasks import Task
 from mesos_docker_scheduler.sandbox import MOST_BYTES, File, SandboxError, Sandboxes
 from mesos_docker_scheduler.web import models
+from mesos_docker_scheduler.web.access import TokenCheck
 from mesos_docker_scheduler.web.reading import BAD_INPUT, NOT_FOUND, REFUSALS, json_answer
 
 
-def router(snapshot: Callable[[], Snapshot], sandboxes: Sandboxes) -> APIRouter:
+def router(snapshot: Callable[[], Snapshot], sandboxes: Sandboxes, tokens: TokenCheck) -> APIRouter:
     """The route."""
-    routes = APIRouter(responses={**REFUSALS, **BAD_INPUT, **NOT_FOUND, 502: {"model": models.Error}})
+    routes = APIRouter(
+        responses={**REFUSALS, **BAD_INPUT, **NOT_FOUND, 502: {"model": models.Error}},
+        dependencies=[Depends(tokens.required)],
+    )
 
     @routes.get("/v1/instances/{task_id}/log", response_model=models.Log)
     async def log(

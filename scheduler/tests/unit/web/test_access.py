@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Literal
 
 import httpx2
 import pytest
@@ -62,6 +63,60 @@ def test_what_instances_write_always_needs_the_token(site: Site) -> None:
     assert site.stranger.get(path).status_code == 401
     assert site.stranger.get(f"{path}/").status_code == 401
     assert site.client.get(path).status_code == 502  # its slave has no address here
+
+
+ENDINGS = (
+    "",
+    "/",
+    "//",
+    "%0A",
+    "%0D",
+    "%00",
+    "%09",
+    "%20",
+    "%85",
+    "%C2%85",
+    "%2F",
+    "%2f%0A",
+    "?x",
+    "#",
+    ";",
+    ".",
+    "/.",
+)
+
+
+def reading_routes(site: Site) -> list[str]:
+    """Every path that can be read, as the description and the pages have them; a stream's never ends."""
+    task_id = site.view()["instances"][0]["task_id"]
+    described = site.client.get("/v1/openapi.json").json()["paths"]
+    paths = [path for path, operations in described.items() if "get" in operations]
+    streams = ("/v1/watch", "/v1/events/stream")
+    named = [path.format(name="web", task_id=task_id) for path in paths if path not in streams]
+    return [*named, "/v1/openapi.json", "/", "/services/web", "/static/page.html"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("read", ["open", "token"])
+def test_no_ending_of_a_path_opens_what_the_plain_one_does_not(
+    read: Literal["open", "token"], ending: str
+) -> None:
+    site = Site(access=web.Access(TOKEN, read))
+    site.run()
+    for path in reading_routes(site):
+        plain = site.stranger.get(path).status_code
+        answer = site.stranger.get(f"{path}{ending}")
+        assert answer.status_code in (plain, 401, 404), (path, answer.text)
+        if plain == 401:
+            assert answer.status_code != 200
+
+
+def test_a_path_with_a_control_character_is_refused(site: Site) -> None:
+    answer = site.client.get("/v1/status%0A")
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"error": "nothing has a control character in its path"},
+    )
 
 
 def test_a_wrong_token_is_wrong_for_reading_too(site: Site) -> None:
@@ -142,6 +197,13 @@ def test_guessing_tokens_is_slow(site: Site) -> None:
     statuses = [site.stranger.post(SCALE, json={"count": 5}, headers=guess).status_code for _ in range(20)]
     assert statuses == [401] * 10 + [429] * 10
     assert unchanged(site)
+
+
+def test_who_guesses_locks_nobody_out(site: Site) -> None:
+    for _ in range(20):
+        site.stranger.get("/v1/services", headers={"Authorization": "Bearer guessed-guessed-guessed"})
+    assert site.client.get("/v1/services").status_code == 200
+    assert site.post(SCALE, {"count": 5}).status_code == 200
 
 
 def test_a_bucket_fills_again() -> None:
