@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
+
+# Half of a pair of surrogates is no text, and can't be written as UTF-8. Control characters and those that
+# change the direction of writing make a terminal, or a reader of the journal, see what is not there.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
+_CUT = " [...] "
+
+
+def printable(text: str, most: int = 1000) -> str:
+    """A text of others as it can be stored and shown: of at most so many characters, the first and the last.
+
+    Tabs and ends of lines stay; another character that is not printable becomes U+FFFD.
+    """
+    if len(text) > most:
+        half = (most - len(_CUT)) // 2
+        text = f"{text[:half]}{_CUT}{text[-half:]}"
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def printable_if_any(text: str | None) -> str | None:
+    """The same, of a text that may be missing."""
+    return None if text is None else printable(text)
 
 
 def clock(time: float) -> str:

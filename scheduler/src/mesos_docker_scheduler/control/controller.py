@@ -21,6 +21,7 @@ from mesos_docker_scheduler.control.launching import Launching
 from mesos_docker_scheduler.control.leader import Leader
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.maintenance import Maintenance
+from mesos_docker_scheduler.control.messages import Messages
 from mesos_docker_scheduler.control.offers import OfferBook, Wish
 from mesos_docker_scheduler.control.operations import Operations, RefusedError, UnavailableError
 from mesos_docker_scheduler.control.publisher import Publisher
@@ -127,6 +128,7 @@ class Controller:
         self._versions = Versions(remembered.versions)
         keepers = (self._failures, self._offers, self._rollouts, self._overrides, self._leader)
         self._ledger = Ledger(store, remembered, keepers, metrics, tell)
+        self._messages = Messages(self._ledger, driver, metrics)
         self._unconfirmed = Unconfirmed(self._ledger, self._reconciliation, self._leader)
         self._take_wishes(config, now)
         self._launching = Launching(
@@ -296,11 +298,9 @@ class Controller:
     def _take(self, event: events.AnyEvent, now: float) -> None:
         match event:
             case events.Update():
-                self._status_updates.take(event.status, now)
+                self._take_update(event, now)
             case events.Offers():
-                self._metrics.offers["received"].inc(self._offers.add(event.offers, now))
-                self._maintenance.offered(event.offers, now)
-                self._status_updates.heard_of(offer["agent_id"]["value"] for offer in event.offers)
+                self._take_offers(event, now)
             case events.OfferRescinded():
                 self._offers.remove([event.offer_id])
                 self._metrics.offers["rescinded"].inc()
@@ -325,6 +325,16 @@ class Controller:
                 self._owner = event.owner
             case events.ConfigRead() | events.Asked() | events.Stop():
                 self._take_order(event, now)
+
+    def _take_update(self, event: events.Update, now: float) -> None:
+        if self._messages.is_understood(event.status, now):
+            self._status_updates.take(event.status, now)
+
+    def _take_offers(self, event: events.Offers, now: float) -> None:
+        offers = self._messages.offers(event.offers, now)
+        self._metrics.offers["received"].inc(self._offers.add(offers, now))
+        self._maintenance.offered(offers, now)
+        self._status_updates.heard_of(offer["agent_id"]["value"] for offer in offers)
 
     def _take_order(self, event: events.ConfigRead | events.Asked | events.Stop, now: float) -> None:
         """Do what operators ask for: by the file, by the API, by a signal."""
@@ -414,7 +424,7 @@ class Controller:
         if isinstance(event, events.InverseOfferRescinded):
             self._maintenance.rescinded(event.offer_id)
             return
-        for message in event.offers:
+        for message in self._messages.inverse_offers(event.offers, now):
             self._maintenance.asked_back(message, now)
             offer_ids = [message["id"]["value"]]
             here = self._ledger.census.here(message.get("agent_id", {}).get("value", ""))

@@ -16,8 +16,9 @@ from typing import Any
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.driver.operator_api import OperatorApi, OperatorApiError
 from mesos_docker_scheduler.planning.cluster import Agent
-from mesos_docker_scheduler.planning.constraints import attribute_text
+from mesos_docker_scheduler.planning.constraints import attribute_texts
 from mesos_docker_scheduler.records.tasks import Status, Task, parse_task_id
+from mesos_docker_scheduler.wording import printable, printable_if_any
 
 Message = Mapping[str, Any]
 logger = logging.getLogger(__name__)
@@ -117,10 +118,10 @@ def _agent(info: Message) -> Agent:
     place = info.get("domain", {}).get("fault_domain", {})
     return Agent(
         info["id"]["value"],
-        info["hostname"],
-        attributes={item["name"]: attribute_text(item) for item in reversed(info.get("attributes", ()))},
-        region=place.get("region", {}).get("name"),
-        zone=place.get("zone", {}).get("name"),
+        printable(info["hostname"]),
+        attributes=attribute_texts(info.get("attributes", ())),
+        region=printable_if_any(place.get("region", {}).get("name")),
+        zone=printable_if_any(place.get("zone", {}).get("name")),
     )
 
 

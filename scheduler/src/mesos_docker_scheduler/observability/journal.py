@@ -12,6 +12,7 @@ import sys
 from typing import TextIO
 
 from mesos_docker_scheduler.records.store import Event
+from mesos_docker_scheduler.wording import printable
 
 _PRIORITIES = {logging.CRITICAL: 3, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
 _WARNINGS = frozenset(
@@ -22,6 +23,7 @@ _WARNINGS = frozenset(
         "disconnected",
         "config refused",
         "call failed",
+        "not understood",
         "foreign",
         "adopted",
         "recovering",
@@ -30,16 +32,24 @@ _WARNINGS = frozenset(
     }
 )
 _ERRORS = frozenset({"store", "refused"})
+_MOST_CHARACTERS = 50_000
 _TO_QUOTE = re.compile(r'[\n "=]')
 
 logger = logging.getLogger("mesos_docker_scheduler")
 
 
-class _JournalFormatter(logging.Formatter):
+class _PrintableFormatter(logging.Formatter):
+    """What is logged may quote others: nothing of it begins a line, or moves a terminal's cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), _MOST_CHARACTERS)
+
+
+class _JournalFormatter(_PrintableFormatter):
     def format(self, record: logging.LogRecord) -> str:
         priority = _PRIORITIES.get(record.levelno, 7)
         # Each line of a traceback is an entry of its own, and needs its own priority.
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).split("\n"))
 
 
 def set_up(level: str, stream: TextIO = sys.stderr) -> None:
@@ -51,7 +61,7 @@ def set_up(level: str, stream: TextIO = sys.stderr) -> None:
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_JournalFormatter("%(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(_PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     set_level(level)

@@ -207,6 +207,9 @@ class Metrics:
         updates = self._counter("status_updates", "Status updates received", "state")
         # There is nothing that is counted as often.
         self.updates = {state: updates.labels(state.value.lower()) for state in TaskState}
+        left_out = self._counter("messages_left_out", "Messages of Mesos that were not understood", "kind")
+        kinds = ("offer", "inverse offer", "status update")
+        self.messages_left_out = {kind: left_out.labels(kind.replace(" ", "_")) for kind in kinds}
         self.agents = self._gauge("agents", "Agents that offered something, or run something of ours")
         self.agents_lost = self._counter("agents_lost", "Agents that the master removed")
         self.kills_open = self._gauge("kills_open", "Instances that were told to stop and have not ended")

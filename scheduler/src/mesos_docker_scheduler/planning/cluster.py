@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.planning.constraints import attribute_text
+from mesos_docker_scheduler.planning.constraints import attribute_texts
 from mesos_docker_scheduler.planning.resources import Pool
 from mesos_docker_scheduler.records.backoff import Wait
+from mesos_docker_scheduler.wording import printable, printable_if_any
 
 Message = Mapping[str, Any]
 
@@ -48,15 +49,15 @@ class Offer:
         return cls(
             message["id"]["value"],
             message["agent_id"]["value"],
-            message["hostname"],
+            printable(message["hostname"]),
             resources,
             Pool(resources),
             start,
             end,
             message.get("allocation_info", {}).get("role", "*"),
-            {item["name"]: attribute_text(item) for item in reversed(message.get("attributes", ()))},
-            place.get("region", {}).get("name"),
-            place.get("zone", {}).get("name"),
+            attribute_texts(message.get("attributes", ())),
+            printable_if_any(place.get("region", {}).get("name")),
+            printable_if_any(place.get("zone", {}).get("name")),
             _url(message.get("url")),
         )
 

@@ -17,14 +17,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
+from math import inf, isfinite
 from typing import Any, Protocol
+
+from mesos_docker_scheduler.wording import printable
 
 Message = Mapping[str, Any]
 
 _SCALAR = re.compile(r"[0-9]+(\.[0-9]+)?")
+_ANY_DIGITS = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 class Constraint(Protocol):
@@ -60,20 +65,37 @@ class Facts(Protocol):
 
     @property
     def attributes(self) -> Mapping[str, str]:
-        """Its attributes, as `attribute_text` reads them."""
+        """Its attributes, as `attribute_texts` reads them."""
+
+
+def attribute_texts(attributes: Sequence[Message]) -> dict[str, str]:
+    """v1 Attributes as constraints compare them: `a`, `1.5`, `[1-2,5-6]` or `{a,b}`.
+
+    Of several with one name it is the first. One that is not understood counts as not there.
+    """
+    texts: dict[str, str] = {}
+    for attribute in attributes:
+        with suppress(KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+            texts.setdefault(printable(attribute["name"]), printable(attribute_text(attribute)))
+    return texts
 
 
 def attribute_text(attribute: Message) -> str:
-    """A v1 Attribute as constraints compare it: `a`, `1.5`, `[1-2,5-6]` or `{a,b}`."""
-    kind = attribute["type"]
-    if kind == "TEXT":
-        return str(attribute["text"]["value"])
-    if kind == "SCALAR":
-        return _scalar_text(attribute["scalar"]["value"])
-    if kind == "RANGES":
-        ranges = sorted((part["begin"], part["end"]) for part in attribute["ranges"].get("range", ()))
-        return f"[{','.join(f'{begin}-{end}' for begin, end in ranges)}]"
-    return f"{{{','.join(sorted(attribute['set'].get('item', ())))}}}"
+    """One of these.
+
+    KeyError, TypeError, ValueError, ArithmeticError, AttributeError: it is not understood.
+    """
+    match attribute["type"]:
+        case "TEXT":
+            return str(attribute["text"]["value"])
+        case "SCALAR":
+            return _scalar_text(attribute["scalar"]["value"])
+        case "RANGES":
+            ranges = sorted((part["begin"], part["end"]) for part in attribute["ranges"].get("range", ()))
+            return f"[{','.join(f'{begin}-{end}' for begin, end in ranges)}]"
+        case "SET":
+            return f"{{{','.join(sorted(attribute['set'].get('item', ())))}}}"
+    raise ValueError(f"type: {attribute['type']!r} is not allowed; it must be TEXT, SCALAR, RANGES or SET")
 
 
 def field_of(facts: Facts, field: str) -> str | None:
@@ -119,8 +141,9 @@ def suits(constraint: Constraint, value: str | None) -> bool:
 def plain_text(constraint: Constraint) -> str:
     """What the field must be, for IS and CLUSTER with a value. IS reads numbers as attributes are read."""
     wanted = constraint.value or ""
-    is_number = constraint.operator == "IS" and _SCALAR.fullmatch(wanted)
-    return _scalar_text(wanted) if is_number else wanted
+    # Mesos has floating-point numbers: further digits than those have can't be told apart.
+    number = float(wanted) if constraint.operator == "IS" and _SCALAR.fullmatch(wanted) else inf
+    return _scalar_text(number) if isfinite(number) else wanted
 
 
 class Tally:
@@ -185,8 +208,12 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
-def _scalar_text(value: float | str) -> str:
-    """Three decimal places at most and no zeros at the end, as Marathon writes scalars."""
-    rounded = Decimal(value).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
+def _scalar_text(value: float) -> str:
+    """Three decimal places at most and no zeros at the end, as Marathon writes scalars.
+
+    ArithmeticError: it is no finite number. One may have any number of digits: Mesos reads what looks like
+    one, such as 4711e38, the beginning of a commit's name.
+    """
+    rounded = Decimal(value).quantize(Decimal("0.001"), ROUND_HALF_EVEN, _ANY_DIGITS)
     text = f"{rounded:f}"
     return text.rstrip("0").rstrip(".")

@@ -214,11 +214,11 @@ def _entry(resource: Message) -> _Entry | None:
     if special_disk or "revocable" in resource or "shared" in resource:
         return None
     template = {key: value for key, value in resource.items() if key not in ("scalar", "ranges")}
-    if resource["type"] == "SCALAR" and resource["name"] in SCALARS:
+    if "scalar" in resource and resource["name"] in SCALARS:
         return _Entry(template, amount=thousandths(resource["scalar"]["value"]))
-    if resource["type"] == "RANGES" and resource["name"] == "ports":
+    if "ranges" in resource and resource["name"] == "ports":
         ranges = [(part["begin"], part["end"]) for part in resource["ranges"].get("range", ())]
-        return _Entry(template, ranges=sorted(ranges))
+        return _Entry(template, ranges=sorted(one for one in ranges if one[0] <= one[1]))
     return None
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from mesos_docker_scheduler.wording import printable, printable_if_any
+
 Message = Mapping[str, Any]
 
 
@@ -106,8 +108,8 @@ class Status:
             task_id=message["task_id"]["value"],
             state=state,
             agent_id=message.get("agent_id", {}).get("value"),
-            reason=message.get("reason"),
-            message=message.get("message", ""),
+            reason=printable_if_any(message.get("reason")),
+            message=printable(message.get("message", "")),
             healthy=message.get("healthy"),
             # Mesos' Docker containerizer names containers like this.
             container=f"mesos-{container_id}" if container_id else None,

@@ -43,6 +43,17 @@ def test_quotes_and_newlines_can_not_break_a_line(monkeypatch: pytest.MonkeyPatc
     assert written(monkeypatch, Event(0, "ended", 'a\n"b" c=d')) == "<4>ended text=\"a 'b' c=d\"\n"
 
 
+@pytest.mark.parametrize("journald", [True, False])
+def test_nothing_that_is_quoted_begins_an_entry_or_reaches_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, journald: bool
+) -> None:
+    event = Event(0, "ended", "a\u2028<0>b\r<0>c\x85<0>d\x1b[2Je\ud800f\n<0>g")
+    text = written(monkeypatch, event, journald=journald)
+    assert len(text.splitlines()) == 1
+    assert text.isascii() or set(text) - set(map(chr, range(128))) == {"\ufffd"}
+    assert "\x1b" not in text
+
+
 def test_less_than_the_level_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written(monkeypatch, Event(0, "running", "x"), level="warning") == ""
     journal.set_level("debug")

@@ -69,6 +69,8 @@ def test_finds_the_field(name: str, value: str | None) -> None:
         ("IS", "0.80", "0.8", True),
         ("IS", "0.8001", "0.8", True),
         ("IS", "2", "2", True),
+        ("IS", "20240101123456789012345678901", "20240101123456791095063609344", True),
+        ("IS", "9" * 400, "2", False),
         ("IS", "a", None, False),
         ("CLUSTER", "r1", "r1", True),
         ("CLUSTER", "r1", "r2", False),
