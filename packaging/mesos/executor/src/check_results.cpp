@@ -28,7 +28,8 @@ std::optional<HealthVerdict> HealthJudge::judge(const CheckResult& result, Clock
   const bool inGrace = !everHealthy_ && spec_.gracePeriod > Duration::zero() && now - start_ <= spec_.gracePeriod;
   if (inGrace) return std::nullopt;
   ++failures_;
-  return HealthVerdict{false, failures_ >= spec_.consecutiveFailures, failure};
+  const bool isLast = spec_.consecutiveFailures > 0 && failures_ >= spec_.consecutiveFailures;
+  return HealthVerdict{false, isLast, failure};
 }
 
 Json checkStatus(CheckKind kind, const CheckResult& result) {

@@ -106,6 +106,7 @@ std::optional<HealthSpec> healthCheckOf(const Json& task) {
   spec.check = commonSpec(check, member(check, "command", "health_check"), "health_check");
   const int64_t failures = integerOr(check, "consecutive_failures", spec.consecutiveFailures, "health_check");
   if (failures < 0) throw InvalidField("health_check.consecutive_failures must not be negative");
+  if (failures > UINT32_MAX) throw InvalidField("health_check.consecutive_failures is too large");
   spec.consecutiveFailures = static_cast<uint32_t>(failures);
   spec.gracePeriod = secondsField(check, "grace_period_seconds", 10, "health_check");
   return spec;

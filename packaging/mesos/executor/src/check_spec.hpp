@@ -28,7 +28,7 @@ struct CheckSpec {
 
 struct HealthSpec {
   CheckSpec check;
-  uint32_t consecutiveFailures = 3;
+  uint32_t consecutiveFailures = 3;  // zero: never kill, as in Marathon
   Duration gracePeriod{};
 };
 

@@ -62,6 +62,7 @@ def test_a_task_without_checks(pure: Pure) -> None:
         ({"type": "HTTP"}, "must be 1 to 65535"),
         ({"type": "TCP", "tcp": {"port": 65536}}, "must be 1 to 65535"),
         ({**TCP, "delay_seconds": -1}, "must not be negative"),
+        ({**TCP, "consecutive_failures": 2**32}, "consecutive_failures is too large"),
         ({**TCP, "interval_seconds": "often"}, "interval_seconds must be a number"),
     ],
 )
@@ -92,6 +93,8 @@ LAST = {"healthy": False, "kill": True}
             [(1, 0), (2, 1), (3, 0), (4, 0)],
             [BAD, GOOD, BAD, LAST],
         ),
+        # None in a row is too many.
+        ({"grace_period_seconds": 0, "consecutive_failures": 0}, [(1, 1), (2, 0), (3, 0)], [GOOD, BAD, BAD]),
         # No result (a timeout) is a failure.
         ({"grace_period_seconds": 0, "consecutive_failures": 1}, [(1, None)], [LAST]),
     ],

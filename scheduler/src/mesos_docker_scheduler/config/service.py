@@ -138,8 +138,9 @@ class HealthCheck(Section):
     max_consecutive_failures: int = Field(
         default=3,
         ge=0,
+        le=1_000_000,
         title="so many in a row, and the instance is killed and replaced; 0 is never",
-        description="a whole number, 0 or more",
+        description="a whole number from 0 to 1000000",
     )
 
     @model_validator(mode="after")
@@ -324,7 +325,6 @@ class Service(Section):
     count: int = Field(
         default=1,
         ge=0,
-        le=MOST_INSTANCES,
         title="how many instances",
         description=f"a whole number from 0 to {MOST_INSTANCES}",
     )

@@ -13,6 +13,8 @@ from mesos_docker_scheduler.planning.cluster import Launch
 
 Message = dict[str, Any]
 
+_NEVER = 2**32 - 1  # the largest that Mesos takes
+
 NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -149,7 +151,8 @@ def _health_check(check: HealthCheck) -> Message:
         "grace_period_seconds": check.grace_seconds,
         "interval_seconds": check.interval_seconds,
         "timeout_seconds": check.timeout_seconds,
-        "consecutive_failures": check.max_consecutive_failures,
+        # Mesos' own executor takes 0 for 1.
+        "consecutive_failures": check.max_consecutive_failures or _NEVER,
     }
     if check.protocol == "http":
         message["http"] = {"scheme": check.scheme, "port": check.port, "path": check.path}

@@ -159,6 +159,8 @@ def test_health_checks() -> None:
         "timeout_seconds": 4,
         "consecutive_failures": 5,
     }
+    never = info(health_check={"protocol": "tcp", "port": 80, "max_consecutive_failures": 0})
+    assert never["health_check"]["consecutive_failures"] == 2**32 - 1
     assert info(health_check={"protocol": "tcp", "port": 80})["health_check"]["tcp"] == {"port": 80}
     command = info(health_check={"protocol": "command", "command": "true"})["health_check"]["command"]
     assert command == {"shell": True, "value": "true"}
