@@ -28,6 +28,9 @@ MISSPELLED = 0.9
 # What nobody else's roles begin their variables with.
 OWN_PREFIXES = ("mesos_master_", "mesos_slave_", "scheduler_")
 
+# What the roles note for themselves: facts of one playbook are there while the next one checks.
+INTERNAL_PREFIX = "__"
+
 # What a value must be, in words, for the types whose errors Ansible words in terms of Python.
 TYPES = {
     "bool": "true or false",
@@ -51,8 +54,10 @@ def load_specification(folder: str) -> Specification:
 
 def misspelled_variable(name: str, known: Collection[str]) -> str | None:
     """Say which variable is meant when the name looks like a misspelled one; None when it does not."""
+    if name in known or name.startswith(INTERNAL_PREFIX):
+        return None
     similar = difflib.get_close_matches(name, known, n=1, cutoff=MISSPELLED)
-    if name in known or not similar:
+    if not similar:
         return None
     return (
         f"{name} is no variable of these roles. Did you mean {similar[0]}? "

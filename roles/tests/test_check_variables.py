@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -127,6 +128,14 @@ def test_refuses_misspelled_variables(plugin: ModuleType, known: set[str], name:
 def test_leaves_other_variables_alone(plugin: ModuleType, known: set[str], name: str) -> None:
     assert plugin.misspelled_variable(name, known) is None
     assert plugin.ignored_variable(name, known) is None
+
+
+def test_what_the_roles_note_for_themselves_is_no_misspelling(plugin: ModuleType, known: set[str]) -> None:
+    root = Path(__file__).resolve().parents[2]
+    files = [*root.glob("roles/*/*/*.yml"), *root.glob("playbooks/**/*.yml")]
+    internal = {name for file in files for name in re.findall(r"\b__\w+", file.read_text(encoding="utf-8"))}
+    assert len(internal) > 100
+    assert [name for name in internal if plugin.misspelled_variable(name, known)] == []
 
 
 def test_says_that_a_variable_which_begins_like_ours_does_nothing(
