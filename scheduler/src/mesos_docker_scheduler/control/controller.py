@@ -116,7 +116,7 @@ class Controller:
         self._survey = survey
 
         self._offers = OfferBook()
-        self._failures = Failures()
+        self._failures = Failures(lambda: len(self._offers.agents))
         self._rollouts = Rollouts(metrics.update_ended)
         self._overrides = Overrides()
         self._overrides.restore(remembered.records)
@@ -515,6 +515,7 @@ class Controller:
                 self._offers.agents_avoiding(self._failures.agent_waits()),
                 self._failures.waits(),
                 now,
+                places=self._failures.places(),
                 rollouts=self._rollouts.records,
                 before=before,
                 going=self._maintenance.going(now),

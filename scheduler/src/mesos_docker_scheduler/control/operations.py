@@ -137,8 +137,8 @@ class Operations:
         """Try again at once what waits because it failed."""
         service, rollout = self._service(name), self._rollout(name)
         versions = {service.version, *((rollout.good, rollout.target) if rollout is not None else ())}
-        known = self._failures.waits().keys()
-        waiting = [key for key in (wait_key(name, one) for one in versions if one) if key in known]
+        keys = [wait_key(name, one) for one in versions if one]
+        waiting = [key for key in keys if self._failures.has(key)]
         if not waiting:
             raise RefusedError(f"{name} has no failures on record: there is no back-off to reset")
         for key in waiting:

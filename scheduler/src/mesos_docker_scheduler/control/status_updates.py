@@ -15,7 +15,8 @@ from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import with_facts
 from mesos_docker_scheduler.observability.metrics import Metrics
-from mesos_docker_scheduler.records.failures import Failures, Fault
+from mesos_docker_scheduler.records.blame import Fault
+from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.tasks import Status, Task, TaskState, advance, parse_task_id
 from mesos_docker_scheduler.records.versions import Versions
 

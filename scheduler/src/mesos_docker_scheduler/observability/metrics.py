@@ -27,6 +27,7 @@ from mesos_docker_scheduler.driver.call_times import BOUNDS, CallTimes
 from mesos_docker_scheduler.observability.snapshot import ConfigView, ServiceView, Snapshot
 from mesos_docker_scheduler.planning import shortage
 from mesos_docker_scheduler.records.backoff import Wait
+from mesos_docker_scheduler.records.blame import REASONS
 from mesos_docker_scheduler.records.tasks import TaskState
 
 GONE = "(gone)"
@@ -37,48 +38,6 @@ _WORK_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 _RECONCILIATION_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 _UPDATE_SECONDS = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21600.0, 86400.0)
 _RECORDS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
-
-# TaskStatus.Reason of include/mesos/v1/mesos.proto, without its prefix. What a newer Mesos adds is "other": a
-# label must not take whatever somebody sends.
-_REASONS = frozenset(
-    {
-        "COMMAND_EXECUTOR_FAILED",
-        "CONTAINER_LAUNCH_FAILED",
-        "CONTAINER_LIMITATION",
-        "CONTAINER_LIMITATION_DISK",
-        "CONTAINER_LIMITATION_MEMORY",
-        "CONTAINER_PREEMPTED",
-        "CONTAINER_UPDATE_FAILED",
-        "MAX_COMPLETION_TIME_REACHED",
-        "EXECUTOR_REGISTRATION_TIMEOUT",
-        "EXECUTOR_REREGISTRATION_TIMEOUT",
-        "EXECUTOR_TERMINATED",
-        "EXECUTOR_UNREGISTERED",
-        "FRAMEWORK_REMOVED",
-        "GC_ERROR",
-        "INVALID_FRAMEWORKID",
-        "INVALID_OFFERS",
-        "IO_SWITCHBOARD_EXITED",
-        "MASTER_DISCONNECTED",
-        "RECONCILIATION",
-        "RESOURCES_UNKNOWN",
-        "AGENT_DISCONNECTED",
-        "AGENT_DRAINING",
-        "AGENT_REMOVED",
-        "AGENT_REMOVED_BY_OPERATOR",
-        "AGENT_REREGISTERED",
-        "AGENT_RESTARTED",
-        "AGENT_UNKNOWN",
-        "TASK_CHECK_STATUS_UPDATED",
-        "TASK_GROUP_INVALID",
-        "TASK_GROUP_UNAUTHORIZED",
-        "TASK_HEALTH_CHECK_STATUS_UPDATED",
-        "TASK_INVALID",
-        "TASK_KILLED_DURING_LAUNCH",
-        "TASK_UNAUTHORIZED",
-        "TASK_UNKNOWN",
-    }
-)
 
 # When a series began is nothing that anybody asks for, and would be as many series again.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -472,5 +431,5 @@ def _reason(reason: str | None) -> str:
     """Mesos' reason as a label."""
     if reason is None:
         return "none"
-    name = reason.removeprefix("REASON_")
-    return name.lower() if name in _REASONS else "other"
+    # What a newer Mesos adds is "other": a label must not take whatever somebody sends.
+    return reason.removeprefix("REASON_").lower() if reason in REASONS else "other"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mesos_docker_scheduler.planning.cluster import Agent, Launch, Offer
@@ -178,7 +178,8 @@ class Search:
     """Finds lots for the instances of one service, one after the other. `close` it before the next one's.
 
     Spread: first where the fewest instances of the same version are, then of the same service, then of any.
-    Pack: fill up what is loaded most, then what has least memory left. GROUP_BY comes before both.
+    Pack: fill up what is loaded most, then what has least memory left. GROUP_BY comes before both. Agents in
+    `last` are used when there is no other, those of them in `closed` not at all.
     """
 
     def __init__(
@@ -191,6 +192,9 @@ class Search:
         pack: bool,
         same_version: Mapping[str, int],
         same_service: Mapping[str, int],
+        *,
+        last: Collection[str] = (),
+        closed: Collection[str] = (),
     ) -> None:
         self._candidates = candidates
         self._lots = candidates.lots
@@ -228,19 +232,35 @@ class Search:
         )
         self._group = group
         self._open: list[tuple[tuple[int, ...], tuple[str, ...]]] = []
+        numbers = candidates.numbers(role)
+        self._closed = {numbers[agent_id] for agent_id in closed if agent_id in numbers}
+        self._passed_over = self._closed | {numbers[agent_id] for agent_id in last if agent_id in numbers}
         if not group.has_no_room_for(need):
-            self._open = [(self._bucket_counts(values), values) for values in group.buckets]
-            heapq.heapify(self._open)
+            self._open_all()
         # What has instances of ours that count is ranked by their number, in heaps of this search alone.
         self._marked: dict[int, tuple[int, int, int]] = {}
         self._own: dict[tuple[str, ...], list[tuple[int, int, int, int, int]]] = {}
         self._aside: dict[tuple[str, ...], list[int]] = {}
+        self._later: dict[tuple[str, ...], list[int]] = {}
+        self._own_later: dict[tuple[str, ...], list[tuple[int, int, int, int, int]]] = {}
         self._filled: Counter[tuple[str, ...]] = Counter()
         if not self._pack:
             self._mark(role, same_version, same_service)
 
     def next(self) -> Lot | None:
         """The next best lot with room, and count one more instance there; None when there is none."""
+        found = self._find()
+        if found is None and self._passed_over != self._closed:
+            self._take_the_last()
+            found = self._find()
+        if found is None:
+            if not self.tallies and not self._closed and not self._group.has_no_room_for(self._need):
+                self._group.hopeless.append(self._need)
+            return None
+        self._count(found)
+        return self._lots[found]
+
+    def _find(self) -> int | None:
         blocked = []
         found = None
         while self._open and found is None:
@@ -267,15 +287,12 @@ class Search:
                     blocked.append(entry)
         for entry in blocked:
             heapq.heappush(self._open, entry)
-        if found is None or found < 0:
-            if not self.tallies and not self._group.has_no_room_for(self._need):
-                self._group.hopeless.append(self._need)
-            return None
-        self._count(found)
-        return self._lots[found]
+        return None if found is None or found < 0 else found
 
     def close(self) -> None:
         """Put back what other services may use."""
+        for values, numbers in self._later.items():
+            self._aside.setdefault(values, []).extend(numbers)
         for values, numbers in self._aside.items():
             heap = self._group.buckets[values]
             if len(numbers) * 8 > len(heap):
@@ -287,6 +304,25 @@ class Search:
         self._aside.clear()
 
     # Preparation
+
+    def _open_all(self) -> None:
+        self._open = [(self._bucket_counts(values), values) for values in self._group.buckets]
+        heapq.heapify(self._open)
+
+    def _take_the_last(self) -> None:
+        """Go on with what was passed over so far, but for what is closed."""
+        self._passed_over = self._closed
+        for values, numbers in self._later.items():
+            for number in numbers:
+                heapq.heappush(self._group.buckets[values], (self._lots[number].load, number))
+        for values, entries in self._own_later.items():
+            for entry in entries:
+                heapq.heappush(self._own[values], entry)
+        self._later.clear()
+        self._own_later.clear()
+        self._filled.clear()
+        if not self._group.has_no_room_for(self._need):
+            self._open_all()
 
     def _counts(self, constraint: Constraint, same_version: Mapping[str, int]) -> Counter[str]:
         counts: Counter[str] = Counter()
@@ -359,6 +395,9 @@ class Search:
                 heapq.heapreplace(heap, (lot.load, number))
                 continue
             heapq.heappop(heap)
+            if number in self._passed_over:
+                self._later.setdefault(values, []).append(number)
+                continue
             aside.append(number)
             if number not in marked and lot.pool.lacks(need) is None:
                 return number
@@ -366,7 +405,9 @@ class Search:
         while own:
             number = own[0][-1]
             lot = lots[number]
-            if self._full(lot) or lot.pool.lacks(need) is not None:
+            if number in self._passed_over:
+                self._own_later.setdefault(values, []).append(heapq.heappop(own))
+            elif self._full(lot) or lot.pool.lacks(need) is not None:
                 heapq.heappop(own)
             elif self._allowed(lot):
                 heapq.heappop(own)
@@ -380,7 +421,8 @@ class Search:
         while self._filled[values] < len(order):
             number = order[self._filled[values]][1]
             lot = self._lots[number]
-            if not self._full(lot) and lot.pool.lacks(self._need) is None:
+            fits = not self._full(lot) and lot.pool.lacks(self._need) is None
+            if fits and number not in self._passed_over:
                 return number
             self._filled[values] += 1
         return None

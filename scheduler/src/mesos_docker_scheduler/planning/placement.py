@@ -21,7 +21,9 @@ from mesos_docker_scheduler.planning.shortage import (
     Shortage,
     short,
 )
+from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.census import Census
+from mesos_docker_scheduler.records.tasks import wait_key
 
 
 class Placement:
@@ -40,6 +42,7 @@ class Placement:
         role: str = "*",
         explanations: Explanations | None = None,
         filters: Mapping[str, str] | None = None,
+        places: Mapping[str, Mapping[str, Wait]] | None = None,
     ) -> None:
         self._agents = agents
         self._census = census
@@ -47,6 +50,7 @@ class Placement:
         self._role = role
         self._explanations = explanations or Explanations()
         self._filters = filters or {}
+        self._places = places or {}
         self._lots: dict[tuple[str, str], Lot] = {}
         for offer in offers:
             key = (offer.agent_id, offer.role)
@@ -61,7 +65,11 @@ class Placement:
         self._searches: dict[str, Search] = {}
 
     def place(self, service: Service, count: int) -> int:
-        """Place up to `count` instances; returns how many found no room."""
+        """Place up to `count` instances; returns how many found no room.
+
+        Agents where the version has failed before it ran come last, and not before their time.
+        """
+        failed_on = self._failed_on(service)
         search = self._searches[service.name] = Search(
             self._prepared(),
             role_of(service, self._role),
@@ -71,6 +79,8 @@ class Placement:
             service.placement == "pack",
             self._census.on_agents(service.name, service.version),
             self._census.on_agents(service.name),
+            last=failed_on,
+            closed=[agent_id for agent_id, wait in failed_on.items() if wait.until > self._now],
         )
         while count:
             lot = search.next()
@@ -80,6 +90,9 @@ class Placement:
             count -= 1
         search.close()
         return count
+
+    def _failed_on(self, service: Service) -> Mapping[str, Wait]:
+        return self._places.get(wait_key(service.name, service.version), {})
 
     def _prepared(self) -> Candidates:
         if self._candidates is None:
@@ -133,8 +146,15 @@ class Placement:
 
     def _problem(self, service: Service, lot: Lot) -> str:
         search = self._searches[service.name]
-        unfit = self._unfit.get(lot.agent_id) or _unmet(service.constraints, search, lot.facts)
+        unfit = self._unfit.get(lot.agent_id) or self._unfit_for(service, search, lot.agent_id, lot.facts)
         return unfit or lot.pool.lacks(search.need) or HOPEFUL
+
+    def _unfit_for(self, service: Service, search: Search, agent_id: str, facts: Facts) -> str | None:
+        """What keeps one service off an agent, as things stand."""
+        wait = self._failed_on(service).get(agent_id)
+        if wait is not None and wait.until > self._now:
+            return AVOIDED
+        return _unmet(service.constraints, search, facts)
 
     def explain(self, service: Service, missing: int) -> Reason:
         """Why `missing` instances found no room: the agents at hand, and those that we remember."""
@@ -150,15 +170,16 @@ class Placement:
     def _look_for(self, service: Service) -> Shortage:
         role = role_of(service, self._role)
         search = self._searches[service.name]
-        constraints = service.constraints
         shortage = Shortage(search.need, filtered=self._filters.get(role))
         offered = {agent_id: lot for (agent_id, own_role), lot in self._lots.items() if own_role == role}
         for lot in offered.values():
-            problem = self._unfit.get(lot.agent_id) or _unmet(constraints, search, lot.facts)
+            problem = self._unfit.get(lot.agent_id)
+            problem = problem or self._unfit_for(service, search, lot.agent_id, lot.facts)
             shortage.note(lot.hostname, lot.pool, problem)
         for agent in self._agents.values():
             if agent.id not in offered and agent.free:
-                problem = self._problem_of_agent(agent.id, ()) or _unmet(constraints, search, agent)
+                problem = self._problem_of_agent(agent.id, ())
+                problem = problem or self._unfit_for(service, search, agent.id, agent)
                 shortage.note(agent.hostname, agent.free.get(role), problem)
         return shortage
 

@@ -73,6 +73,7 @@ def plan(
     waits: Mapping[str, Wait],
     now: float,
     *,
+    places: Mapping[str, Mapping[str, Wait]] | None = None,
     rollouts: Mapping[str, Rollout] | None = None,
     before: Mapping[str, Service] | None = None,
     going: frozenset[str] = frozenset(),
@@ -88,17 +89,19 @@ def plan(
 ) -> Plan:
     """Plan the next step.
 
-    `waits` holds failures by service version (see `wait_key`). Tasks that the census doubts are counted as
-    there, but nothing is stopped because of them, nor they themselves. `before`: the good version of services
-    whose update may fail. `going`: agents that will soon go away. `acting_since`: when the last `hold` ended.
-    `hold`: why nothing may be started or stopped. With a `memory`, services where nothing has changed cost
-    next to nothing; the plan is the same. `held`: why nothing of one service may be done. `role`: that of
-    services without one of their own. `explanations`: of earlier rounds. `filters`: by role, what agents must
-    have to be offered. `restarts`: by service, before when instances must have been launched to be replaced
-    by others of the same version. `unconfirmed`: by service, what is said of instances that the master does
-    not know yet.
+    `waits` holds failures by service version (see `wait_key`), `places` those of what never ran, by version
+    and agent. Tasks that the census doubts are counted as there, but nothing is stopped because of them, nor
+    they themselves. `before`: the good version of services whose update may fail. `going`: agents that will
+    soon go away. `acting_since`: when the last `hold` ended. `hold`: why nothing may be started or stopped.
+    With a `memory`, services where nothing has changed cost next to nothing; the plan is the same. `held`:
+    why nothing of one service may be done. `role`: that of services without one of their own. `explanations`:
+    of earlier rounds. `filters`: by role, what agents must have to be offered. `restarts`: by service, before
+    when instances must have been launched to be replaced by others of the same version. `unconfirmed`: by
+    service, what is said of instances that the master does not know yet.
     """
-    placement = Placement(offers, agents, census, now, role=role, explanations=explanations, filters=filters)
+    placement = Placement(
+        offers, agents, census, now, role=role, explanations=explanations, filters=filters, places=places
+    )
     kills: list[Kill] = []
     wanted: dict[str, int] = {}
     asking: dict[str, Service] = {}

@@ -1,41 +1,45 @@
-"""Judges how tasks end: whose fault it was, and what must wait because of it."""
+"""What must wait because of how tasks ended: a service's version, an agent, or the one on the other.
+
+The fault of a service holds its version back, and that of an agent the agent. Where it is unclear (nothing of
+the task ever ran; see `blame`), the version leaves that agent alone for a while, and is started on others
+first. Then what happens there tells:
+
+- The version fails on a second agent, too, or there is no other: it counts as the fault of the version.
+- A second service fails there that fails nowhere else: it counts as the fault of the agent.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields
-from enum import Enum
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.records.backoff import STABLE_SECONDS, Backoff, CircuitBreaker, Delay, Wait
-from mesos_docker_scheduler.records.tasks import Task, TaskState, service_of_wait, wait_key
+from mesos_docker_scheduler.records.blame import Fault, blame
+from mesos_docker_scheduler.records.tasks import Task, service_of_wait, wait_key
 
 _AGENT_DELAY = Delay(initial=5.0, factor=2.0, maximum=300.0)
 _FLOOD = 50
 _AGENT = "agent "
+_PLACE = "place "
+_PLACE_SECONDS = 600.0
+"""So long after its wait is over a place is still the last to be tried."""
 RECORD = "wait"
 """The kind of the store's records that hold what waits."""
 
 _WAIT_FIELDS = tuple(item.name for item in fields(Wait))
 
 
-class Fault(Enum):
-    """Who is to blame for the end of a task."""
-
-    NOBODY = "nobody"
-    SERVICE = "service"
-    INFRASTRUCTURE = "infrastructure"
-
-
 class Failures:
-    """Back-off of service versions and of agents, and the circuit breaker. Times are seconds of the epoch.
+    """Back-off of service versions, agents and places, and the circuit breaker. Times: seconds of the epoch.
 
-    What waits outlives the process, as records of the store: a restart does not start a crash loop over. The
-    circuit breaker does not.
+    A place is one version on one agent. What waits outlives the process, as records of the store: a restart
+    does not start a crash loop over. The circuit breaker does not. `agents` counts the agents that are known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, agents: Callable[[], int] = lambda: 1) -> None:
+        self._agents = agents
         self._backoff = Backoff()
         self._breaker = CircuitBreaker()
 
@@ -59,28 +63,54 @@ class Failures:
 
     def ended(self, task: Task, service: Service | None, why: str, now: float) -> Fault:
         """Take the end of a task into account; `service`: what it belongs to, if that is still configured."""
-        if task.kill_reason is not None:
-            return Fault.NOBODY
-        if task.state is TaskState.KILLED and not task.failed_by_itself:
-            # Somebody else's doing (an operator, a drain): nothing to wait for.
-            return Fault.NOBODY
+        fault = blame(task)
+        if fault is Fault.NOBODY:
+            return fault
         self._breaker.failed(now)
-        if not task.failed_by_itself:
+        if fault is Fault.INFRASTRUCTURE:
             if task.running_since is None and task.reason != "REASON_INVALID_OFFERS":
-                self._backoff.failed(_agent_key(task.agent_id), task.launched_at, now, _AGENT_DELAY, why)
-            return Fault.INFRASTRUCTURE
+                self._fault_of_agent(task, why, now)
+        elif fault is Fault.UNCLEAR:
+            self._fault_of_either(task, service, why, now)
+        else:
+            self._fault_of_version(task, service, why, now)
+        return fault
+
+    def _fault_of_agent(self, task: Task, why: str, now: float) -> None:
+        why = f"{task.service}: {why}"
+        self._backoff.failed(_agent_key(task.agent_id), task.launched_at, now, _AGENT_DELAY, why)
+
+    def _fault_of_version(self, task: Task, service: Service | None, why: str, now: float) -> None:
         if service is not None:
             key = wait_key(task.service, task.version)
             if _ran_well(task, now):
                 self._backoff.succeeded(key, task.launched_at)
-            own = service.backoff
-            delay = Delay(own.initial_seconds, own.factor, own.max_seconds)
-            self._backoff.failed(key, task.launched_at, now, delay, why)
-        return Fault.SERVICE
+            self._backoff.failed(key, task.launched_at, now, _delay(service), why)
+
+    def _fault_of_either(self, task: Task, service: Service | None, why: str, now: float) -> None:
+        if service is None:
+            return
+        version, delay = wait_key(task.service, task.version), _delay(service)
+        self._backoff.failed(_place_key(version, task.agent_id), task.launched_at, now, delay, why)
+        places = self.places()
+        elsewhere = [wait for agent_id, wait in places[version].items() if agent_id != task.agent_id]
+        if elsewhere or self._agents() <= 1:
+            if version not in self._backoff.waits():
+                for wait in sorted(elsewhere, key=lambda wait: wait.last_failure):
+                    self._backoff.failed(version, wait.last_failure, wait.last_failure, delay, wait.why)
+            self._fault_of_version(task, service, why, now)
+            return
+        only_here = {
+            service_of_wait(key) for key, agents in places.items() if agents.keys() == {task.agent_id}
+        }
+        if len(only_here) > 1:
+            self._fault_of_agent(task, why, now)
 
     def runs(self, task: Task) -> None:
-        """Note that a task came to run: its agent works."""
+        """Note that a task came to run: its agent works, and its version does there."""
         self._backoff.succeeded(_agent_key(task.agent_id), task.launched_at)
+        version = wait_key(task.service, task.version)
+        self._backoff.succeeded(_place_key(version, task.agent_id), task.launched_at)
 
     def forgive(self, runs: Mapping[str, bool], agents: Collection[str], now: float) -> None:
         """Forget what has been lived down, and what nobody asks for any more.
@@ -94,15 +124,26 @@ class Failures:
             for key, well in runs.items()
             if not (well and key in waits and now >= waits[key].until + STABLE_SECONDS)
         }
-        self._backoff.forget_except(wanted | {_agent_key(agent_id) for agent_id in agents})
+        places = {
+            _place_key(version, agent_id)
+            for version, waits_there in self.places().items()
+            for agent_id, wait in waits_there.items()
+            if version in runs and agent_id in agents and now < wait.until + _PLACE_SECONDS
+        }
+        self._backoff.forget_except(wanted | places | {_agent_key(agent_id) for agent_id in agents})
 
     def forgive_all(self) -> None:
         """Forget everything: an operator asks to try again."""
         self._backoff.forget_except(set())
 
-    def forget(self, key: str) -> None:
+    def has(self, version: str) -> bool:
+        """Whether anything under a `wait_key` has failed lately, anywhere."""
+        return version in self._backoff.waits() or version in self.places()
+
+    def forget(self, version: str) -> None:
         """Forget the failures under one `wait_key`."""
-        self._backoff.forget_except(self._backoff.waits().keys() - {key})
+        places = {_place_key(version, agent_id) for agent_id in self.places().get(version, ())}
+        self._backoff.forget_except(self._backoff.waits().keys() - {version} - places)
 
     def waits(self) -> Mapping[str, Wait]:
         """Failures in a row by `wait_key`."""
@@ -116,12 +157,21 @@ class Failures:
             if key.startswith(_AGENT)
         }
 
+    def places(self) -> dict[str, dict[str, Wait]]:
+        """Failures in a row by `wait_key` and agent, of what never ran there."""
+        places: dict[str, dict[str, Wait]] = {}
+        for key, wait in self._backoff.waits().items():
+            if key.startswith(_PLACE):
+                _, version, agent_id = key.split(" ", 2)
+                places.setdefault(version, {})[agent_id] = wait
+        return places
+
     def service_waits(self) -> dict[str, Wait]:
         """Failures in a row by service: of the version that has the most. Any thread may ask."""
         worst: dict[str, Wait] = {}
         for key, wait in self._backoff.waits().items():
             service = service_of_wait(key)
-            if not key.startswith(_AGENT) and (
+            if not key.startswith((_AGENT, _PLACE)) and (
                 service not in worst or wait.failures > worst[service].failures
             ):
                 worst[service] = wait
@@ -134,6 +184,15 @@ class Failures:
 
 def _ran_well(task: Task, now: float) -> bool:
     return task.running_since is not None and now >= task.running_since + STABLE_SECONDS
+
+
+def _delay(service: Service) -> Delay:
+    own = service.backoff
+    return Delay(own.initial_seconds, own.factor, own.max_seconds)
+
+
+def _place_key(version: str, agent_id: str) -> str:
+    return f"{_PLACE}{version} {agent_id}"
 
 
 def _agent_key(agent_id: str) -> str:

@@ -63,27 +63,6 @@ _LIFE = (TaskState.STAGING, TaskState.STARTING, TaskState.RUNNING, TaskState.KIL
 # A task that Mesos said is not there may turn up after all; one that ended by itself can't.
 _DOUBTFUL_ENDS = frozenset({TaskState.DROPPED, TaskState.GONE})
 
-# What Mesos, an agent or the machine did to a task: no fault of the service, so no back-off.
-_INFRASTRUCTURE_REASONS = frozenset(
-    {
-        "REASON_INVALID_OFFERS",
-        "REASON_AGENT_DISCONNECTED",
-        "REASON_AGENT_DRAINING",
-        "REASON_AGENT_REMOVED",
-        "REASON_AGENT_REMOVED_BY_OPERATOR",
-        "REASON_AGENT_REREGISTERED",
-        "REASON_AGENT_RESTARTED",
-        "REASON_AGENT_UNKNOWN",
-        "REASON_CONTAINER_PREEMPTED",
-        "REASON_EXECUTOR_REREGISTRATION_TIMEOUT",
-        "REASON_EXECUTOR_TERMINATED",
-        "REASON_GC_ERROR",
-        "REASON_MASTER_DISCONNECTED",
-        "REASON_RESOURCES_UNKNOWN",
-        "REASON_TASK_KILLED_DURING_LAUNCH",
-    }
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -173,22 +152,6 @@ class Task:
         """Whether it runs, and its health check, if it has one, says that it is healthy."""
         checked = self.healthy is True if self.has_health_check else self.healthy is not False
         return self.state is TaskState.RUNNING and checked and not self.leaving
-
-    @property
-    def failed_by_itself(self) -> bool:
-        """Whether it ended for a reason that another start may not cure (a crash, a bad image, bad input)."""
-        if self.state in (TaskState.FINISHED, TaskState.ERROR):
-            return self.kill_reason is None
-        if self.state is TaskState.KILLED:
-            # The executor kills what fails its health check.
-            return (
-                self.kill_reason is None
-                and self.healthy is False
-                and self.reason not in _INFRASTRUCTURE_REASONS
-            )
-        if self.state is TaskState.FAILED:
-            return self.kill_reason is None and self.reason not in _INFRASTRUCTURE_REASONS
-        return False
 
 
 def advance(task: Task, status: Status, now: float) -> Task:

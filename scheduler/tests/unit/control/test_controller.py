@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -272,17 +274,88 @@ def test_faults_of_mesos_do_not_hold_the_service_back(bench: Bench) -> None:
         first = info["task_id"]["value"]
 
 
-def test_an_agent_that_can_not_start_anything_is_avoided(bench: Bench) -> None:
-    bench.offer("a")
-    for info in bench.launched():
-        bench.tell(info["task_id"]["value"], "FAILED", reason="REASON_EXECUTOR_TERMINATED")
-    bench.take(after=1.5)
-    bench.offer("a")
-    for info in bench.launched():
-        bench.tell(info["task_id"]["value"], "FAILED", reason="REASON_EXECUTOR_TERMINATED")
-    bench.take(after=1.5)
-    bench.offer("a", "b")
-    assert {info["agent_id"]["value"] for info in bench.launched()} == {"b"}
+class Cluster:
+    """Three agents that take what they are given; what is launched runs at once, or never."""
+
+    def __init__(self, folder: Path, *services: Service) -> None:
+        self.bench = Bench(folder, *services)
+        self.bench.subscribe()
+        self.launches: Counter[tuple[str, str]] = Counter()
+
+    def play(
+        self, seconds: int, fails: Callable[[str, str], bool], reason: str = "REASON_CONTAINER_LAUNCH_FAILED"
+    ) -> None:
+        """Let time pass. `fails` says of a service and an agent whether the one never starts on the other."""
+        bench = self.bench
+        for _ in range(0, seconds, 2):
+            bench.offer("a", "b", "c", after=1)
+            for info in bench.launched():
+                name, agent = info["task_id"]["value"].partition(".")[0], info["agent_id"]["value"]
+                self.launches[name, agent] += 1
+                ended = {"state": "FAILED", "reason": reason, "message": "no space left on device"}
+                told = ended if fails(name, agent) else {"state": "RUNNING"}
+                bench.tell(info["task_id"]["value"], agent_id=agent, **told)
+            for _, task_id, agent, _ in bench.driver.take("kill"):
+                bench.tell(task_id, "KILLED", agent)
+
+    def running(self, name: str) -> int:
+        """How many instances of a service run."""
+        return {view.name: view.running for view in self.bench.controller.snapshot.services}[name]
+
+
+def test_one_agent_where_nothing_starts_swallows_no_launches(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, service(count=4))
+    cluster.play(60, lambda name, agent: agent == "a")
+    assert cluster.running("web") == 4
+    assert cluster.launches["web", "a"] <= 2
+    cluster.bench.take(events.ConfigRead(configuration(service(count=4, image="demo/web:2")), "sha"))
+    cluster.play(180, lambda name, agent: agent == "a")
+    update = cluster.bench.view.update
+    assert update is not None
+    assert (update.state, update.to_image) == ("complete", "demo/web:2")
+    assert cluster.launches["web", "a"] <= 4
+
+
+def test_an_agent_where_nothing_starts_is_used_again_once_it_is_mended(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, service(count=3, constraints=[{"field": "hostname", "operator": "UNIQUE"}]))
+    cluster.play(120, lambda name, agent: agent == "a")
+    assert cluster.running("web") == 2
+    # Each failure there waits longer; nothing else waits for it.
+    assert cluster.launches["web", "a"] < 10
+    cluster.bench.take(events.ConfigRead(cluster.bench.controller._file_config, "sha", asked=True))
+    cluster.play(10, lambda name, agent: False)
+    assert cluster.running("web") == 3
+
+
+@pytest.mark.parametrize("reason", ["REASON_EXECUTOR_TERMINATED", "REASON_CONTAINER_LAUNCH_FAILED"])
+def test_a_service_that_starts_nowhere_holds_no_other_back(tmp_path: Path, reason: str) -> None:
+    bad, worse, good = service(name="bad"), service(name="worse", count=3), service(name="good", count=3)
+    cluster = Cluster(tmp_path, bad, worse, good)
+
+    def fails(name: str, agent: str) -> bool:
+        return name in ("bad", "worse")
+
+    cluster.play(300, fails, reason)
+    assert cluster.running("good") == 3
+    assert sum(count for (name, _), count in cluster.launches.items() if name == "bad") < 20
+    for _ in range(10):
+        lost = next(one for one in cluster.bench.controller.snapshot.services if one.name == "good").tasks[0]
+        cluster.bench.tell(lost.id, "FAILED", lost.agent_id)
+        cluster.play(4, fails, reason)
+        assert cluster.running("good") == 3
+        cluster.play(120, fails, reason)
+
+
+def test_an_update_that_starts_nowhere_is_paused_after_so_many_failures(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, service(count=2))
+    cluster.play(60, lambda name, agent: False)
+    before = sum(cluster.launches.values())
+    cluster.bench.take(events.ConfigRead(configuration(service(count=2, image="demo/web:2")), "sha"))
+    cluster.play(60, lambda name, agent: True, "REASON_EXECUTOR_TERMINATED")
+    update = cluster.bench.view.update
+    assert update is not None
+    assert update.state == "paused"
+    assert sum(cluster.launches.values()) - before == 3
 
 
 def test_a_flood_of_failures_stops_launching(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_an_agent_that_fails_to_start_tasks_backs_off(bench: Bench, reading: Rea
     for _ in range(2):
         bench.offer("a")
         for info in bench.launched():
-            bench.tell(info["task_id"]["value"], "FAILED", reason="REASON_EXECUTOR_TERMINATED")
+            bench.tell(info["task_id"]["value"], "GONE", reason="REASON_AGENT_REMOVED")
         bench.take(after=1)
     assert reading.value("agents_backing_off") == 1
 

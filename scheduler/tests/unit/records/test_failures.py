@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from mesos_docker_scheduler.records.failures import Failures, Fault
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.records.blame import Fault
+from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.tasks import Task, TaskState, wait_key
 from scheduler_fakes import NOW, service, task
 
@@ -92,3 +94,72 @@ def test_a_flood_is_measured_by_what_is_wanted() -> None:
     assert failures.flooded_until(NOW) is None
     failures.ended(ended(), big, "why", NOW)
     assert failures.flooded_until(NOW) == NOW + 30
+
+
+OTHER = service(name="other")
+OTHER_KEY = wait_key(OTHER.name, OTHER.version)
+
+
+def fail_to_start(failures: Failures, of: Service, agent: str, now: float) -> Fault:
+    """An instance of a service ends on an agent before it ran."""
+    made = replace(task("1", of, agent), launched_at=now, running_since=None, state=TaskState.FAILED)
+    return failures.ended(replace(made, reason="REASON_CONTAINER_LAUNCH_FAILED"), of, "why", now)
+
+
+def test_what_never_starts_on_one_agent_is_tried_on_others_and_holds_nothing_back() -> None:
+    failures = Failures(agents=lambda: 3)
+    for second in range(5):
+        assert fail_to_start(failures, WEB, "a", NOW + second) is Fault.UNCLEAR
+    assert failures.places()[KEY]["a"].failures == 5
+    assert KEY not in failures.waits()
+    assert failures.agent_waits() == {}
+
+
+def test_what_starts_on_no_agent_is_its_own_fault() -> None:
+    failures = Failures(agents=lambda: 3)
+    for second, agent in enumerate("abc"):
+        fail_to_start(failures, WEB, agent, NOW + second)
+    assert failures.waits()[KEY].failures == 3
+    assert failures.agent_waits() == {}
+
+
+def test_where_there_is_but_one_agent_its_services_are_to_blame() -> None:
+    failures = Failures(agents=lambda: 1)
+    for of in (WEB, OTHER):
+        fail_to_start(failures, of, "a", NOW)
+    assert failures.waits()[KEY].failures == failures.waits()[OTHER_KEY].failures == 1
+    assert failures.agent_waits() == {}
+
+
+def test_an_agent_where_several_services_fail_that_fail_nowhere_else_is_avoided() -> None:
+    failures = Failures(agents=lambda: 3)
+    for second in range(3):
+        fail_to_start(failures, WEB, "a", NOW + second)
+        fail_to_start(failures, OTHER, "a", NOW + second)
+    assert failures.agent_waits()["a"].until > NOW + 2
+    assert failures.agent_waits()["a"].why == "other: why"
+    assert not {KEY, OTHER_KEY} & failures.waits().keys()
+
+
+def test_a_start_that_succeeds_a_reset_and_time_make_a_place_good_again() -> None:
+    failures = Failures(agents=lambda: 3)
+    fail_to_start(failures, WEB, "a", NOW)
+    failures.runs(task("2", WEB, "a", launched_at=NOW + 1))
+    assert failures.places() == {}
+    fail_to_start(failures, WEB, "a", NOW)
+    assert failures.has(KEY)
+    failures.forget(KEY)
+    assert failures.places() == {}
+    fail_to_start(failures, WEB, "a", NOW)
+    failures.forgive({KEY: True}, ["a"], NOW + 599)
+    assert KEY in failures.places()
+    failures.forgive({KEY: True}, ["a"], NOW + 600)
+    assert failures.places() == {}
+
+
+def test_places_outlive_the_process() -> None:
+    failures, again = Failures(agents=lambda: 3), Failures(agents=lambda: 3)
+    fail_to_start(failures, WEB, "a", NOW)
+    records = {key: text for key, text in failures.take_records().items() if text is not None}
+    again.restore(records, NOW)
+    assert again.places() == failures.places()

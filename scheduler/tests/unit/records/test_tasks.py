@@ -114,30 +114,6 @@ def test_an_answer_to_a_question_of_ours_does_not_hide_why_it_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "killed_by_us", "own_fault"),
-    [
-        (status("1", "FAILED", message="exit status 1"), False, True),
-        (status("1", "FINISHED"), False, True),
-        (status("1", "ERROR", reason="REASON_TASK_INVALID"), False, True),
-        (status("1", "FAILED", reason="REASON_CONTAINER_LAUNCH_FAILED"), False, True),
-        (status("1", "FAILED", reason="REASON_CONTAINER_LIMITATION_MEMORY"), False, True),
-        (status("1", "KILLED", healthy=False), False, True),
-        (status("1", "KILLED"), False, False),
-        (status("1", "FAILED", reason="REASON_EXECUTOR_TERMINATED"), False, False),
-        (status("1", "DROPPED", reason="REASON_INVALID_OFFERS"), False, False),
-        (status("1", "GONE"), False, False),
-        (status("1", "LOST"), False, False),
-        (status("1", "KILLED", healthy=False), True, False),
-        (status("1", "FAILED"), True, False),
-        (status("1", "FINISHED"), True, False),
-    ],
-)
-def test_whose_fault_it_was(message: dict[str, Any], killed_by_us: bool, own_fault: bool) -> None:
-    before = replace(RUNNING, kill_reason="surplus" if killed_by_us else None)
-    assert after(before, message).failed_by_itself is own_fault
-
-
-@pytest.mark.parametrize(
     ("checked", "healthy", "well"),
     [
         (True, None, False),
