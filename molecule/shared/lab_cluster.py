@@ -169,7 +169,7 @@ class Cluster:
         found: list[tuple[str, dict[str, Any]]] = []
         for slave in self.slaves:
             listing = self.host(slave).run(
-                'ids=$(docker ps --quiet --filter name=^mesos-) && [ -z "$ids" ] || docker inspect $ids'
+                'ids=$(docker ps --quiet --filter name=^mesos-[0-9a-f]{8}-) && [ -z "$ids" ] || docker inspect $ids'
             )
             if listing.rc == 0 and listing.stdout.strip():
                 found += [(slave, entry) for entry in json.loads(listing.stdout)]
