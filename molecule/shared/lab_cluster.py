@@ -168,9 +168,8 @@ class Cluster:
         """Return slave and `docker inspect` of each task's running container, on all slaves that are up."""
         found: list[tuple[str, dict[str, Any]]] = []
         for slave in self.slaves:
-            listing = self.host(slave).run(
-                'ids=$(docker ps --quiet --filter name=^mesos-[0-9a-f]{8}-) && [ -z "$ids" ] || docker inspect $ids'
-            )
+            ids = "docker ps --quiet --filter name=^mesos-[0-9a-f]{8}-"
+            listing = self.host(slave).run(f'ids=$({ids}) && [ -z "$ids" ] || docker inspect $ids')
             if listing.rc == 0 and listing.stdout.strip():
                 found += [(slave, entry) for entry in json.loads(listing.stdout)]
         return found
