@@ -132,7 +132,13 @@ class Controller:
         self._unconfirmed = Unconfirmed(self._ledger, self._reconciliation, self._leader)
         self._take_wishes(config, now)
         self._launching = Launching(
-            self._ledger, self._offers, driver, metrics, keep_version=self._keep_version, new_id=new_id
+            self._ledger,
+            self._offers,
+            driver,
+            metrics,
+            self._overrides,
+            keep_version=self._keep_version,
+            new_id=new_id,
         )
         self._stopping = Stopping(self._ledger, driver, metrics, self._configured)
         self._status_updates = StatusUpdates(
@@ -143,6 +149,7 @@ class Controller:
             inquiry=self._inquiry,
             leader=self._leader,
             failures=self._failures,
+            overrides=self._overrides,
             versions=self._versions,
             configured=self._configured,
         )

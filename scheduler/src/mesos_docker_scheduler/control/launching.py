@@ -13,6 +13,7 @@ from mesos_docker_scheduler.control.offers import OfferBook
 from mesos_docker_scheduler.control.taskinfo import TaskInfos
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.planning.cluster import Accept, Launch
+from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.tasks import Task, TaskState
 
 Message = dict[str, Any]
@@ -46,6 +47,7 @@ class Launching:
         offers: OfferBook,
         driver: Driver,
         metrics: Metrics,
+        overrides: Overrides,
         *,
         keep_version: Callable[[Service], None],
         new_id: Callable[[str, str], str],
@@ -54,6 +56,7 @@ class Launching:
         self._offers = offers
         self._driver = driver
         self._metrics = metrics
+        self._overrides = overrides
         self._keep_version = keep_version
         self._new_id = new_id
         self._task_infos = TaskInfos()
@@ -111,6 +114,7 @@ class Launching:
             state_since=now,
             has_health_check=service.health_check is not None,
             host_ports=launch.host_ports,
+            restarts=self._overrides.of(service.name).restarts,
         )
         self._ledger.put(task)
         self._keep_version(service)

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-AHEAD_SECONDS = 3600.0
-"""Instances move when the maintenance begins within this time."""
+from mesos_docker_scheduler.planning.cluster import AHEAD_SECONDS
 
 _VOID_SECONDS = 60.0
 

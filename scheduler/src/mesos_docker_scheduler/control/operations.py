@@ -94,7 +94,8 @@ class Operations:
     def restart(self, name: str, by: str, now: float) -> None:
         """Replace all instances that run now, within the limits of an update."""
         self._service(name)
-        self._overrides.put(replace(self._overrides.of(name), restart_before=now))
+        override = self._overrides.of(name)
+        self._overrides.put(replace(override, restarts=override.restarts + 1))
         self._note(now, "all instances are replaced, a few at a time", by, name)
 
     def pause(self, name: str, by: str, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from mesos_docker_scheduler.control.recovery import with_facts
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.records.blame import Fault
 from mesos_docker_scheduler.records.failures import Failures
+from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.tasks import Status, Task, TaskState, advance, parse_task_id
 from mesos_docker_scheduler.records.versions import Versions
 
@@ -50,6 +52,7 @@ class StatusUpdates:
         inquiry: Inquiry,
         leader: Leader,
         failures: Failures,
+        overrides: Overrides,
         versions: Versions,
         configured: Callable[[str], Service | None],
     ) -> None:
@@ -60,6 +63,7 @@ class StatusUpdates:
         self._inquiry = inquiry
         self._leader = leader
         self._failures = failures
+        self._overrides = overrides
         self._versions = versions
         self._configured = configured
         self._foreign: set[str] = set()
@@ -100,7 +104,7 @@ class StatusUpdates:
             known = self._ledger.tasks.get(told.id)
             if known is None and self._ledger.find(told.id) is None:
                 self._note_adopted(told, now)
-                self._ledger.put(told)
+                self._ledger.put(replace(told, restarts=self._overrides.of(told.service).restarts))
                 new.append(told.id)
             elif known is not None and with_facts(known, told) != known:
                 self._ledger.put(with_facts(known, told))
@@ -175,6 +179,8 @@ class StatusUpdates:
             state_since=now,
             state=TaskState.UNKNOWN,
             has_health_check=same is not None and same.health_check is not None,
+            # A restart that it may be too old for would replace it again and again.
+            restarts=self._overrides.of(name).restarts,
         )
         self._note_adopted(adopted, now)
         return adopted

@@ -26,6 +26,9 @@ from mesos_docker_scheduler.planning.resources import Need, Pool
 
 _GPU_BIAS = 1_000_000
 """Added to the load of agents with GPUs: they are for those who ask for some."""
+_DAY_BIAS = 10_000
+_DAYS = 30
+"""The nearer an agent's maintenance is, the later it is used: by so much for each day of so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,10 @@ class Pin:
 
 @dataclass(slots=True)
 class Lot:
-    """All that one agent offers to one role, and what is left of it. `load`: how much is there already."""
+    """All that one agent offers to one role, and what is left of it.
+
+    `load`: how much is there already, and a `bias` that ranks those last that should be kept free.
+    """
 
     agent_id: str
     hostname: str
@@ -48,6 +54,7 @@ class Lot:
     offers: list[Offer]
     pool: Pool
     load: int = 0
+    bias: int = 0
     launches: list[Launch] = field(default_factory=list)
 
 
@@ -71,11 +78,19 @@ class _Group:
 class Candidates:
     """What is on offer in one round. `unfit`: agents that get nothing now."""
 
-    def __init__(self, lots: Iterable[Lot], agents: Mapping[str, Agent], unfit: Mapping[str, str]) -> None:
+    def __init__(
+        self, lots: Iterable[Lot], agents: Mapping[str, Agent], unfit: Mapping[str, str], now: float
+    ) -> None:
+        def days_until(offer: Offer) -> int | None:
+            return offer.days_until_maintenance(now)
+
         self.lots = sorted(lots, key=lambda lot: (lot.hostname, lot.agent_id, lot.role))
         for lot in self.lots:
             if any(resource["name"] == "gpus" for offer in lot.offers for resource in offer.resources):
-                lot.load += _GPU_BIAS
+                lot.bias += _GPU_BIAS
+            days = min((one for one in map(days_until, lot.offers) if one is not None), default=_DAYS)
+            lot.bias += _DAY_BIAS * max(0, _DAYS - days)
+            lot.load += lot.bias
         self._agents = agents
         self._numbers: dict[str, dict[str, int]] = {}
         for number, lot in enumerate(self.lots):
@@ -156,9 +171,10 @@ class Candidates:
                     heapq.heapify(bucket)
         return group
 
-    def _packing_order(self, entry: tuple[int, int]) -> tuple[bool, int, int, int]:
+    def _packing_order(self, entry: tuple[int, int]) -> tuple[int, int, int, int]:
         load, number = entry
-        return (load >= _GPU_BIAS, -load, self.lots[number].pool.free("mem"), number)
+        lot = self.lots[number]
+        return (lot.bias, -load, lot.pool.free("mem"), number)
 
     def _new_group(self, numbers: Iterable[int], fields: tuple[str, ...]) -> _Group:
         lots = self.lots
@@ -179,7 +195,9 @@ class Search:
 
     Spread: first where the fewest instances of the same version are, then of the same service, then of any.
     Pack: fill up what is loaded most, then what has least memory left. GROUP_BY comes before both. Agents in
-    `last` are used when there is no other, those of them in `closed` not at all.
+    `last` are used when there is no other, those of them in `closed` not at all. `wanted`: how many instances
+    there shall be in all. `same_version` counts those that keep others off, `staying` those to keep together
+    with.
     """
 
     def __init__(
@@ -193,6 +211,7 @@ class Search:
         same_version: Mapping[str, int],
         same_service: Mapping[str, int],
         *,
+        staying: Mapping[str, int],
         last: Collection[str] = (),
         closed: Collection[str] = (),
     ) -> None:
@@ -210,7 +229,7 @@ class Search:
             else:
                 self.tallies.append(Tally(constraint, self._counts(constraint, same_version).items()))
         for constraint in clusters:
-            value = self._pin(constraint, role, wanted, same_version)
+            value = self._pin(constraint, role, wanted, staying, same_service)
             if value is not None:
                 self.tests.append(Pin(constraint.field, value))
 
@@ -333,10 +352,18 @@ class Search:
         return counts
 
     def _pin(
-        self, constraint: Constraint, role: str, wanted: int, same_version: Mapping[str, int]
+        self,
+        constraint: Constraint,
+        role: str,
+        wanted: int,
+        staying: Mapping[str, int],
+        same_service: Mapping[str, int],
     ) -> str | None:
-        """The value on which the service is or should be: that with most instances, or with room for most."""
-        counts = self._counts(constraint, same_version)
+        """The value on which the service is or should be: that with most instances, or with room for most.
+
+        Room is what is offered, and what other versions of the service will give back.
+        """
+        counts = self._counts(constraint, staying)
         if not counts:
             limits = {
                 tally.constraint.field: tally.limit
@@ -348,7 +375,8 @@ class Search:
             for number in sorted(passing, key=lambda number: self._lots[number].load):
                 lot = self._lots[number]
                 value = field_of(lot.facts, constraint.field) or ""
-                counts[value] += min(limit, lot.pool.room_for(self._need))
+                room = lot.pool.room_for(self._need) + same_service.get(lot.agent_id, 0)
+                counts[value] += min(limit, room)
                 if counts[value] >= wanted:
                     return value
         return max(counts, key=lambda value: (counts[value], value), default=None)

@@ -14,6 +14,9 @@ from mesos_docker_scheduler.wording import printable, printable_if_any
 
 Message = Mapping[str, Any]
 
+AHEAD_SECONDS = 3600.0
+"""Before maintenance begins nothing is started for so long, and what runs moves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -62,9 +65,18 @@ class Offer:
         )
 
     def in_maintenance(self, now: float) -> bool:
-        """Whether the agent is announced to go away: what is started there would have to move soon."""
-        announced = self.unavailable_from is not None
-        return announced and (self.unavailable_until is None or now < self.unavailable_until)
+        """Whether the agent is away, or will be so soon that what is started there would have to move."""
+        return self._announced(now) and now >= (self.unavailable_from or 0.0) - AHEAD_SECONDS
+
+    def days_until_maintenance(self, now: float) -> int | None:
+        """Whole days until the agent goes away; None when it is not announced to."""
+        if not self._announced(now):
+            return None
+        return max(0, int(((self.unavailable_from or 0.0) - now) // 86_400))
+
+    def _announced(self, now: float) -> bool:
+        over = self.unavailable_until is not None and now >= self.unavailable_until
+        return self.unavailable_from is not None and not over
 
 
 @dataclass(frozen=True, slots=True)

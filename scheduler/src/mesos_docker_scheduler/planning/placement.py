@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.candidates import Candidates, Lot, Search
@@ -25,6 +26,8 @@ from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.census import Census
 from mesos_docker_scheduler.records.tasks import wait_key
 
+NONE: Mapping[str, int] = MappingProxyType({})
+
 
 class Placement:
     """The agents on offer, and what is left of them while instances are being placed.
@@ -43,6 +46,7 @@ class Placement:
         explanations: Explanations | None = None,
         filters: Mapping[str, str] | None = None,
         places: Mapping[str, Mapping[str, Wait]] | None = None,
+        going: frozenset[str] = frozenset(),
     ) -> None:
         self._agents = agents
         self._census = census
@@ -51,6 +55,7 @@ class Placement:
         self._explanations = explanations or Explanations()
         self._filters = filters or {}
         self._places = places or {}
+        self._going = going
         self._lots: dict[tuple[str, str], Lot] = {}
         for offer in offers:
             key = (offer.agent_id, offer.role)
@@ -64,10 +69,11 @@ class Placement:
         self._candidates: Candidates | None = None
         self._searches: dict[str, Search] = {}
 
-    def place(self, service: Service, count: int) -> int:
+    def place(self, service: Service, count: int, vacating: Mapping[str, int] = NONE) -> int:
         """Place up to `count` instances; returns how many found no room.
 
-        Agents where the version has failed before it ran come last, and not before their time.
+        `vacating`: by agent, how many of the same version give way to these, and keep none off. Agents where
+        the version has failed before it ran come last, and not before their time.
         """
         failed_on = self._failed_on(service)
         search = self._searches[service.name] = Search(
@@ -75,10 +81,11 @@ class Placement:
             role_of(service, self._role),
             service.constraints,
             need_of(service),
-            count,
+            max(count, service.count),
             service.placement == "pack",
-            self._census.on_agents(service.name, service.version),
+            _less(self._census.on_agents(service.name, service.version), vacating),
             self._census.on_agents(service.name),
+            staying=_without(self._census.on_agents(service.name, service.version), self._going),
             last=failed_on,
             closed=[agent_id for agent_id, wait in failed_on.items() if wait.until > self._now],
         )
@@ -101,7 +108,7 @@ class Placement:
                 problem = self._problem_of_agent(lot.agent_id, lot.offers)
                 if problem is not None:
                     self._unfit[lot.agent_id] = problem
-            self._candidates = Candidates(self._lots.values(), self._agents, self._unfit)
+            self._candidates = Candidates(self._lots.values(), self._agents, self._unfit, self._now)
         return self._candidates
 
     def _launch(self, service: Service, need: Need, lot: Lot) -> None:
@@ -192,6 +199,19 @@ class Placement:
         if agent.in_maintenance and not offers:
             return MAINTENANCE
         return AVOIDED if agent.avoid is not None and agent.avoid.until > self._now else None
+
+
+def _less(counts: Mapping[str, int], others: Mapping[str, int]) -> Mapping[str, int]:
+    if not others:
+        return counts
+    left = {agent_id: count - others.get(agent_id, 0) for agent_id, count in counts.items()}
+    return {agent_id: count for agent_id, count in left.items() if count > 0}
+
+
+def _without(counts: Mapping[str, int], agents: Collection[str]) -> Mapping[str, int]:
+    if not agents:
+        return counts
+    return {agent_id: count for agent_id, count in counts.items() if agent_id not in agents}
 
 
 def biggest_first(services: Collection[Service]) -> list[Service]:

@@ -84,7 +84,7 @@ def plan(
     explanations: Explanations | None = None,
     held: Mapping[str, str] | None = None,
     filters: Mapping[str, str] | None = None,
-    restarts: Mapping[str, float] | None = None,
+    restarts: Mapping[str, int] | None = None,
     unconfirmed: Mapping[str, Reason] | None = None,
 ) -> Plan:
     """Plan the next step.
@@ -95,9 +95,9 @@ def plan(
     soon go away. `acting_since`: when the last `hold` ended. `hold`: why nothing may be started or stopped.
     With a `memory`, services where nothing has changed cost next to nothing; the plan is the same. `held`:
     why nothing of one service may be done. `role`: that of services without one of their own. `explanations`:
-    of earlier rounds. `filters`: by role, what agents must have to be offered. `restarts`: by service, before
-    when instances must have been launched to be replaced by others of the same version. `unconfirmed`: by
-    service, what is said of instances that the master does not know yet.
+    of earlier rounds. `filters`: by role, what agents must have to be offered. `restarts`: by service, how
+    many restarts have been asked for: what was launched when there were fewer is replaced by others of the
+    same version. `unconfirmed`: by service, what is said of instances that the master does not know yet.
     """
     placement = Placement(
         offers, agents, census, now, role=role, explanations=explanations, filters=filters, places=places
@@ -126,7 +126,7 @@ def plan(
             waits.get(wait_key(service.name, good.version)) if good is not None else None,
         )
         own_going = frozenset(going & standing.on_agents.keys()) if going else going
-        restart = (restarts or {}).get(service.name, -inf)
+        restart = (restarts or {}).get(service.name, 0)
         made_from = (service, standing.generation, rollout, good, own_waits, own_going, acting_since, restart)
         step = memory.recall(service.name, made_from, now)
         if step is None:
@@ -144,7 +144,8 @@ def plan(
         wake_at = min(wake_at, step.wake_at)
 
     for made in biggest_first([step.service for step in launching.values()]):
-        missing = placement.place(made, launching[made.name].launches)
+        step = launching[made.name]
+        missing = placement.place(made, step.launches, step.vacating)
         if missing:
             wanted[made.name] = missing
             asking[made.name] = made

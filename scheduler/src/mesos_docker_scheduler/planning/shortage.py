@@ -71,7 +71,7 @@ class Shortage:
         has, are = "has" if one else "have", is_are(count)
         texts = {
             HOPEFUL: f"may have room, and {are} asked for",
-            MAINTENANCE: f"{are} in or before maintenance",
+            MAINTENANCE: f"{are} in maintenance, or within an hour of it",
             AVOIDED: f"{are} avoided for a while after faults",
             "ports": f"{has} too few free ports",
         }

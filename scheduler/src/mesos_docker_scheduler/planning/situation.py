@@ -6,6 +6,7 @@ Pure, like the planner, which asks for each service.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -31,7 +32,10 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do about one service now. `wake_at`: the second of the epoch at which time alone changes it."""
+    """What to do about one service now. `wake_at`: the second of the epoch at which time alone changes it.
+
+    `vacating`: how many instances of what is started give way to it, by agent.
+    """
 
     service: Service  # what is started
     launches: int
@@ -39,6 +43,7 @@ class Step:
     reasons: tuple[Reason, ...]
     rollout: Rollout
     wake_at: float
+    vacating: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -82,7 +87,8 @@ class Situation:
     """What is to be decided about one service.
 
     `good`: its good version, if an update may fail. `going`: agents that will soon go away.
-    `restart_before`: what was launched before is to be replaced. Times are seconds of the epoch.
+    `restarts`: what was launched when fewer had been asked for is to be replaced. Times are seconds of the
+    epoch.
     """
 
     def __init__(
@@ -93,7 +99,7 @@ class Situation:
         census: Census,
         agents: Mapping[str, Agent],
         going: frozenset[str],
-        restart_before: float,
+        restarts: int,
         now: float,
     ) -> None:
         self.service = service
@@ -102,7 +108,7 @@ class Situation:
         self.census = census
         self.order = StopOrder(service, standing, census, agents)
         self.going = going
-        self.restart_before = restart_before
+        self.restarts = restarts
         self.now = now
         self.times: list[float] = []
         self.reasons: list[Reason] = []
@@ -155,7 +161,8 @@ class Situation:
         elif outdated and self.service.count:
             self.reasons.append(self._update(current, outdated, failing is not None))
         wake_at = min((time for time in self.times if time > self.now), default=inf)
-        return Step(aim, launches, tuple(self.kills), tuple(self.reasons), rollout, wake_at)
+        vacating = Counter(task.agent_id for task in moving.values() if task.version == aim.version)
+        return Step(aim, launches, tuple(self.kills), tuple(self.reasons), rollout, wake_at, vacating)
 
     def _stop_surplus(
         self, current: _Side, staying: int, ready: int, fresh: Mapping[str, Task], moving: Mapping[str, Task]
@@ -258,10 +265,8 @@ class Situation:
             for task in self.census.here(agent_id).values()
             if task.service == self.service.name and task.id in current
         }
-        if self.restart_before > -inf:
-            moving |= {
-                task_id: task for task_id, task in current.items() if task.launched_at < self.restart_before
-            }
+        if self.restarts:
+            moving |= {task_id: task for task_id, task in current.items() if task.restarts < self.restarts}
         return moving
 
     def _fresh(self, well: Mapping[str, Task], proving: float) -> Iterator[Task]:

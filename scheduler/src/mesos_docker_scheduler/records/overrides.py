@@ -21,14 +21,15 @@ class Override:
     """Of one service. Times are seconds of the epoch.
 
     `count`: how many instances instead of `configured`, what the file said then; None: as the file says.
-    `since`: when that was asked for. `restart_before`: instances launched before it are replaced.
+    `since`: when that was asked for. `restarts`: how many restarts have been asked for; instances that were
+    launched when there were fewer are replaced. No clock has a say in it: clocks are set, and differ.
     """
 
     service: str
     count: int | None = None
     configured: int = 0
     since: float = 0.0
-    restart_before: float | None = None
+    restarts: int = 0
 
 
 class Overrides(RecordBook[Override]):
@@ -43,7 +44,7 @@ class Overrides(RecordBook[Override]):
 
     def put(self, override: Override) -> None:
         """Replace the override of a service."""
-        if override.count is None and override.restart_before is None:
+        if override.count is None and not override.restarts:
             self.drop(override.service)
         else:
             self.keep(override.service, override)
@@ -60,13 +61,9 @@ class Overrides(RecordBook[Override]):
                 self.put(replace(override, count=None))
         return void
 
-    def restarts(self) -> dict[str, float]:
-        """By service, before when instances must have been launched to be replaced."""
-        return {
-            name: override.restart_before
-            for name, override in self.records.items()
-            if override.restart_before is not None
-        }
+    def restarts(self) -> dict[str, int]:
+        """By service, how many restarts have been asked for; those without any are left out."""
+        return {name: override.restarts for name, override in self.records.items() if override.restarts}
 
     def applied_to(self, config: Config) -> Config:
         """What should run: the file's services, with the counts that were asked for."""

@@ -127,6 +127,7 @@ class Task:
     kill_at: float | None = None  # KILL is sent no earlier: until then it has only left the list
     reason: str | None = None
     message: str = ""
+    restarts: int = 0  # how many restarts of its service had been asked for when it was launched
 
     @property
     def present(self) -> bool:

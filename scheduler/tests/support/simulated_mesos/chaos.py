@@ -177,12 +177,17 @@ class Chaos:
             self._master.reactivate(agent)
 
     def announce(self) -> None:
-        """Maintenance, which then begins, or is cancelled, or passes without anything."""
+        """Maintenance, which then begins, or is cancelled, or passes without anything; or is weeks away."""
         fate = self._fate
         machine = fate.random.choice(self._machines)
         if machine.hostname in self._master.maintenance:
             return
         ahead, lasts = fate.between(5, 60), fate.between(20, 100)
+        if fate.random.random() < 0.2:
+            begins = fate.now + fate.between(1, 40) * 86_400
+            self._master.announce(machine, begins, begins + lasts)
+            fate.later(ahead + lasts, partial(self._master.cancel, machine))
+            return
         self._master.announce(machine, fate.now + ahead, fate.now + ahead + lasts)
         if fate.random.random() < 0.6:
             fate.later(ahead, partial(self._switch_off, machine, lasts))

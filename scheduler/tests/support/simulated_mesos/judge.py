@@ -39,6 +39,7 @@ ABSENT = frozenset({"LOST", "UNKNOWN", "UNREACHABLE", "GONE_BY_OPERATOR"})
 _DOUBTFUL_ENDS = frozenset({"DROPPED", "GONE"})
 _LIFE = ("STAGING", "STARTING", "RUNNING", "KILLING")
 _UNEXPLAINED_SECONDS = 2.0
+_AHEAD_SECONDS = 3600.0  # before maintenance begins nothing is launched for so long
 _DELAY_SECONDS = 2.0  # the shutdown delay of services that nobody wants any more
 
 
@@ -84,7 +85,7 @@ class Judge:
         self._used: set[str] = set()
         self._said: dict[str, Said] = {}
         self._offers: dict[str, Message] = {}
-        self._going: dict[str, float] = {}
+        self._windows: dict[str, tuple[float, float]] = {}
         self._inverse: dict[str, str] = {}
         self._acknowledged: set[str] = set()
         self._acknowledged_ends: set[str] = set()
@@ -125,7 +126,7 @@ class Judge:
     def _subscribed_anew(self) -> None:
         self._offers.clear()
         self._inverse.clear()
-        self._going.clear()
+        self._windows.clear()
         self._unexplained.clear()
         for said in self._said.values():
             said.since_subscription = False
@@ -145,7 +146,7 @@ class Judge:
                         self._inverse[offer["id"]["value"]] = offer["agent_id"]["value"]
                         self._hears_of_maintenance(offer)
                 case events.InverseOfferRescinded():
-                    self._going.pop(self._inverse.pop(event.offer_id, ""), None)
+                    self._windows.pop(self._inverse.pop(event.offer_id, ""), None)
                 case events.Subscribed():
                     self._election = self._wire.master.elections[event.master["id"]]
                     self._subscribed_anew()
@@ -160,9 +161,9 @@ class Judge:
 
     def _hears_of_maintenance(self, offer: events.Message) -> None:
         agent_id = offer["agent_id"]["value"]
-        self._going.pop(agent_id, None)
+        self._windows.pop(agent_id, None)
         if "unavailability" in offer:
-            self._going[agent_id] = _end_of(offer["unavailability"])
+            self._windows[agent_id] = _window(offer["unavailability"])
 
     def _hears_update(self, status: events.Message) -> None:
         task_id, state = status["task_id"]["value"], status["state"].removeprefix("TASK_")
@@ -204,7 +205,7 @@ class Judge:
                 self._fail(f"{task_id} is launched, but its update is paused or rolled back")
         for offer in offers:
             agent_id = offer["agent_id"]["value"]
-            if self._fate.now < self._going.get(agent_id, 0.0):
+            if self._is_going(agent_id):
                 self._fail(f"{agent_id}: something is launched on an agent that will be taken away")
         for info in infos:
             self._look_at_constraints(info)
@@ -224,7 +225,10 @@ class Judge:
             self._fail(f"{unknown} is launched, but nobody wants it")
 
     def _look_at_constraints(self, info: Message) -> None:
-        """Marathon's meaning, among the instances of the same version that are to stay."""
+        """Marathon's meaning, among the instances of the same version that are to stay.
+
+        Those do not stay that a restart replaces, or whose agent goes away.
+        """
         record = self.disk.durable.tasks[info["task_id"]["value"]]
         service = next((one for one in self.config.services if one.name == record.service), None)
         if service is None or service.version != record.version:
@@ -236,6 +240,7 @@ class Judge:
                 for task in self.disk.durable.tasks.values()
                 if task.service == record.service and task.version == record.version
                 if task.id != record.id and self._stays(task)
+                if task.restarts >= record.restarts and not self._is_going(task.agent_id)
             ]
             before, beside = (
                 [self._value(task, constraint.field) for task in stay if (task.launched_at < at) is earlier]
@@ -249,6 +254,10 @@ class Judge:
 
     def _value(self, task: Task, field: str) -> str | None:
         return self._wire.master.agents[task.agent_id].machine.field(field)
+
+    def _is_going(self, agent_id: str) -> bool:
+        start, end = self._windows.get(agent_id, (0.0, 0.0))
+        return start - _AHEAD_SECONDS <= self._fate.now < end
 
     def _stays(self, task: Task) -> bool:
         said = self._said.get(task.id)
@@ -416,9 +425,9 @@ def fits_beside(
     return fits
 
 
-def _end_of(unavailability: Message) -> float:
+def _window(unavailability: Message) -> tuple[float, float]:
     start = unavailability["start"]["nanoseconds"]
-    return float(start + unavailability["duration"]["nanoseconds"]) / 1e9
+    return start / 1e9, float(start + unavailability["duration"]["nanoseconds"]) / 1e9
 
 
 def unreached(agents: Iterable[Agent]) -> set[str]:

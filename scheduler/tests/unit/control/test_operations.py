@@ -178,6 +178,36 @@ def test_a_restart_replaces_all_and_keeps_enough_in_service() -> None:
     assert site.ids == after, "a restart is carried out once"
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_restart_hangs_on_no_clock(hours: int) -> None:
+    """The order is given while the clock is wrong; then the scheduler starts again with the right one."""
+    site = Site()
+    old = set(site.ids)
+    site.bench.now += hours * 3600
+    site.do(Operations.restart)
+    site.bench.now -= hours * 3600
+    site.restart_scheduler(web())
+    site.play(seconds=120)
+    assert not old & set(site.ids)
+    assert len(site.ids) == 2
+    # A crash later is one crash.
+    crashed = site.bench.view.instances[0]
+    site.bench.tell(crashed.task_id, "FAILED", crashed.agent_id)
+    site.play(seconds=600)
+    assert [event.kind for event in site.bench.events].count("launch") == 3
+
+
+@pytest.mark.parametrize("limit", [{"operator": "UNIQUE"}, {"operator": "MAX_PER", "value": "1"}])
+def test_a_restart_ends_where_all_hosts_are_taken(limit: dict[str, str]) -> None:
+    site = Site(web(constraints=[{"field": "hostname", **limit}]))
+    old = set(site.ids)
+    assert len(old) == 2
+    site.do(Operations.restart)
+    assert site.play(seconds=120) >= 2
+    assert len(site.ids) == 2
+    assert not old & set(site.ids)
+
+
 def test_a_paused_update_is_not_resumed_by_a_reload() -> None:
     site = Site(web(update={"on_failure": "rollback"}))
     newer = web(version=2, update={"on_failure": "rollback"})

@@ -105,6 +105,45 @@ def test_a_cluster_goes_where_all_of_it_has_room() -> None:
     assert placed(placement) == "b b b"
 
 
+def test_a_new_version_is_kept_together_where_all_of_it_will_have_room() -> None:
+    old, new = wished(image="demo/web:1"), wished(("rack", "CLUSTER"), image="demo/web:2", count=3, cpus=1)
+    census = Census(task(str(number), old, agent_id) for number, agent_id in enumerate("bb"))
+    # Rack 1 has the emptiest agent, and room for one; rack 2 has two, and gets back another two.
+    offers = [offer("a", rack="1", cpus=1), offer("b", rack="2", cpus=2)]
+    placement = Placement(offers, {}, census, NOW)
+    assert placement.place(new, 1) == 0
+    assert placed(placement) == "b"
+
+
+def test_what_keeps_together_leaves_agents_that_go_away() -> None:
+    web = wished(("rack", "CLUSTER"), count=2)
+    census = Census(task(str(number), web, "a") for number in range(2))
+    offers = [offer("b", rack="2")]
+    agents = {"a": Agent("a", "host-a", attributes={"rack": "1"})}
+    assert Placement(offers, agents, census, NOW).place(web, 1, {"a": 2}) == 1
+    placement = Placement(offers, agents, census, NOW, going=frozenset("a"))
+    assert placement.place(web, 1, {"a": 2}) == 0
+
+
+DAY = 86_400
+
+
+def going_away(agent_id: str, days: float, **more: Any) -> Offer:
+    start = {"nanoseconds": int((NOW + days * DAY) * 1e9)}
+    window = {"start": start, "duration": {"nanoseconds": 3600 * 10**9}}
+    return Offer.from_message(offer_message(agent_id, more={"unavailability": window}, **more))
+
+
+@pytest.mark.parametrize("strategy", ["spread", "pack"])
+def test_maintenance_that_is_far_away_only_ranks_an_agent_lower(strategy: str) -> None:
+    offers = [going_away("a", 20), going_away("b", 27), going_away("c", 1 / 25), going_away("d", 34)]
+    for count, where in ((1, "d"), (2, "b d"), (3, "a b d"), (9, "a b d")):
+        placement = Placement(offers, {}, Census(), NOW)
+        web = wished(("hostname", "UNIQUE"), placement=strategy)
+        assert placement.place(web, count) == max(0, count - 3)
+        assert placed(placement) == where
+
+
 def test_packs_what_is_loaded_most_first_then_what_has_least_memory() -> None:
     web = wished(placement="pack", mem=1000)
     census = Census([task("1", service(name="db"), "c")])

@@ -342,7 +342,7 @@ def test_explains_maintenance_and_agents_that_are_avoided() -> None:
     assert (reason.kind, reason.instances) == ("resources", 1)
     assert reason.agents == {"maintenance": 1, "avoided": 1, "ports": 1}
     assert "1 is avoided for a while after faults" in reasons(decided)
-    assert "1 is in or before maintenance" in reasons(decided)
+    assert "1 is in maintenance, or within an hour of it" in reasons(decided)
     assert "1 has too few free ports" in reasons(decided)
 
 
