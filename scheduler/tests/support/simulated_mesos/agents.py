@@ -117,7 +117,10 @@ class Container:
 
 
 class Agent:
-    """A slave. `up`: it reaches the master. `hears` is what the master does with its messages."""
+    """A slave. `up`: it reaches the master. `full`: its disk has no room, and nothing starts.
+
+    `hears` is what the master does with its messages.
+    """
 
     def __init__(
         self, agent_id: str, machine: Machine, fate: Fate, hears: Callable[[Agent, Message], None]
@@ -127,6 +130,7 @@ class Agent:
         self.up = True
         self.dead = False
         self.draining = False
+        self.full = False
         self.containers: dict[str, Container] = {}
         self._fate = fate
         self._hears = hears
@@ -147,11 +151,12 @@ class Agent:
             self.become(container, "KILLED", reason="REASON_AGENT_DRAINING")
             return
         kind = image.partition("/")[2].partition(":")[0]
-        if kind == BAD:
-            message = f"Failed to launch container: Failed to run 'docker pull {image}': not found"
-            failed = partial(
-                self.become, container, "FAILED", reason="REASON_CONTAINER_LAUNCH_FAILED", message=message
-            )
+        if kind == BAD or self.full:
+            why = "no space left on device" if self.full else "not found"
+            message = f"Failed to launch container: Failed to run 'docker pull {image}': {why}"
+            reasons = ("REASON_CONTAINER_LAUNCH_FAILED", "REASON_EXECUTOR_TERMINATED")
+            reason = fate.random.choice(reasons)
+            failed = partial(self.become, container, "FAILED", reason=reason, message=message)
             fate.later(fate.between(0.3, 3), failed)
             return
         started = fate.between(20, 90) if kind == SLOW else fate.between(0.2, 3)

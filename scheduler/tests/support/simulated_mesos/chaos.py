@@ -35,6 +35,7 @@ class Chaos:
             (2, self.drain),
             (2, self.reactivate),
             (2, self.announce),
+            (2, self.fill_disk),
             (1, self.cancel),
         )
         self._weights = [weight for weight, _ in self._kinds]
@@ -82,6 +83,12 @@ class Chaos:
         """The master hears nothing of an agent, whose containers run on."""
         for agent in self._some_agent():
             self._master.partition(agent)
+
+    def fill_disk(self) -> None:
+        """An agent's disk is full for a while: nothing starts there, what runs goes on."""
+        for agent in self._some_agent():
+            agent.full = True
+            self._fate.later(self._fate.between(10, 200), partial(setattr, agent, "full", False))
 
     def heal(self) -> None:
         """An agent reaches the master again."""

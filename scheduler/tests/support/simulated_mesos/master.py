@@ -91,6 +91,7 @@ class Master:
         self.elections: dict[str, Election] = {}
         self.framework_id: str | None = None
         self._has_subscribed = False
+        self.ignorant_until = 0.0  # its registry was lost: it learns of agents as they come back
         self._killed: set[str] = set()
         self._offers: dict[str, _Offer] = {}
         self._filters: dict[tuple[str, str], _Filter] = {}
@@ -219,6 +220,7 @@ class Master:
         self._killed.clear()
         self.suppressed.clear()
         if registry_lost:
+            self.ignorant_until = self._fate.now + REREGISTER_SECONDS
             self._forget()
         for agent in self.agents.values():
             if self.standing[agent.id] is Standing.REGISTERED:
