@@ -101,7 +101,15 @@ def test_the_simulation_makes_trouble() -> None:
         "announce",
         "mark gone",
     } <= happened
-    assert {"crash", "flip health", "offer rescinded", "call lost", "update twice", "launches"} <= happened
+    assert {
+        "crash",
+        "flip health",
+        "offer rescinded",
+        "call lost",
+        "update twice",
+        "launches",
+        "hang",
+    } <= happened
 
 
 def test_the_same_seed_tells_the_same_history() -> None:

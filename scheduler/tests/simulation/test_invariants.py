@@ -180,7 +180,7 @@ def condemned(histories: int = 30) -> str:
         (ActsFirst, "was not written down"),
         (KillsUnwritten, "is killed, but that was not written down"),
         (AcknowledgesFirst, "is acknowledged, but"),
-        (BelievesAnyMaster, "are launched beside"),
+        (BelievesAnyMaster, "are launched beside|is launched where"),
         (NeverRevives, "does not converge"),
         (NeverSuppresses, "offers are wanted while there is nothing to do"),
         (AsksAllTheTime, "calls while there is nothing to do"),

@@ -34,6 +34,7 @@ SCHEDULING_ONLY = frozenset(
         "backoff",
         "kill_grace_seconds",
         "shutdown_delay_seconds",
+        "start_timeout_seconds",
         "force_pull",
         "placement",
     }
@@ -418,6 +419,11 @@ class Service(Section):
         default=False,
         title="whether to pull the image even if the agent has one of that name",
         description=YES_OR_NO,
+    )
+    start_timeout_seconds: Seconds = Field(
+        default=900,
+        title="how long an instance may take to run, or a first health check to be over; 0 is for ever",
+        description=SECONDS,
     )
     kill_grace_seconds: Seconds = Field(default=5, title="from SIGTERM to SIGKILL", description=SECONDS)
     shutdown_delay_seconds: Seconds = Field(

@@ -27,6 +27,7 @@ from mesos_docker_scheduler.control.operations import Operations, RefusedError, 
 from mesos_docker_scheduler.control.publisher import Publisher
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, UNSEEN
+from mesos_docker_scheduler.control.start_timeouts import StartTimeouts
 from mesos_docker_scheduler.control.status_updates import StatusUpdates
 from mesos_docker_scheduler.control.stopping import Stopping
 from mesos_docker_scheduler.control.unconfirmed import Unconfirmed
@@ -141,6 +142,9 @@ class Controller:
             new_id=new_id,
         )
         self._stopping = Stopping(self._ledger, driver, metrics, self._configured)
+        self._start_timeouts = StartTimeouts(
+            self._ledger, self._stopping, self._failures, metrics, self._configured
+        )
         self._status_updates = StatusUpdates(
             self._ledger,
             driver,
@@ -511,6 +515,8 @@ class Controller:
         flooded = f"too much failed within a minute: nothing is started or stopped until {clock(until or 0)}"
         hold = not_yet or (flooded if until is not None else None)
         self._acting_since = None if hold else self._acting_since or now
+        if self._acting_since is not None and self._connected:
+            self._start_timeouts.enforce(self._acting_since, now)
         # While we only wait for a moment, offers are kept for what comes then.
         offers = [] if gathering or not_yet else self._offers.at_hand()
         before = self._before()

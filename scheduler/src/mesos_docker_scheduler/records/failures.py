@@ -76,6 +76,11 @@ class Failures:
             self._fault_of_version(task, service, why, now)
         return fault
 
+    def never_started(self, task: Task, service: Service, why: str, now: float) -> None:
+        """Take into account that a task has not come to run in time, and is told to stop."""
+        self._breaker.failed(now)
+        self._fault_of_either(task, service, why, now)
+
     def _fault_of_agent(self, task: Task, why: str, now: float) -> None:
         why = f"{task.service}: {why}"
         self._backoff.failed(_agent_key(task.agent_id), task.launched_at, now, _AGENT_DELAY, why)

@@ -159,6 +159,10 @@ class Agent:
             failed = partial(self.become, container, "FAILED", reason=reason, message=message)
             fate.later(fate.between(0.3, 3), failed)
             return
+        if fate.chance():
+            fate.count("hang")
+            fate.later(0.1, partial(self.become, container, "STARTING"))
+            return
         started = fate.between(20, 90) if kind == SLOW else fate.between(0.2, 3)
         fate.later(0.1, partial(self.become, container, "STARTING"))
         fate.later(started, partial(self.become, container, "RUNNING"))

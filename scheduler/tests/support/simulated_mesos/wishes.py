@@ -102,6 +102,7 @@ class Wishes:
             "cpus": chance.choice((0.1, 0.2, 0.3)),
             "mem": chance.choice((64, 128)),
             "update": {**chance.choice(_UPDATES), **chance.choice(_FAILING)},
+            "start_timeout_seconds": 150,  # longer than the slow ones take
             "shutdown_delay_seconds": chance.choice((0, 2, 5)),
         }
         if chance.random() < 0.3:

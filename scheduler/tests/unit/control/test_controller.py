@@ -358,6 +358,76 @@ def test_an_update_that_starts_nowhere_is_paused_after_so_many_failures(tmp_path
     assert sum(cluster.launches.values()) - before == 3
 
 
+def test_what_never_starts_is_given_up_and_started_elsewhere(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1, start_timeout_seconds=60))
+    bench.subscribe()
+    bench.offer("a", "b")
+    (hangs,) = bench.launched()
+    task_id, agent = hangs["task_id"]["value"], hangs["agent_id"]["value"]
+    bench.tell(task_id, "STARTING", agent)
+    bench.take(after=57)
+    assert bench.driver.take("kill") == []
+    bench.take(after=3)
+    assert [call[1] for call in bench.driver.take("kill")] == [task_id]
+    assert f"did not start on host-{agent} within 60 seconds" in [event.text for event in bench.events]
+    bench.tell(task_id, "KILLED", agent)
+    bench.offer("a", "b")
+    (again,) = bench.launched()
+    assert again["agent_id"]["value"] != agent
+
+
+def test_an_update_that_never_starts_fails(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1))
+    bench.subscribe()
+    bench.launch("a", "b")
+    bench.take(after=60)
+    update = {"max_failures": 2}
+    hanging = service(count=1, image="demo/web:2", start_timeout_seconds=60, update=update)
+    bench.take(events.ConfigRead(configuration(hanging), "sha"))
+    for _ in range(90):
+        bench.offer("a", "b", after=1)
+        for _, task_id, agent, _ in bench.driver.take("kill"):
+            bench.tell(task_id, "KILLED", agent)
+    view = bench.view.update
+    assert view is not None
+    assert view.state == "paused"
+    assert "2 failures in a row; the last: did not start on host-" in view.reason
+
+
+def test_a_health_check_that_never_says_anything_is_given_up(tmp_path: Path) -> None:
+    check = {"protocol": "tcp", "port": 80, "delay_seconds": 5, "grace_seconds": 15}
+    bench = Bench(tmp_path, service(count=1, start_timeout_seconds=60, health_check=check))
+    bench.subscribe()
+    (task_id,) = bench.launch("a")
+    bench.take(after=78)
+    assert bench.driver.take("kill") == []
+    bench.take(after=3)
+    assert [call[1] for call in bench.driver.take("kill")] == [task_id]
+    bench.tell(task_id, "KILLED")
+    (task_id,) = bench.launch("a")
+    bench.tell(task_id, "RUNNING", healthy=False)
+    bench.take(after=1000)
+    assert bench.driver.take("kill") == [], "a check that fails is the executor's to judge"
+
+
+def test_a_start_may_take_for_ever_and_time_without_a_connection_does_not_count(tmp_path: Path) -> None:
+    patient = service(name="patient", count=1, start_timeout_seconds=0)
+    bench = Bench(tmp_path, patient, service(count=1, start_timeout_seconds=60))
+    bench.subscribe()
+    bench.offer("a")
+    launched = {info["name"]: info["task_id"]["value"] for info in bench.launched()}
+    bench.take(events.Disconnected())
+    bench.take(after=600)
+    bench.take(events.Subscribed(None, MASTER))
+    for task_id in launched.values():
+        bench.take(events.Update(answer(task_id, "STAGING")))
+    bench.answer_fence()
+    bench.take(after=50)
+    assert bench.driver.take("kill") == []
+    bench.take(after=20)
+    assert [call[1] for call in bench.driver.take("kill")] == [launched["web"]]
+
+
 def test_a_flood_of_failures_stops_launching(tmp_path: Path) -> None:
     bench = Bench(tmp_path, service(count=60))
     bench.subscribe()

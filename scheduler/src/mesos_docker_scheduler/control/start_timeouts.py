@@ -1,0 +1,70 @@
+"""Gives up on instances that do not come to run in time: a download that hangs, an agent that does.
+
+Nobody else does: Mesos waits for an executor, and an executor for Docker. Such an instance is stopped, which
+lets another take its place, and counts as a failure that may be the fault of either, of the service or of the
+agent (see `blame`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.control.ledger import Ledger
+from mesos_docker_scheduler.control.stopping import Stopping
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.planning.situation import Kill
+from mesos_docker_scheduler.records.blame import Fault
+from mesos_docker_scheduler.records.failures import Failures
+from mesos_docker_scheduler.records.tasks import Task
+
+_LOOK_SECONDS = 1.0
+
+
+class StartTimeouts:
+    """Looks once a second at what has not come to run. Times are seconds of the epoch.
+
+    `configured` finds a service of the configuration in force.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        stopping: Stopping,
+        failures: Failures,
+        metrics: Metrics,
+        configured: Callable[[str], Service | None],
+    ) -> None:
+        self._ledger = ledger
+        self._stopping = stopping
+        self._failures = failures
+        self._metrics = metrics
+        self._configured = configured
+        self._look_at = 0.0
+
+    def enforce(self, acting_since: float, now: float) -> None:
+        """Stop what has taken too long; time before `acting_since` does not count."""
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK_SECONDS
+        for name in sorted(self._ledger.census.services):
+            service = self._configured(name)
+            if service is not None and service.start_timeout_seconds:
+                for task, why in list(self._late(service, acting_since, now)):
+                    self._stopping.intend(Kill(task.id, why), now)
+                    self._failures.never_started(task, service, why, now)
+                    self._metrics.of(name).failed(Fault.UNCLEAR.value, task.reason)
+
+    def _late(self, service: Service, acting_since: float, now: float) -> Iterator[tuple[Task, str]]:
+        timeout, check = service.start_timeout_seconds, service.health_check
+        patience = check.delay_seconds + check.grace_seconds if check is not None else 0.0
+        for group in self._ledger.census.standing(service.name).versions.values():
+            for task in group.starting.values():
+                if now >= max(task.launched_at, acting_since) + timeout:
+                    where = f"on {task.hostname or task.agent_id}"
+                    yield task, f"did not start {where} within {timeout:g} seconds"
+            for task in group.unwell.values():
+                since = max(task.running_since or task.launched_at, acting_since)
+                if task.healthy is None and now >= since + timeout + patience:
+                    where = f"on {task.hostname or task.agent_id}"
+                    yield task, f"its health check said nothing {where} for {timeout + patience:g} seconds"
