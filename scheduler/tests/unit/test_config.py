@@ -177,6 +177,16 @@ def test_the_shortest_configuration_is_enough() -> None:
             " it must be the absolute path of a file",
         ),
         (
+            "services.0.env",
+            {"BIG": "x" * 200_000},
+            "services[0].env.BIG: 200004 bytes are not allowed; a variable and its name may have 131000",
+        ),
+        (
+            "services.0.env",
+            {f"V{number}": "\u00e9" * 60_000 for number in range(9)},
+            "services[0].env: 1080027 bytes are not allowed; all variables together may have 1000000",
+        ),
+        (
             "services.0.secrets",
             {"LD_PRELOAD": "/s"},
             "services[0].secrets.LD_PRELOAD: is not allowed; the programs that start the container read",

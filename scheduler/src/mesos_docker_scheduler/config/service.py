@@ -45,6 +45,9 @@ SCHEDULING_ONLY = frozenset(
 _VolumePath = Annotated[str, Field(pattern=r"^/[^:\x00]*$")]
 _VariableName = Annotated[str, Field(pattern=r"^[^=\x00]+$")]
 _VariableText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+# Linux gives a program texts of 128 KiB at most, and of 2 MB in all (execve(2)).
+_MOST_VARIABLE_BYTES = 131_000
+_MOST_ENVIRONMENT_BYTES = 1_000_000
 _SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 _A_VOLUME_PATH = "an absolute path without a colon"
@@ -378,7 +381,9 @@ class Service(Section):
         description='a user of the image, such as "www-data" or "1000:1000", or null for the image\'s own',
     )
     env: dict[_VariableName, _VariableText] = Field(
-        default_factory=dict, title="environment variables", description="a dictionary of texts"
+        default_factory=dict,
+        title="environment variables",
+        description="a dictionary of texts, each of 131000 bytes at most with its name, and 1000000 in all",
     )
     secrets: dict[_SecretName, AbsolutePath] = Field(
         default_factory=dict,
@@ -516,6 +521,23 @@ class Service(Section):
                     f"secrets.{name}: is not allowed; the programs that start the container read a variable"
                     " of this name themselves"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _environment_can_be_carried(self) -> Service:
+        sizes = {name: len(f"{name}={value}".encode(errors="replace")) for name, value in self.env.items()}
+        for name, size in sizes.items():
+            if size > _MOST_VARIABLE_BYTES:
+                raise ValueError(
+                    f"env.{name}: {size} bytes are not allowed; a variable and its name may have"
+                    f" {_MOST_VARIABLE_BYTES} at most: no program can be given more"
+                )
+        total = sum(sizes.values())
+        if total > _MOST_ENVIRONMENT_BYTES:
+            raise ValueError(
+                f"env: {total} bytes are not allowed; all variables together may have"
+                f" {_MOST_ENVIRONMENT_BYTES} at most"
+            )
         return self
 
     @cached_property

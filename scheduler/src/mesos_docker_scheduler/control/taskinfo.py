@@ -88,10 +88,7 @@ def _command(service: Service) -> Message:
         command["value"] = service.command
     if service.args:
         command["arguments"] = list(service.args)
-    variables: list[Message] = [
-        {"name": name, "type": "VALUE", "value": value} for name, value in service.env.items()
-    ]
-    variables += [
+    variables = [
         {"name": name, "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": name}}}
         for name in service.secrets
     ]
@@ -124,13 +121,18 @@ def _container(service: Service) -> Message:
 
 
 def _parameters(service: Service) -> list[Message]:
-    """What Mesos has no field for goes to Docker as its own options, before what the operator adds."""
+    """What Mesos has no field for goes to Docker as its own options, before what the operator adds.
+
+    So do environment variables: an agent gives those of a command to the executor, too, as its own
+    environment, and PATH or SSL_ENABLED are not meant for that.
+    """
     own: Message = {"entrypoint": service.entrypoint, "user": service.user}
     given = {item.key for item in service.parameters}
     if service.gpus and not given & {"gpus", "device", "runtime"}:
         own["gpus"] = str(service.gpus)
     return [
         *({"key": key, "value": value} for key, value in own.items() if value is not None),
+        *({"key": "env", "value": f"{name}={value}"} for name, value in service.env.items()),
         *({"key": item.key, "value": item.value} for item in service.parameters),
     ]
 

@@ -47,9 +47,13 @@ def test_a_shell_command_and_arguments() -> None:
 
 
 def test_the_environment() -> None:
-    assert info(env={"A": "b"})["command"]["environment"] == {
-        "variables": [{"name": "A", "type": "VALUE", "value": "b"}]
-    }
+    made = info(env={"PATH": "/bin", "SSL_ENABLED": "true"}, parameters=[{"key": "cap-drop", "value": "ALL"}])
+    assert made["container"]["docker"]["parameters"] == [
+        {"key": "env", "value": "PATH=/bin"},
+        {"key": "env", "value": "SSL_ENABLED=true"},
+        {"key": "cap-drop", "value": "ALL"},
+    ]
+    assert "environment" not in made["command"], "the executor would take it for its own"
 
 
 def test_ports_are_mapped_on_a_bridge_only() -> None:
@@ -120,7 +124,6 @@ def test_secrets_are_given_apart_from_the_environment() -> None:
     launch = Launch(wish, "a", "host-a", tuple(resources()), ())
     made = TaskInfos().make("id-1", launch, {"TOKEN": "hunter2\u00fc"})
     assert made["command"]["environment"]["variables"] == [
-        {"name": "A", "type": "VALUE", "value": "b"},
         {"name": "TOKEN", "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": "TOKEN"}}},
     ]
     assert json.loads(base64.b64decode(made.pop("data"))) == {"secrets": {"TOKEN": "hunter2\u00fc"}}
