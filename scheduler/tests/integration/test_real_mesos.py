@@ -167,6 +167,31 @@ def test_takes_what_it_is_given_to_the_container(tmp_path: Path, cluster: Cluste
         assert (tmp_path / "greeting").read_text() == "hello\n"
 
 
+def test_a_container_gets_variables_that_programs_on_the_way_read_themselves(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    env = {
+        "PATH": "/bin:/sbin",
+        "LD_PRELOAD": "/nowhere.so",
+        "SSL_ENABLED": "true",
+        "LIBPROCESS_SSL_ENABLED": "true",
+        "LIBPROCESS_IP": "192.0.2.1",
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_HOST": "tcp://192.0.2.1:2376",
+        "MESOS_DIRECTORY": "/nowhere",
+        "MESOS_AGENT_ENDPOINT": "192.0.2.1:5051",
+        "HTTPS_PROXY": "http://192.0.2.1:3128",
+        "BIG": "x" * 130_000,
+        "LINES": "one\ntwo = 'three'",
+    }
+    with Scheduler(tmp_path, cluster, count=1, env=env) as scheduler:
+        scheduler.converge()
+        (instance,) = scheduler.web["instances"]
+        engine = cluster.engines[0 if instance["hostname"] == "slave1" else 1]
+        inspected = json.loads(engine.docker("inspect", instance["container"]))[0]
+        assert {f"{name}={value}" for name, value in env.items()} <= set(inspected["Config"]["Env"])
+
+
 def test_the_tutorials_command_line(tmp_path: Path, cluster: Cluster) -> None:
     state = tmp_path / "state"
     command = [*PROGRAM, cluster.master.address, "demo/web:1", "2", "--mem", "32", "--state-dir", str(state)]
