@@ -290,7 +290,7 @@ class Controller:
                 # As long as we don't know what to do, nobody looks at offers.
                 self._offers.next_at() if self._not_yet(now) is None else None,
                 self._plan.wake_at,
-                self._inquiry.next_at() if self._survey is not None else None,
+                self._inquiry.next_at(now) if self._survey is not None else None,
             ]
         times.append(self._publisher.next_at())
         return max(now, min(time for time in times if time is not None))

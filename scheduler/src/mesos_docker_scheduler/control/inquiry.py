@@ -58,8 +58,8 @@ class Inquiry:
             return "asking the master about instances that were not on record"
         return None
 
-    def next_at(self) -> float | None:
+    def next_at(self, now: float) -> float | None:
         """When it is waited no longer, or asked again."""
-        if self._until is not None:
+        if self._until is not None and now < self._until:
             return self._until
         return self._ask_at if self._wanted or self.unseen is not None else None

@@ -66,6 +66,8 @@ class Inquiries:
         if self._fate.chance():
             self._wire.inbox.append(events.Surveyed(error="the master does not answer"))
             return
+        if self._fate.chance():
+            return  # it takes the question, and never answers
         problem = hidden_frameworks(self._frameworks(), _NAME, None, framework_id) if is_new else None
         self._wire.inbox.append(events.Surveyed(*self._tasks(framework_id), problem))
 
