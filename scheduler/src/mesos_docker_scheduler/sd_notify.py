@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
 
 def notify(state: str) -> None:
-    """Send a state such as `READY=1` to the service manager."""
+    """Send a state such as `READY=1` to the service manager, if it hears: without a word if not.
+
+    Without a free descriptor, or a manager, there is nobody to tell, and work goes on.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link,
+    ):
+        link.setblocking(False)
         link.connect(address)
         link.sendall(state.encode())
 

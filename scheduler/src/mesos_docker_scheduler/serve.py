@@ -6,6 +6,7 @@ import contextlib
 import gc
 import queue
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -258,9 +259,20 @@ def _signals(source: Source, inbox: queue.SimpleQueue[events.AnyEvent]) -> Itera
 
 
 def _beat() -> Callable[[], None]:
-    if sd_notify.watchdog_seconds() is None:
+    """Give systemd a sign of life after a round, but not after each of hundreds a second."""
+    patience = sd_notify.watchdog_seconds()
+    if patience is None:
         return lambda: None
-    return lambda: sd_notify.notify("WATCHDOG=1")
+    pause, next_at = patience / 4, 0.0
+
+    def beat() -> None:
+        nonlocal next_at
+        now = time.monotonic()
+        if now >= next_at:
+            next_at = now + pause
+            sd_notify.notify("WATCHDOG=1")
+
+    return beat
 
 
 def _refusal(message: str, config: Config, framework_id: str | None) -> SchedulerError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +15,8 @@ from mesos_docker_scheduler.control import events
 
 _POLL_SECONDS = 1.0
 
+logger = logging.getLogger(__name__)
+
 
 class ConfigWatcher(threading.Thread):
     """Looks every second whether the file or a secret of it is another one, and at once after `look_now`."""
@@ -20,19 +25,19 @@ class ConfigWatcher(threading.Thread):
         super().__init__(name="config", daemon=True)
         self._path = path
         self._put = put
-        self._asked = threading.Event()
+        # Not an Event: its lock may be held by the very thread that a second signal interrupts.
+        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._files = _files(path)
         self._seen = [_identity(file) for file in self._files]
 
     def look_now(self) -> None:
         """Read the file even if it looks the same, and try again what failed (SIGHUP)."""
-        self._asked.set()
+        self._asked.put(None)
 
     def run(self) -> None:
         """Poll for ever; the process' end is the thread's."""
         while True:
-            asked = self._asked.wait(_POLL_SECONDS)
-            self._asked.clear()
+            asked = self._was_asked()
             seen = [_identity(file) for file in self._files]
             if asked or seen != self._seen:
                 self._files = _files(self._path)
@@ -40,12 +45,22 @@ class ConfigWatcher(threading.Thread):
                 self._seen = [_identity(file) for file in self._files]
                 self._put(replace(read(self._path), asked=asked))
 
+    def _was_asked(self) -> bool:
+        """Wait for a moment, or until somebody asks."""
+        asked = False
+        with contextlib.suppress(queue.Empty):
+            self._asked.get(timeout=_POLL_SECONDS)
+            asked = True
+            while True:
+                self._asked.get_nowait()
+        return asked
+
 
 def _files(path: Path) -> list[Path]:
     """The configuration file and those of its secrets."""
     try:
         loaded, _ = config.load(path, without_secrets=True)
-    except config.ConfigError:
+    except Exception:  # `read` says what is wrong
         return [path]
     return [path, *(Path(file) for service in loaded.services for file in service.secrets.values())]
 
@@ -56,12 +71,16 @@ def read(path: Path) -> events.ConfigRead:
         loaded, sha256 = config.load(path)
     except config.ConfigError as error:
         return events.ConfigRead(None, "", str(error))
+    except Exception as error:
+        # Whatever stands there, the next file must be read, too. The error's own words may quote it.
+        logger.error("The configuration can't be read: %s", type(error).__name__)
+        return events.ConfigRead(None, "", f"{path}: can't be read ({type(error).__name__})")
     return events.ConfigRead(loaded, sha256)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have that name
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size

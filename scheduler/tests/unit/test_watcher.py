@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import queue
+import signal
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,42 @@ def test_tells_what_is_wrong_and_when_it_is_right_again(watched: Watched) -> Non
     assert "can't be read" in (watched.read().error or "")
     watched.replace(json.dumps(GOOD))
     assert watched.read().error is None
+
+
+SECRET = "zk://user:hunter2@m1:5050/mesos"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"master": "{SECRET}", "services": [{{"name": "\\ud800"}}]}}',
+        f'{{"master": "{SECRET}", "services": [{{"name": NaN}}]}}',
+        f'{{"master": "{SECRET}", "services": [{{"count": {"9" * 5000}}}]}}',
+        f'{{"master": "{SECRET}", "services": {"[" * 100_000}',
+        f'{{"master": "{SECRET}", "services": {"[" * 900}{"]" * 900}}}',
+        f'{{"master": "{SECRET}", "tls": {{"ca_file": "/a\\u0000b"}}, "services": []}}',
+        f'{{"master": "{SECRET}", "services": [{{"secrets": {{"A": "/a\\u0000b"}}}}]}}',
+        "\ufeff{}",
+        "",
+    ],
+    ids=range(9),
+)
+def test_no_file_ends_the_watch_or_is_quoted(watched: Watched, text: str) -> None:
+    watched.replace(text)
+    error = watched.read().error
+    assert error
+    assert "hunter2" not in error
+    watched.replace(json.dumps(GOOD))
+    assert watched.read().error is None
+
+
+def test_any_number_of_signals_is_taken() -> None:
+    """A signal may come while another is being handled, on the same thread."""
+    asked = ConfigWatcher(Path("/nowhere"), lambda event: None)
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: asked.look_now())
+    try:
+        for _ in range(2000):
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert asked._was_asked()

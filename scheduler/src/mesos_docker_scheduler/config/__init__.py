@@ -114,12 +114,23 @@ def parse(text: str) -> Config:
         raw = json.loads(text, object_pairs_hook=_refuse_duplicates)
     except json.JSONDecodeError as error:
         raise ConfigError([f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}"]) from error
+    except RecursionError:
+        raise ConfigError(["objects and lists stand in each other too deeply"]) from None
+    except ConfigError:
+        raise
+    except ValueError:
+        # Python says which number; it may be a part of a secret.
+        raise ConfigError(["a number has more digits than are allowed"]) from None
     if not isinstance(raw, dict):
         raise ConfigError(["the file must hold one JSON object ({...})"])
     try:
         return Config.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError([sentence(detail, Config) for detail in error.errors()]) from error
+        details = error.errors()
+        if details[0]["type"] == "json_invalid":
+            # Its input, and that of the exception, is the whole file.
+            raise ConfigError([f"not JSON: {details[0]['ctx']['error']}"]) from None
+        raise ConfigError([sentence(detail, Config) for detail in details]) from error
 
 
 def load(path: Path, *, without_secrets: bool = False) -> tuple[Config, str]:

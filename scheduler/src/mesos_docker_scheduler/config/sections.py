@@ -30,7 +30,7 @@ Amount = Annotated[float, Field(le=1e9, allow_inf_nan=False), AfterValidator(_in
 Seconds = Annotated[float, Field(ge=0, le=365 * 86_400, allow_inf_nan=False)]
 PortNumber = Annotated[int, Field(ge=1, le=65_535)]
 Text = Annotated[str, Field(min_length=1)]
-AbsolutePath = Annotated[str, Field(pattern=r"^/")]
+AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*$")]
 Role = Annotated[str, Field(pattern=r"^(\*|[^-.\s/\\*][^\s/\\*]*(/[^-.\s/\\*][^\s/\\*]*)*)$")]
 
 A_ROLE = 'a Mesos role, such as "*", "web" or "web/frontend"'
