@@ -584,3 +584,27 @@ def test_any_value_is_either_taken_or_explained(field: str, value: Any) -> None:
         found, explained = None, error.problems
     assert isinstance(found, Config) != bool(explained)
     assert all(problem.startswith(f"services[0].{field}") for problem in explained)
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        "h:99999",
+        "h:0",
+        "h:5050,h:99999",
+        "http://h:70000",
+        "zk://h:0/mesos",
+        "zk://user:secret@h:99999/mesos",
+    ],
+)
+def test_impossible_ports_of_masters_are_refused(master: str) -> None:
+    (problem,) = problems(changed("master", master))
+    assert problem.startswith(
+        "master: the value (not shown, it may hold a secret) is not allowed; it must have"
+    )
+    assert "secret@" not in problem
+
+
+def test_credentials_of_zookeeper_need_a_password() -> None:
+    (problem,) = problems(changed("master", "zk://user:@h:2181/mesos"))
+    assert "must be zk://[user:password@]host:port" in problem

@@ -53,7 +53,7 @@ __all__ = [
 def _master(value: str) -> str:
     host = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
     patterns = (
-        rf"zk://([^@/\s]+:[^@/\s]*@)?{host}(,{host})*/\S*[^/\s]",
+        rf"zk://([^@/\s]+:[^@/\s]+@)?{host}(,{host})*/\S*[^/\s]",
         rf"https?://{host}/?",
         rf"{host}(,{host})*",
     )
@@ -62,6 +62,11 @@ def _master(value: str) -> str:
             "must be zk://[user:password@]host:port[,host:port...]/path, host:port[,host:port...]"
             " or http(s)://host:port"
         )
+    addresses = value.rpartition("://")[2].rpartition("@")[2].partition("/")[0]
+    for address in addresses.split(","):
+        port = int(address.rpartition(":")[2])
+        if not 1 <= port <= 65_535:
+            raise ValueError(f"must have ports from 1 to 65535, not {port}")
     return value
 
 

@@ -12,6 +12,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from mesos_docker_scheduler.records.store import read_record
 from mesos_docker_scheduler.records.tasks import Status, TaskState
 
 Message = Mapping[str, Any]
@@ -23,6 +27,14 @@ RECORD = ("framework", "master")
 
 # The master may say these of a task on an agent that it doesn't know.
 _NO_PROOF = frozenset({TaskState.UNKNOWN, TaskState.LOST, TaskState.DROPPED, TaskState.ERROR})
+
+
+class _Known(TypedDict):
+    id: str | None
+    since: float
+
+
+_KNOWN = TypeAdapter(_Known)
 
 
 class Leader:
@@ -40,9 +52,9 @@ class Leader:
         self._changes: dict[tuple[str, str], str | None] = {}
 
     def restore(self, records: Mapping[tuple[str, str], str], now: float) -> None:
-        """Take in what an earlier process has written."""
+        """Take in what an earlier process has written. StoreError when it is damaged."""
         if RECORD in records:
-            known = json.loads(records[RECORD])
+            known = read_record(_KNOWN, RECORD, records[RECORD])
             # The clock may have been set back.
             self._id, self._since = known["id"], min(now, known["since"])
 

@@ -9,10 +9,24 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import NotRequired, TypedDict
+
 from mesos_docker_scheduler.planning.cluster import Accept, Agent, Offer
 from mesos_docker_scheduler.planning.resources import Pool
 from mesos_docker_scheduler.records.backoff import Wait
+from mesos_docker_scheduler.records.store import read_record
 
+
+class _Facts(TypedDict):
+    hostname: str
+    attributes: dict[str, str]
+    region: NotRequired[str | None]
+    zone: NotRequired[str | None]
+    url: NotRequired[str | None]
+
+
+_RECORDED = TypeAdapter(_Facts)
 _FACTS = ("hostname", "attributes", "region", "zone", "url")
 RECORD = "agent"
 """The kind of the store's records that hold the facts of agents."""
@@ -84,12 +98,12 @@ class OfferBook:
         self._asking: dict[str, _Asking] = {}
 
     def restore(self, records: Mapping[tuple[str, str], str]) -> None:
-        """Take in the facts that an earlier process has written."""
+        """Take in the facts that an earlier process has written. StoreError when a record is damaged."""
         for (kind, agent_id), text in records.items():
             if kind == RECORD:
-                facts = json.loads(text)
+                facts = read_record(_RECORDED, (kind, agent_id), text)
                 self._recorded[agent_id] = text
-                self._agents[agent_id] = Agent(agent_id, **{name: facts.get(name) for name in _FACTS})
+                self._agents[agent_id] = Agent(agent_id, **facts)
 
     def take_records(self) -> dict[tuple[str, str], str | None]:
         """Return what is to be written of the changes since the last call; None: to be deleted."""

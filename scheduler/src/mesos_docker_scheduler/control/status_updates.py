@@ -24,6 +24,8 @@ from mesos_docker_scheduler.records.versions import Versions
 
 _UNCONFIRMED_SECONDS = 20.0
 _ABSENT_SECONDS = 3600.0
+# Mesos itself remembers unreachable agents for two weeks (registry_max_agent_age), and the others not at all.
+_UNREACHABLE_SECONDS = 15 * 86_400.0
 
 
 class Driver(Protocol):
@@ -141,8 +143,7 @@ class StatusUpdates:
         gone = [
             task.id
             for task in self._ledger.census.absent.values()
-            # Mesos itself remembers unreachable agents for two weeks, and the others not at all.
-            if task.state is not TaskState.UNREACHABLE and now - task.state_since > _ABSENT_SECONDS
+            if now - task.state_since > _absent_seconds(task)
         ]
         for task_id in gone:
             self._ledger.forget(task_id)
@@ -211,3 +212,8 @@ class StatusUpdates:
             self._ledger.note(now, "ended", why, changed.service, changed.id)
             if fault is not Fault.NOBODY:
                 self._metrics.of(changed.service).failed(fault.value, changed.reason)
+
+
+def _absent_seconds(task: Task) -> float:
+    """How long a task that is absent is remembered."""
+    return _UNREACHABLE_SECONDS if task.state is TaskState.UNREACHABLE else _ABSENT_SECONDS

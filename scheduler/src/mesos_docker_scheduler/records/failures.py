@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
+
+from pydantic import TypeAdapter
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.records.backoff import STABLE_SECONDS, Backoff, CircuitBreaker, Delay, Wait
 from mesos_docker_scheduler.records.blame import Fault, blame
+from mesos_docker_scheduler.records.store import read_record
 from mesos_docker_scheduler.records.tasks import Task, service_of_wait, wait_key
 
 _AGENT_DELAY = Delay(initial=5.0, factor=2.0, maximum=300.0)
@@ -28,7 +31,7 @@ _PLACE_SECONDS = 600.0
 RECORD = "wait"
 """The kind of the store's records that hold what waits."""
 
-_WAIT_FIELDS = tuple(item.name for item in fields(Wait))
+_WAIT = TypeAdapter(Wait)
 
 
 class Failures:
@@ -44,11 +47,13 @@ class Failures:
         self._breaker = CircuitBreaker()
 
     def restore(self, records: Mapping[tuple[str, str], str], now: float) -> None:
-        """Take in what an earlier process has written."""
-        waits = {key: json.loads(text) for (kind, key), text in records.items() if kind == RECORD}
-        self._backoff.restore(
-            {key: Wait(**{name: wait[name] for name in _WAIT_FIELDS}) for key, wait in waits.items()}, now
-        )
+        """Take in what an earlier process has written. StoreError when a record is damaged."""
+        waits = {
+            key: read_record(_WAIT, (kind, key), text)
+            for (kind, key), text in records.items()
+            if kind == RECORD
+        }
+        self._backoff.restore(waits, now)
 
     def take_records(self) -> dict[tuple[str, str], str | None]:
         """Return what is to be written of the changes since the last call; None: to be deleted."""

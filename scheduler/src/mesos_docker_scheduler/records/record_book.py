@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Generic, TypeVar
+
+from pydantic import TypeAdapter
+
+from mesos_docker_scheduler.records.store import read_record
 
 Record = TypeVar("Record")
 
@@ -15,17 +19,18 @@ class RecordBook(Generic[Record]):
 
     def __init__(self, kind: str, type_: type[Record]) -> None:
         self._kind = kind
-        self._type = type_
+        self._adapter = TypeAdapter(type_)
         self.records: dict[str, Record] = {}
         self._changed: set[str] = set()
 
     def restore(self, records: Mapping[tuple[str, str], str]) -> None:
-        """Take in what an earlier process has written; fields that a newer one has added are left out."""
-        known = {item.name for item in fields(self._type)}  # type: ignore[arg-type]
+        """Take in what an earlier process has written; fields that a newer one has added are left out.
+
+        StoreError when a record is damaged.
+        """
         for (kind, name), text in records.items():
             if kind == self._kind:
-                values = {key: value for key, value in json.loads(text).items() if key in known}
-                self.records[name] = self._type(**values)
+                self.records[name] = read_record(self._adapter, (kind, name), text)
 
     def take_records(self) -> dict[tuple[str, str], str | None]:
         """Return what is to be written of the changes since the last call; None: to be deleted."""

@@ -14,17 +14,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from sys import intern
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from mesos_docker_scheduler.records.tasks import Task, TaskState
 
 EVENTS_KEPT = 10_000
 
+Record = TypeVar("Record")
+
+_CURE = "restore a copy of it, or move it away: the next start then takes over what runs from the master"
+
 
 class StoreError(Exception):
     """The store can't be read or written; the message says which file and why."""
+
+
+def read_record(adapter: TypeAdapter[Record], name: tuple[str, str], text: str) -> Record:
+    """Read one of the owner's own records. StoreError when it is damaged."""
+    try:
+        return adapter.validate_json(text, strict=True)
+    except ValidationError as error:
+        kind, key = name
+        detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(map(str, detail["loc"]))
+        what = f"{field}: {detail['msg']}" if field else detail["msg"]
+        raise StoreError(
+            f'the state file\'s record "{kind}" of "{key}" is damaged: {what}; {_CURE}'
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +134,6 @@ CREATE TABLE records (
 """,
 )
 SCHEMA_VERSION = len(_STEPS)
-
-
-_CURE = "restore a copy of it, or move it away: the next start then takes over what runs from the master"
 
 
 class SqliteStore:

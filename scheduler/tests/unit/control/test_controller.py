@@ -1026,3 +1026,41 @@ def test_facts_of_agents_outlive_the_process(tmp_path: Path) -> None:
     again.take(events.Offers((rack("b", "r1"), rack("c", "r2"))))
     again.take(after=1.0)
     assert [info["agent_id"]["value"] for info in again.launched()] == ["c"]
+
+
+@pytest.mark.parametrize("name", [("wait", "web.0123456789"), ("wait", "agent a"), ("agent", "a")])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"failures": "many"}', '{"hostname": 5}', "\u0000"])
+def test_a_damaged_record_is_named(tmp_path: Path, name: tuple[str, str], text: str) -> None:
+    with pytest.raises(StoreError, match=f'record "{name[0]}" of "{name[1]}" is damaged: .*; restore a copy'):
+        damaged(tmp_path, name, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (("rollout", "web"), '{"service": "web", "target": "x", "state": "sideways"}'),
+        (("override", "web"), '{"service": "web", "count": "3"}'),
+        (("framework", "master"), '{"id": 5, "since": 1}'),
+    ],
+)
+def test_a_damaged_record_of_each_kind_is_named(tmp_path: Path, name: tuple[str, str], text: str) -> None:
+    with pytest.raises(StoreError, match="is damaged"):
+        damaged(tmp_path, name, text)
+
+
+def damaged(folder: Path, name: tuple[str, str], text: str) -> Bench:
+    """A controller whose store has one record of this content."""
+    store = SqliteStore(folder)
+    store.commit(Change(framework_id="framework", records={name: text}))
+    return Bench(folder, service(), store=store)
+
+
+def test_instances_of_an_agent_that_never_returns_are_forgotten_when_mesos_has(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1))
+    bench.subscribe()
+    (task_id,) = bench.launch("a")
+    bench.tell(task_id, "UNREACHABLE")
+    bench.take(after=14 * 86_400)
+    assert task_id in bench.controller._ledger.tasks
+    bench.take(after=2 * 86_400)
+    assert task_id not in bench.controller._ledger.tasks
