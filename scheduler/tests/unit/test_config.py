@@ -608,3 +608,75 @@ def test_impossible_ports_of_masters_are_refused(master: str) -> None:
 def test_credentials_of_zookeeper_need_a_password() -> None:
     (problem,) = problems(changed("master", "zk://user:@h:2181/mesos"))
     assert "must be zk://[user:password@]host:port" in problem
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "nginx",
+        "nginx:1.27",
+        "library/nginx",
+        "lab-registry:5000/demo/web:1",
+        "localhost/web",
+        "Registry.Example.org:443/a/b__c/d-e.f:V1.0-rc_1",
+        "[2001:db8::1]:5000/web",
+        f"web@sha256:{'0a' * 32}",
+        f"demo/web:1@sha256:{'0a' * 32}",
+        f"sha256:{'0a' * 32}",
+        "0123456789ab",
+    ],
+)
+def test_images_that_docker_takes(image: str) -> None:
+    assert parse(changed("services.0.image", image)).services[0].image == image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *("", "MyRepo/App", "nginx:", "https://registry/x", "-v", "a b", "a//b", "/a", "a/", "a:b:c", "_a"),
+        *("a@sha256:12", "a..b", "a:-b", "a\n", "a\0b", f"a:{'b' * 129}", "\u00e4"),
+    ],
+)
+def test_images_that_docker_refuses(image: str) -> None:
+    (problem,) = problems(changed("services.0.image", image))
+    assert problem.startswith("services[0].image: ")
+    assert "is not allowed; it must be the name of a Docker image" in problem
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        (
+            "volumes",
+            [{"host_path": "/a", "container_path": "/data"}, {"volume": "vol", "container_path": "/data/"}],
+            'services[0].volumes[1].container_path: "/data" is used more than once',
+        ),
+        (
+            "health_check",
+            {"protocol": "tcp", "port": 80, "interval_seconds": 0},
+            "services[0].health_check.interval_seconds: 0 is not allowed; it must be a number of seconds, ",
+        ),
+        ("labels", {"a": "b\0"}, "services[0].labels.a: must not hold a zero byte"),
+        ("labels", {"a\0": "b"}, "services[0].labels: must not hold a zero byte"),
+        ("args", ["a", "b\0"], "services[0].args[1]: must not hold a zero byte"),
+        ("command", "a\0", "services[0].command: must not hold a zero byte"),
+        ("entrypoint", "a\0", "services[0].entrypoint: must not hold a zero byte"),
+        ("user", "a\0", "services[0].user: must not hold a zero byte"),
+        (
+            "parameters",
+            [{"key": "hostname", "value": "\0"}],
+            "services[0].parameters[0].value: must not hold a zero byte",
+        ),
+    ],
+)
+def test_what_docker_would_refuse_is_refused_before(field: str, value: Any, words: str) -> None:
+    (problem,) = problems(changed(f"services.0.{field}", value))
+    assert problem.startswith(words)
+
+
+def test_nothing_can_be_reached_without_a_network() -> None:
+    text = changed("services.0.network", "none")
+    wish = json.loads(text)
+    wish["services"][0]["health_check"] = {"protocol": "http", "port": 80}
+    (problem,) = problems(json.dumps(wish))
+    assert problem.startswith('services[0].health_check.protocol: "http" is not allowed with network "none"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -129,13 +130,18 @@ def parse(text: str) -> Config:
     if not isinstance(raw, dict):
         raise ConfigError(["the file must hold one JSON object ({...})"])
     try:
-        return Config.model_validate_json(text)
+        config = Config.model_validate_json(text)
     except ValidationError as error:
         details = error.errors()
         if details[0]["type"] == "json_invalid":
             # Its input, and that of the exception, is the whole file.
             raise ConfigError([f"not JSON: {details[0]['ctx']['error']}"]) from None
         raise ConfigError([sentence(detail, Config) for detail in details]) from error
+    zero_bytes = list(_zero_bytes(raw, ""))
+    if zero_bytes:
+        # No program can be given them, and no file has them in its name.
+        raise ConfigError([f"{place}: must not hold a zero byte" for place in zero_bytes])
+    return config
 
 
 def load(path: Path, *, without_secrets: bool = False) -> tuple[Config, str]:
@@ -166,6 +172,19 @@ def _with_secrets(config: Config, without_secrets: bool) -> Config:
     if problems and not without_secrets:
         raise ConfigError(problems)
     return config.model_copy(update={"services": tuple(services)})
+
+
+def _zero_bytes(value: Any, place: str) -> Iterator[str]:
+    """The places of all texts and keys with a zero byte."""
+    if isinstance(value, str) and "\0" in value:
+        yield place
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _zero_bytes(item, f"{place}[{index}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            where = f"{place}.{key}" if place else key
+            yield from [place] if "\0" in key else _zero_bytes(item, where)
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 from functools import cached_property
 from typing import Annotated, Literal
@@ -49,6 +50,14 @@ _VariableText = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 _MOST_VARIABLE_BYTES = 131_000
 _MOST_ENVIRONMENT_BYTES = 1_000_000
 _SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+# https://github.com/distribution/reference: [host[:port]/]path[:tag][@digest]
+_PATH_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_IMAGE = (
+    rf"^(?:(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?{_PATH_PART}(?:/{_PATH_PART})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$"
+)
 
 _A_VOLUME_PATH = "an absolute path without a colon"
 _DOCKER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"
@@ -135,7 +144,9 @@ class HealthCheck(Section):
     grace_seconds: Seconds = Field(
         default=10, title="how long failures of a new instance do not count", description=SECONDS
     )
-    interval_seconds: Seconds = Field(default=10, title="from one to the next", description=SECONDS)
+    interval_seconds: Annotated[Seconds, Field(ge=0.1)] = Field(
+        default=10, title="from one to the next", description="a number of seconds, 0.1 or more"
+    )
     timeout_seconds: Seconds = Field(
         default=20, title="how long one may take; 0 is for ever", description=SECONDS
     )
@@ -322,9 +333,10 @@ class Service(Section):
         description="at most 63 small letters, digits and dashes, with no dash at either end",
     )
     image: str = Field(
-        pattern=r"^\S+$",
+        pattern=_IMAGE,
+        max_length=500,
         title="what runs",
-        description='the name of a Docker image, such as "nginx:1.27"',
+        description='the name of a Docker image, such as "nginx:1.27", in lower case and without a scheme',
     )
     count: int = Field(
         default=1,
@@ -502,10 +514,26 @@ class Service(Section):
                     f"ports[{index}].host_port: {port.host_port} is not allowed;"
                     f' with network "host" it must be 0 or the container_port, {port.container_port}'
                 )
+        check = self.health_check
+        if self.network == "none" and check is not None and check.protocol != "command":
+            raise ValueError(
+                f'health_check.protocol: "{check.protocol}" is not allowed with network "none"; it must be'
+                ' "command"'
+            )
         fixed = [(port.host_port, port.protocol) for port in self.ports if port.host_port]
         for number, protocol in fixed:
             if fixed.count((number, protocol)) > 1:
                 raise ValueError(f"ports: host_port {number}/{protocol} is given more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _volumes_have_places_of_their_own(self) -> Service:
+        paths = [posixpath.normpath(volume.container_path) for volume in self.volumes]
+        for index, path in enumerate(paths):
+            if path in paths[:index]:
+                raise ValueError(
+                    f'volumes[{index}].container_path: "{path}" is used more than once; it must be of its own'
+                )
         return self
 
     @model_validator(mode="after")
