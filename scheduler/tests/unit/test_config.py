@@ -680,3 +680,12 @@ def test_nothing_can_be_reached_without_a_network() -> None:
     wish["services"][0]["health_check"] = {"protocol": "http", "port": 80}
     (problem,) = problems(json.dumps(wish))
     assert problem.startswith('services[0].health_check.protocol: "http" is not allowed with network "none"')
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("instances", "count"), ("replicas", "count"), ("memory", "mem"), ("healthChecks", "health_check")],
+)
+def test_words_of_other_schedulers_are_understood(key: str, meant: str) -> None:
+    (problem,) = problems(changed(f"services.0.{key}", 3))
+    assert problem == f'services[0].{key}: is not a known key; did you mean "{meant}"?'

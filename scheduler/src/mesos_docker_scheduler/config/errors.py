@@ -16,6 +16,26 @@ _IN_DICTIONARIES = {"env": "a text without zero bytes", "secrets": "the absolute
 _NAMES = {"env": "the name of an environment variable", "secrets": "the name of an environment variable"}
 
 
+# What Marathon, Compose, Kubernetes and Nomad say, without underscores and in lower case.
+_WORDS_OF_OTHERS = {
+    "cmd": "command",
+    "cpu": "cpus",
+    "environment": "env",
+    "forcepullimage": "force_pull",
+    "healthcheck": "health_check",
+    "healthchecks": "health_check",
+    "hostport": "host_port",
+    "containerport": "container_port",
+    "id": "name",
+    "instances": "count",
+    "memory": "mem",
+    "portmappings": "ports",
+    "replicas": "count",
+    "upgradestrategy": "update",
+    "updatestrategy": "update",
+}
+
+
 class ConfigError(ValueError):
     """A configuration that can't be used; `problems` holds one sentence for each thing that is wrong."""
 
@@ -100,7 +120,8 @@ def _description(location: Location, root: type[Section]) -> str:
 
 def _suggestion(key: str, section: type[Section]) -> str:
     known = list(section.model_fields)
-    close = difflib.get_close_matches(key, known, n=1)
+    meant = _WORDS_OF_OTHERS.get(key.lower().replace("_", "").replace("-", ""))
+    close = [meant] if meant in known else difflib.get_close_matches(key, known, n=1)
     if close:
         return f'did you mean "{close[0]}"?'
     return f"known keys are {', '.join(known)}"
