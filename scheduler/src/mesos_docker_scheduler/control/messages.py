@@ -59,10 +59,6 @@ class _Named(TypedDict):
     name: NotRequired[str]
 
 
-class _Attribute(TypedDict):
-    name: str
-
-
 class _Time(TypedDict):
     nanoseconds: int
 
@@ -102,7 +98,7 @@ class _Offer(TypedDict):
     agent_id: _Id
     hostname: str
     resources: NotRequired[list[_Resource]]
-    attributes: NotRequired[list[_Attribute]]
+    attributes: NotRequired[list[Any]]  # `constraints` leaves out those that it does not understand
     unavailability: NotRequired[_Unavailability]
     allocation_info: NotRequired[_Allocation]
     domain: NotRequired[_Domain]

@@ -170,10 +170,15 @@ def test_a_status_update_that_is_not_understood_holds_no_later_one_up(site: Benc
         {"name": "build", "type": "SCALAR"},
         {"name": "build", "type": "PROTOBUF"},
         {"name": "build"},
+        {"type": "TEXT", "text": {"value": "without a name"}},
+        {"name": 5, "type": "TEXT", "text": {"value": "x"}},
+        {"name": "build", "type": "SET", "set": {"item": ["a", 5]}},
+        5,
+        None,
         {"name": "build", "type": "TEXT", "text": {"value": "\ud800"}},
     ],
 )
-def test_an_odd_attribute_costs_no_agent(attribute: Message) -> None:
+def test_an_odd_attribute_costs_no_agent(attribute: Any) -> None:
     site = Bench(Path(), service(count=1), store=MemoryStore())
     site.subscribe()
     site.take(events.Offers((offer_message("a", more={"attributes": [attribute]}),)))
