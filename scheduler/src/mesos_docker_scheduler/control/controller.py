@@ -184,7 +184,7 @@ class Controller:
     def _remember(self, remembered: Remembered, now: float) -> None:
         self._failures.restore(remembered.records, now)
         self._offers.restore(remembered.records)
-        self._rollouts.restore(remembered.records)
+        self._rollouts.restore_by(remembered.records, now)
         self._leader.restore(remembered.records, now)
         self._owner: str | None = None
         self._begins_anew = BEGIN_ANEW in remembered.records

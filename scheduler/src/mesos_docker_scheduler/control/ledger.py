@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Protocol
 
 from mesos_docker_scheduler.control.kills import Kills
@@ -70,13 +69,12 @@ class Ledger:
 
     def restore(self, tasks: Iterable[Task], now: float, kill_delay: Callable[[Task], float]) -> None:
         """Take in an earlier process's tasks. `kill_delay`: how long a task's KILL may wait, in seconds."""
+        # The clock may have been set back: what is on record was not in the future.
+        tasks = [task.by(now) for task in tasks]
         for task in sorted(tasks, key=lambda task: task.state_since):
             (self._ended if task.state.ended else self.tasks)[task.id] = task
         for task in sorted(self.tasks.values(), key=lambda task: task.well_since or 0.0):
-            if task.well_since is not None and task.well_since > now:
-                # The clock was set back.
-                self.tasks[task.id] = replace(task, well_since=now)
-            self.census.put(self.tasks[task.id])
+            self.census.put(task)
             if task.kill_reason is not None:
                 self.kills.add(task.id, min(task.kill_at or 0.0, now + kill_delay(task)))
         for task in sorted(self.tasks.values(), key=lambda task: task.launched_at):

@@ -6,7 +6,7 @@ wish and progress it comes to the same end, whenever the scheduler was killed be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -146,6 +146,14 @@ class Rollouts(RecordBook[Rollout]):
         super().__init__(RECORD, Rollout)
         self._ended = ended
         self._before: dict[str, tuple[Service, str, Service | None]] = {}
+
+    def restore_by(self, records: Mapping[tuple[str, str], str], now: float) -> None:
+        """Take in what an earlier process has written; its clock may have been ahead of this one."""
+        self.restore(records)
+        for name, rollout in self.records.items():
+            self.records[name] = replace(
+                rollout, since=min(now, rollout.since), began=min(now, rollout.began)
+            )
 
     def put(self, rollout: Rollout) -> None:
         """Remember a step."""

@@ -129,6 +129,15 @@ class Task:
     message: str = ""
     restarts: int = 0  # how many restarts of its service had been asked for when it was launched
 
+    def by(self, now: float) -> Task:
+        """The same, with no time after this one."""
+        late: dict[str, Any] = {
+            name: now
+            for name in ("launched_at", "state_since", "running_since", "well_since")
+            if (getattr(self, name) or 0.0) > now
+        }
+        return replace(self, **late) if late else self
+
     @property
     def present(self) -> bool:
         """Whether it runs or is about to, as far as we know."""

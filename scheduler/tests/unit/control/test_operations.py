@@ -197,6 +197,36 @@ def test_a_restart_hangs_on_no_clock(hours: int) -> None:
     assert [event.kind for event in site.bench.events].count("launch") == 3
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_around_a_restart_replaces_nothing(hours: int) -> None:
+    site = Site()
+    site.play(seconds=20)
+    before = set(site.ids)
+    site.bench.now += hours * 3600
+    site.restart_scheduler(web())
+    site.play(seconds=600)
+    assert set(site.ids) == before
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_around_an_update_neither_ends_nor_stretches_it(hours: int) -> None:
+    site = Site()
+    site.play(seconds=20)
+    old = set(site.ids)
+    new = web(version=2, update={"progress_deadline_seconds": 120})
+    site.file(new)
+    site.bench.now += hours * 3600
+    site.restart_scheduler(new)
+    site.bench.take(after=100)  # nothing is offered
+    assert site.update_state == "rolling"
+    site.bench.take(after=30)
+    assert site.update_state == "paused"
+    site.do(Operations.resume)
+    site.play(seconds=120)
+    assert site.update_state == "complete"
+    assert not old & set(site.ids)
+
+
 @pytest.mark.parametrize("limit", [{"operator": "UNIQUE"}, {"operator": "MAX_PER", "value": "1"}])
 def test_a_restart_ends_where_all_hosts_are_taken(limit: dict[str, str]) -> None:
     site = Site(web(constraints=[{"field": "hostname", **limit}]))
