@@ -689,3 +689,10 @@ def test_nothing_can_be_reached_without_a_network() -> None:
 def test_words_of_other_schedulers_are_understood(key: str, meant: str) -> None:
     (problem,) = problems(changed(f"services.0.{key}", 3))
     assert problem == f'services[0].{key}: is not a known key; did you mean "{meant}"?'
+
+
+def test_the_number_of_instances_has_a_bound() -> None:
+    assert parse(changed("services.0.count", 100_000)).services[0].count == 100_000
+    for count in (100_001, 10**30):
+        (problem,) = problems(changed("services.0.count", count))
+        assert "is not allowed; it must be a whole number from 0 to 100000" in problem

@@ -341,6 +341,7 @@ class Service(Section):
     count: int = Field(
         default=1,
         ge=0,
+        le=MOST_INSTANCES,
         title="how many instances",
         description=f"a whole number from 0 to {MOST_INSTANCES}",
     )

@@ -21,7 +21,7 @@ from mesos_docker_scheduler.control.launching import Launching
 from mesos_docker_scheduler.control.leader import Leader
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.maintenance import Maintenance
-from mesos_docker_scheduler.control.messages import Messages
+from mesos_docker_scheduler.control.messages import Messages, task_of
 from mesos_docker_scheduler.control.offers import OfferBook, Wish
 from mesos_docker_scheduler.control.operations import Operations, RefusedError, UnavailableError
 from mesos_docker_scheduler.control.publisher import Publisher
@@ -34,7 +34,7 @@ from mesos_docker_scheduler.control.unconfirmed import Unconfirmed
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, Snapshot, Views
-from mesos_docker_scheduler.planning.placement import role_of
+from mesos_docker_scheduler.planning.placement import role_of, suiting
 from mesos_docker_scheduler.planning.planner import Memory, Plan, plan
 from mesos_docker_scheduler.planning.shortage import Explanations
 from mesos_docker_scheduler.records.failures import Failures
@@ -117,7 +117,7 @@ class Controller:
         self._survey = survey
 
         self._offers = OfferBook()
-        self._failures = Failures(lambda: len(self._offers.agents))
+        self._failures = Failures(lambda service: suiting(service, self._offers.agents.values()))
         self._rollouts = Rollouts(metrics.update_ended)
         self._overrides = Overrides()
         self._overrides.restore(remembered.records)
@@ -340,6 +340,10 @@ class Controller:
     def _take_update(self, event: events.Update, now: float) -> None:
         if self._messages.is_understood(event.status, now):
             self._status_updates.take(event.status, now)
+            return
+        task_id = task_of(event.status)
+        if task_id is not None:  # the master knows what has become of it
+            self._status_updates.doubt([task_id], now)
 
     def _take_offers(self, event: events.Offers, now: float) -> None:
         offers = self._messages.offers(event.offers, now)
@@ -571,7 +575,7 @@ class Controller:
                 if made is not None:
                     well = self._ledger.census.standing(service.name).version(made.version).well
                     runs[wait_key(service.name, made.version)] = bool(well)
-        self._failures.forgive(runs, self._offers.agents.keys(), now)
+        self._failures.forgive(runs, now)
 
     def _before(self) -> dict[str, Service]:
         """The good versions of services whose update may end, or has ended, without success."""

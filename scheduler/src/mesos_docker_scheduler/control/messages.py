@@ -28,8 +28,13 @@ _Amount = Annotated[float, Field(ge=0, le=1e15)]
 _Number = Annotated[int, Field(ge=0, lt=2**64)]
 
 
+# Names go into records and calls as they are: half a pair of surrogates, or none, is no name.
+_Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Nanoseconds = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
 class _Id(TypedDict):
-    value: str
+    value: _Name
 
 
 class _Scalar(TypedDict):
@@ -46,9 +51,9 @@ class _Ranges(TypedDict):
 
 
 class _Resource(TypedDict):
-    name: str
-    type: str
-    role: NotRequired[str]
+    name: _Name
+    type: _Name
+    role: NotRequired[_Name]
     scalar: NotRequired[_Scalar]
     ranges: NotRequired[_Ranges]
     reservations: NotRequired[list[dict[str, Any]]]
@@ -60,7 +65,7 @@ class _Named(TypedDict):
 
 
 class _Time(TypedDict):
-    nanoseconds: int
+    nanoseconds: _Nanoseconds
 
 
 class _Unavailability(TypedDict):
@@ -69,7 +74,7 @@ class _Unavailability(TypedDict):
 
 
 class _Allocation(TypedDict):
-    role: NotRequired[str]
+    role: NotRequired[_Name]
 
 
 class _FaultDomain(TypedDict):
@@ -133,7 +138,7 @@ class _TaskStatus(TypedDict):
     reason: NotRequired[str]
     message: NotRequired[str]
     healthy: NotRequired[bool]
-    uuid: NotRequired[str]
+    uuid: NotRequired[_Name]
     container_status: NotRequired[_ContainerStatus]
 
 
@@ -182,10 +187,7 @@ class Messages:
         return [message for message in messages if self._fits(kind, _INVERSE_OFFER, message, now)]
 
     def is_understood(self, status: Message, now: float) -> bool:
-        """Whether a v1 TaskStatus is. If not, it is acknowledged, or its agent would send no later one.
-
-        What has become of the task is asked of the master sooner or later, as of any other.
-        """
+        """Whether a v1 TaskStatus is. If not, it is acknowledged, or its agent would send no later one."""
         expected = _ACKNOWLEDGED_STATUS if _has_uuid(status) else _STATUS
         return self._fits("status update", expected, status, now)
 
@@ -208,7 +210,7 @@ class Messages:
         """The call that gives a message back, if it says enough for that."""
         if kind == "status update":
             ids = (_identifier(message, "task_id"), _identifier(message, "agent_id"))
-            if not _has_uuid(message) or None in ids or not isinstance(message["uuid"], str):
+            if not _has_uuid(message) or None in ids or not str(message["uuid"]).isprintable():
                 return None
             return partial(self._driver.acknowledgeStatusUpdate, message)
         offer_id = _identifier(message, "id")
@@ -217,6 +219,11 @@ class Messages:
         if kind == "offer":
             return partial(self._driver.declineOffer, [offer_id], _REFUSE_SECONDS)
         return partial(self._driver.declineInverseOffer, [offer_id])
+
+
+def task_of(status: Message) -> str | None:
+    """The id of the task that a status is about, if it can be read."""
+    return _identifier(status, "task_id")
 
 
 def _has_uuid(message: object) -> bool:
@@ -235,7 +242,7 @@ def _problem(expected: TypeAdapter[Any], message: object) -> str | None:
 
 
 def _identifier(message: object, field: str) -> str | None:
-    """The value of an id of a message, such as `agent_id`, as far as there is one."""
+    """The value of an id of a message, such as `agent_id`, as far as there is one that can be used."""
     holder = message.get(field) if isinstance(message, Mapping) else None
     value = holder.get("value") if isinstance(holder, Mapping) else None
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value.isprintable() else None

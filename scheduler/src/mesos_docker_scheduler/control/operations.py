@@ -95,7 +95,9 @@ class Operations:
         """Replace all instances that run now, within the limits of an update."""
         self._service(name)
         override = self._overrides.of(name)
-        self._overrides.put(replace(override, restarts=override.restarts + 1))
+        # More than any instance has seen: the record is gone once the file has left the service out.
+        seen = max((task.restarts for task in self._ledger.census.of(name)), default=0)
+        self._overrides.put(replace(override, restarts=1 + max(override.restarts, seen)))
         self._note(now, "all instances are replaced, a few at a time", by, name)
 
     def pause(self, name: str, by: str, now: float) -> None:

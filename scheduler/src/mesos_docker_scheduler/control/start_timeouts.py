@@ -57,14 +57,22 @@ class StartTimeouts:
 
     def _late(self, service: Service, acting_since: float, now: float) -> Iterator[tuple[Task, str]]:
         timeout, check = service.start_timeout_seconds, service.health_check
-        patience = check.delay_seconds + check.grace_seconds if check is not None else 0.0
+        patience = 0.0
+        if check is not None:
+            # A failure in the grace period is not told: the next check may be the first that is heard of.
+            patience = (
+                check.delay_seconds + check.grace_seconds + check.interval_seconds + check.timeout_seconds
+            )
+        doubtful = self._ledger.census.doubtful
         for group in self._ledger.census.standing(service.name).versions.values():
             for task in group.starting.values():
-                if now >= max(task.launched_at, acting_since) + timeout:
+                late = now >= max(task.launched_at, acting_since) + timeout
+                if late and task.id not in doubtful:
                     where = f"on {task.hostname or task.agent_id}"
                     yield task, f"did not start {where} within {timeout:g} seconds"
             for task in group.unwell.values():
                 since = max(task.running_since or task.launched_at, acting_since)
-                if task.healthy is None and now >= since + timeout + patience:
+                silent = task.healthy is None and now >= since + timeout + patience
+                if silent and task.id not in doubtful:
                     where = f"on {task.hostname or task.agent_id}"
                     yield task, f"its health check said nothing {where} for {timeout + patience:g} seconds"

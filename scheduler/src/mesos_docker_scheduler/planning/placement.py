@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.candidates import Candidates, Lot, Search
 from mesos_docker_scheduler.planning.cluster import Accept, Agent, Launch, Offer
-from mesos_docker_scheduler.planning.constraints import Constraint, Facts, described, field_of, suits
+from mesos_docker_scheduler.planning.constraints import (
+    Constraint,
+    Facts,
+    described,
+    field_of,
+    looks_at_agent_alone,
+    suits,
+)
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.resources import SCALARS, Need, Pool, thousandths
 from mesos_docker_scheduler.planning.shortage import (
@@ -177,7 +184,9 @@ class Placement:
     def _look_for(self, service: Service) -> Shortage:
         role = role_of(service, self._role)
         search = self._searches[service.name]
-        shortage = Shortage(search.need, filtered=self._filters.get(role))
+        shortage = Shortage(
+            search.need, filtered=self._filters.get(role), last_fault=self._last_fault(service)
+        )
         offered = {agent_id: lot for (agent_id, own_role), lot in self._lots.items() if own_role == role}
         for lot in offered.values():
             problem = self._unfit.get(lot.agent_id)
@@ -189,6 +198,12 @@ class Placement:
                 problem = problem or self._unfit_for(service, search, agent.id, agent)
                 shortage.note(agent.hostname, agent.free.get(role), problem)
         return shortage
+
+    def _last_fault(self, service: Service) -> str:
+        """The latest cause for which an agent is avoided, by all or by this service."""
+        waits = [*self._failed_on(service).values()]
+        waits += [agent.avoid for agent in self._agents.values() if agent.avoid is not None]
+        return max(waits, key=lambda wait: wait.last_failure).why if waits else ""
 
     def _problem_of_agent(self, agent_id: str, offers: Sequence[Offer]) -> str | None:
         agent = self._agents.get(agent_id)
@@ -212,6 +227,12 @@ def _without(counts: Mapping[str, int], agents: Collection[str]) -> Mapping[str,
     if not agents:
         return counts
     return {agent_id: count for agent_id, count in counts.items() if agent_id not in agents}
+
+
+def suiting(service: Service, agents: Iterable[Facts]) -> int:
+    """How many agents a service may run on, as far as its constraints look at them alone."""
+    tests = [one for one in service.constraints if looks_at_agent_alone(one)]
+    return sum(all(suits(test, field_of(agent, test.field)) for test in tests) for agent in agents)
 
 
 def biggest_first(services: Collection[Service]) -> list[Service]:

@@ -35,6 +35,7 @@ class Shortage:
     lacking: Counter[str] = field(default_factory=Counter)
     most: dict[str, tuple[int, str]] = field(default_factory=dict)
     filtered: str | None = None
+    last_fault: str = ""  # why one of the agents is avoided
     not_looked_at: int = 0
 
     def note(self, hostname: str, pool: Pool | None, problem: str | None) -> None:
@@ -66,13 +67,17 @@ class Shortage:
             text += f"; only slaves with {self.filtered} are offered"
         return Reason("resources", text, missing, agents=dict(self.lacking))
 
+    @property
+    def _last_fault(self) -> str:
+        return f" (the last: {self.last_fault})" if self.last_fault else ""
+
     def _problem(self, kind: str, count: int) -> str:
         one = count == 1
         has, are = "has" if one else "have", is_are(count)
         texts = {
             HOPEFUL: f"may have room, and {are} asked for",
             MAINTENANCE: f"{are} in maintenance, or within an hour of it",
-            AVOIDED: f"{are} avoided for a while after faults",
+            AVOIDED: f"{are} avoided for a while after faults{self._last_fault}",
             "ports": f"{has} too few free ports",
         }
         if kind in self.most:

@@ -21,6 +21,8 @@ from mesos_docker_scheduler.records.rollout import Progress, Rollout, advance, d
 from mesos_docker_scheduler.records.tasks import Task
 from mesos_docker_scheduler.wording import clock, instances
 
+_GIVEN_UP_SECONDS = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class Kill:
@@ -151,7 +153,7 @@ class Situation:
         self._stop_moving(moving, spare, all_replaced=kept >= self.service.count)
 
         standing = self.standing
-        present = len(standing.tasks) - len(standing.absent) - len(standing.drained)
+        present = len(standing.tasks) - len(standing.absent) - len(standing.drained) - self._given_up()
         missing = self.service.count - kept
         possible = max(0, min(missing, ceiling - present))
         launches = self._held_back(possible, failing, current)
@@ -163,6 +165,16 @@ class Situation:
         wake_at = min((time for time in self.times if time > self.now), default=inf)
         vacating = Counter(task.agent_id for task in moving.values() if task.version == aim.version)
         return Step(aim, launches, tuple(self.kills), tuple(self.reasons), rollout, wake_at, vacating)
+
+    def _given_up(self) -> int:
+        """How many that never ran were told to stop long ago: what hangs keeps no place."""
+        hanging = 0
+        for task in self.standing.leaving.values():
+            if task.running_since is None and task.kill_at is not None:
+                given_up_at = task.kill_at + _GIVEN_UP_SECONDS
+                hanging += given_up_at <= self.now
+                self.times.append(given_up_at)
+        return hanging
 
     def _stop_surplus(
         self, current: _Side, staying: int, ready: int, fresh: Mapping[str, Task], moving: Mapping[str, Task]

@@ -11,7 +11,7 @@ first. Then what happens there tells:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from pydantic import TypeAdapter
@@ -26,8 +26,10 @@ _AGENT_DELAY = Delay(initial=5.0, factor=2.0, maximum=300.0)
 _FLOOD = 50
 _AGENT = "agent "
 _PLACE = "place "
-_PLACE_SECONDS = 600.0
-"""So long after its wait is over a place is still the last to be tried."""
+_PLACE_SECONDS = 7200.0
+"""So long after its wait is over a place is still the last to be tried: for longer than starts may take."""
+_AGENT_SECONDS = 600.0
+"""So long after its wait is over an agent's faults are remembered."""
 RECORD = "wait"
 """The kind of the store's records that hold what waits."""
 
@@ -38,10 +40,10 @@ class Failures:
     """Back-off of service versions, agents and places, and the circuit breaker. Times: seconds of the epoch.
 
     A place is one version on one agent. What waits outlives the process, as records of the store: a restart
-    does not start a crash loop over. The circuit breaker does not. `agents` counts the agents that are known.
+    does not start a crash loop over. The circuit breaker does not. `agents`: how many suit a service.
     """
 
-    def __init__(self, agents: Callable[[], int] = lambda: 1) -> None:
+    def __init__(self, agents: Callable[[Service], int] = lambda service: 1) -> None:
         self._agents = agents
         self._backoff = Backoff()
         self._breaker = CircuitBreaker()
@@ -100,11 +102,14 @@ class Failures:
     def _fault_of_either(self, task: Task, service: Service | None, why: str, now: float) -> None:
         if service is None:
             return
+        if self._agents(service) <= 1:
+            self._fault_of_version(task, service, why, now)
+            return
         version, delay = wait_key(task.service, task.version), _delay(service)
         self._backoff.failed(_place_key(version, task.agent_id), task.launched_at, now, delay, why)
         places = self.places()
         elsewhere = [wait for agent_id, wait in places[version].items() if agent_id != task.agent_id]
-        if elsewhere or self._agents() <= 1:
+        if elsewhere:
             if version not in self._backoff.waits():
                 for wait in sorted(elsewhere, key=lambda wait: wait.last_failure):
                     self._backoff.failed(version, wait.last_failure, wait.last_failure, delay, wait.why)
@@ -122,25 +127,24 @@ class Failures:
         version = wait_key(task.service, task.version)
         self._backoff.succeeded(_place_key(version, task.agent_id), task.launched_at)
 
-    def forgive(self, runs: Mapping[str, bool], agents: Collection[str], now: float) -> None:
+    def forgive(self, runs: Mapping[str, bool], now: float) -> None:
         """Forget what has been lived down, and what nobody asks for any more.
 
         `runs`: by `wait_key` of each version that is asked for, whether an instance of it is well. A version
-        has lived its failures down when one is, and nothing of it failed for a minute since it might start.
+        has lived its failures down when one is, and nothing of it failed for a minute since it might start;
+        agents and places have with time.
         """
-        waits = self._backoff.waits()
-        wanted = {
-            key
-            for key, well in runs.items()
-            if not (well and key in waits and now >= waits[key].until + STABLE_SECONDS)
-        }
-        places = {
-            _place_key(version, agent_id)
-            for version, waits_there in self.places().items()
-            for agent_id, wait in waits_there.items()
-            if version in runs and agent_id in agents and now < wait.until + _PLACE_SECONDS
-        }
-        self._backoff.forget_except(wanted | places | {_agent_key(agent_id) for agent_id in agents})
+        kept = set()
+        for key, wait in self._backoff.waits().items():
+            if key.startswith(_AGENT):
+                lived_down = now >= wait.until + _AGENT_SECONDS
+            elif key.startswith(_PLACE):
+                lived_down = _place_of(key)[0] not in runs or now >= wait.until + _PLACE_SECONDS
+            else:
+                lived_down = key not in runs or (runs[key] and now >= wait.until + STABLE_SECONDS)
+            if not lived_down:
+                kept.add(key)
+        self._backoff.forget_except(kept)
 
     def forgive_all(self) -> None:
         """Forget everything: an operator asks to try again."""
@@ -172,7 +176,7 @@ class Failures:
         places: dict[str, dict[str, Wait]] = {}
         for key, wait in self._backoff.waits().items():
             if key.startswith(_PLACE):
-                _, version, agent_id = key.split(" ", 2)
+                version, agent_id = _place_of(key)
                 places.setdefault(version, {})[agent_id] = wait
         return places
 
@@ -203,6 +207,11 @@ def _delay(service: Service) -> Delay:
 
 def _place_key(version: str, agent_id: str) -> str:
     return f"{_PLACE}{version} {agent_id}"
+
+
+def _place_of(key: str) -> tuple[str, str]:
+    _, version, agent_id = key.split(" ", 2)
+    return version, agent_id
 
 
 def _agent_key(agent_id: str) -> str:

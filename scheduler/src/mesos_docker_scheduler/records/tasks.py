@@ -91,7 +91,7 @@ class Status:
             message=printable(message.get("message", "")),
             healthy=message.get("healthy"),
             # Mesos' Docker containerizer names containers like this.
-            container=f"mesos-{container_id}" if container_id else None,
+            container=f"mesos-{printable(container_id)}" if container_id else None,
             address=_address(container),
         )
 
@@ -211,7 +211,7 @@ def _address(container_status: Message) -> str | None:
     for network in container_status.get("network_infos", ()):
         for address in network.get("ip_addresses", ()):
             if "ip_address" in address:
-                return str(address["ip_address"])
+                return printable(str(address["ip_address"]))
     return None
 
 

@@ -346,6 +346,49 @@ def test_a_service_that_starts_nowhere_holds_no_other_back(tmp_path: Path, reaso
         cluster.play(120, fails, reason)
 
 
+def test_services_that_may_run_on_one_agent_only_do_not_make_it_avoided(tmp_path: Path) -> None:
+    only_a = [{"field": "hostname", "operator": "LIKE", "value": "host-a"}]
+    services = [service(name=name, count=1, constraints=only_a) for name in ("bad", "worse", "good")]
+    cluster = Cluster(tmp_path, *services)
+
+    def fails(name: str, agent: str) -> bool:
+        return name in ("bad", "worse")
+
+    cluster.play(120, fails)
+    for _ in range(10):
+        lost = next(one for one in cluster.bench.controller.snapshot.services if one.name == "good").tasks[0]
+        cluster.bench.tell(lost.id, "FAILED", lost.agent_id)
+        cluster.play(4, fails)
+        assert cluster.running("good") == 1
+        cluster.play(60, fails)
+
+
+def test_an_update_that_may_run_on_one_agent_only_fails_there(tmp_path: Path) -> None:
+    only_a = [{"field": "hostname", "operator": "LIKE", "value": "host-a"}]
+    cluster = Cluster(tmp_path, service(count=1, constraints=only_a))
+    cluster.play(60, lambda name, agent: False)
+    new = service(count=1, constraints=only_a, image="demo/web:2")
+    cluster.bench.take(events.ConfigRead(configuration(new), "sha"))
+    cluster.play(60, lambda name, agent: True)
+    update = cluster.bench.view.update
+    assert update is not None
+    assert update.state == "paused"
+    assert "3 failures in a row; the last: TASK_FAILED on host-a: no space left on device" in update.reason
+
+
+def test_where_nothing_started_is_remembered_by_the_next_process(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1))
+    bench.subscribe()
+    bench.offer("a", "b")
+    for info in bench.launched():
+        bench.tell(info["task_id"]["value"], "FAILED", info["agent_id"]["value"])
+    (places,) = bench.controller._failures.places().values()
+    bench.store.close()
+    bench = Bench(tmp_path, service(count=1), now=bench.now + 1)
+    bench.subscribe()
+    assert bench.controller._failures.places().popitem()[1] == places
+
+
 def test_an_update_that_starts_nowhere_is_paused_after_so_many_failures(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, service(count=2))
     cluster.play(60, lambda name, agent: False)
@@ -376,6 +419,53 @@ def test_what_never_starts_is_given_up_and_started_elsewhere(tmp_path: Path) -> 
     assert again["agent_id"]["value"] != agent
 
 
+def test_what_does_not_even_obey_keeps_no_place(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1, start_timeout_seconds=60))
+    bench.subscribe()
+    bench.offer("a", "b")
+    (hangs,) = bench.launched()
+    agent = hangs["agent_id"]["value"]
+    bench.tell(hangs["task_id"]["value"], "STARTING", agent)
+    bench.take(after=60)
+    bench.take(after=200)
+    bench.offer("a", "b")
+    assert bench.launched() == []
+    bench.take(after=101)
+    bench.offer("a", "b")
+    (again,) = bench.launched()
+    assert again["agent_id"]["value"] != agent
+
+
+def test_what_the_master_does_not_know_yet_is_not_given_up(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1, start_timeout_seconds=60))
+    bench.subscribe()
+    bench.offer("a")
+    (info,) = bench.launched()
+    bench.tell(info["task_id"]["value"], "STARTING")
+    bench.take(events.Disconnected())
+    bench.take(events.Subscribed(None, {**MASTER, "id": "master-2"}))
+    bench.answer_fence()
+    for _ in range(30):
+        bench.take(after=10)
+    assert bench.driver.take("kill") == []
+
+
+def test_hung_starts_count_for_the_version(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1))
+    bench.subscribe()
+    agents = []
+    for _ in range(400):
+        bench.offer("a", "b", "c", after=10)
+        for info in bench.launched():
+            agents.append(info["agent_id"]["value"])
+            bench.tell(info["task_id"]["value"], "STARTING", agents[-1])
+        for _, task_id, agent, _ in bench.driver.take("kill"):
+            bench.tell(task_id, "KILLED", agent)
+    assert set(agents) == {"a", "b", "c"}
+    (wait,) = bench.controller._failures.service_waits().values()
+    assert wait.failures >= 3
+
+
 def test_an_update_that_never_starts_fails(tmp_path: Path) -> None:
     bench = Bench(tmp_path, service(count=1))
     bench.subscribe()
@@ -386,6 +476,8 @@ def test_an_update_that_never_starts_fails(tmp_path: Path) -> None:
     bench.take(events.ConfigRead(configuration(hanging), "sha"))
     for _ in range(90):
         bench.offer("a", "b", after=1)
+        for info in bench.launched():
+            bench.tell(info["task_id"]["value"], "STARTING", info["agent_id"]["value"])
         for _, task_id, agent, _ in bench.driver.take("kill"):
             bench.tell(task_id, "KILLED", agent)
     view = bench.view.update
@@ -395,7 +487,10 @@ def test_an_update_that_never_starts_fails(tmp_path: Path) -> None:
 
 
 def test_a_health_check_that_never_says_anything_is_given_up(tmp_path: Path) -> None:
-    check = {"protocol": "tcp", "port": 80, "delay_seconds": 5, "grace_seconds": 15}
+    check = {
+        **{"protocol": "tcp", "port": 80, "delay_seconds": 2, "grace_seconds": 8},
+        **{"interval_seconds": 6, "timeout_seconds": 4},
+    }
     bench = Bench(tmp_path, service(count=1, start_timeout_seconds=60, health_check=check))
     bench.subscribe()
     (task_id,) = bench.launch("a")

@@ -160,6 +160,46 @@ def test_a_status_update_that_is_not_understood_holds_no_later_one_up(site: Benc
     assert site.driver.take("acknowledge") == [("acknowledge", odd["uuid"])]
 
 
+@pytest.mark.parametrize("field", ["task_id", "agent_id", "uuid", "container", "address"])
+def test_half_a_pair_of_surrogates_stops_nothing(site: Bench, field: str) -> None:
+    first, _ = site.launch("a", "b")
+    odd: Message = status(first, "FAILED")
+    match field:
+        case "uuid":
+            odd["uuid"] = "x\ud800"
+        case "container":
+            odd["container_status"] = {"container_id": {"value": "x\ud800"}}
+        case "address":
+            odd["container_status"] = {"network_infos": [{"ip_addresses": [{"ip_address": "1\ud800"}]}]}
+        case _:
+            odd[field] = {"value": "x\ud800"}
+    site.take(events.Update(odd))
+    assert site.controller.snapshot.problem is None
+    still_works(site)
+
+
+def test_an_agent_without_a_name_that_can_be_written_is_not_used(site: Bench) -> None:
+    site.take(events.Offers((offer_message("a\ud800"),)))
+    still_works(site)
+
+
+def test_what_became_of_a_task_is_asked_when_its_update_is_not_understood(site: Bench) -> None:
+    first, _ = site.launch("a", "b")
+    site.driver.take("reconcile")
+    site.take(events.Update(status(first, "FAILED", healthy=None)))
+    site.take(after=5)
+    asked = [task_id for _, tasks in site.driver.take("reconcile") for task_id, _ in tasks]
+    assert first in asked
+
+
+@pytest.mark.parametrize("field", ["start", "duration"])
+def test_a_time_beyond_all_bounds_stops_nothing(site: Bench, field: str) -> None:
+    window = {**WINDOW, field: {"nanoseconds": 10**400}}
+    site.take(events.Offers((offer_message("a", more={"unavailability": window}),)))
+    site.take(events.InverseOffers(({**INVERSE_OFFER, "unavailability": window},)))
+    still_works(site)
+
+
 @pytest.mark.parametrize(
     "attribute",
     [

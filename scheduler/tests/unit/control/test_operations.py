@@ -11,7 +11,7 @@ from memory_store import MemoryStore
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.operations import ChangedError, NotFoundError, Operations, RefusedError
-from scheduler_fakes import Bench, configuration, offer_message, service
+from scheduler_fakes import MASTER, Bench, configuration, offer_message, service
 
 BY = "test"
 
@@ -236,6 +236,25 @@ def test_a_restart_ends_where_all_hosts_are_taken(limit: dict[str, str]) -> None
     assert site.play(seconds=120) >= 2
     assert len(site.ids) == 2
     assert not old & set(site.ids)
+
+
+def test_a_restart_is_one_more_than_any_instance_has_seen() -> None:
+    site = Site()
+    for _ in range(2):
+        site.do(Operations.restart)
+        site.play()
+    before = set(site.ids)
+    site.bench.take(events.Disconnected())
+    site.file()  # without the service, for a moment
+    site.file(web())
+    site.bench.take(events.Subscribed(None, MASTER))
+    for task_id in before:
+        site.bench.tell(task_id, "RUNNING")
+    site.bench.answer_fence()
+    site.do(Operations.restart)
+    site.play(seconds=120)
+    assert not before & set(site.ids)
+    assert len(site.ids) == 2
 
 
 def test_a_paused_update_is_not_resumed_by_a_reload() -> None:

@@ -200,7 +200,7 @@ def test_agents_where_it_failed_come_last_and_not_before_their_time(strategy: st
     assert placement.place(wished(name="other", placement=strategy, cpus=2), 2) == 0
     assert placed(placement) == "a a b b c c"
     (reason,) = [placement.explain(web, 2)]
-    assert "1 is avoided for a while after faults" in reason.text
+    assert "1 is avoided for a while after faults (the last: why)" in reason.text
 
 
 def test_what_nobody_has_room_for_is_not_looked_for_again() -> None:

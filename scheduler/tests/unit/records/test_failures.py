@@ -55,18 +55,18 @@ def test_a_minute_without_a_failure_while_something_runs_lives_it_down() -> None
         failures.ended(replace(ended(), launched_at=started), WEB, "why", NOW)
     until = failures.waits()[KEY].until
     assert until > NOW
-    failures.forgive({KEY: True}, [], until + 59)
+    failures.forgive({KEY: True}, until + 59)
     assert KEY in failures.waits()
-    failures.forgive({KEY: False}, [], until + 60)
+    failures.forgive({KEY: False}, until + 60)
     assert KEY in failures.waits()
-    failures.forgive({KEY: True}, [], until + 60)
+    failures.forgive({KEY: True}, until + 60)
     assert KEY not in failures.waits()
 
 
 def test_a_new_version_begins_anew_and_the_old_one_is_forgotten() -> None:
     failures = Failures()
     failures.ended(ended(), WEB, "why", NOW)
-    failures.forgive({wait_key("web", service(image="demo/web:2").version): False}, [], NOW)
+    failures.forgive({wait_key("web", service(image="demo/web:2").version): False}, NOW)
     assert failures.waits() == {}
 
 
@@ -107,7 +107,7 @@ def fail_to_start(failures: Failures, of: Service, agent: str, now: float) -> Fa
 
 
 def test_what_never_starts_on_one_agent_is_tried_on_others_and_holds_nothing_back() -> None:
-    failures = Failures(agents=lambda: 3)
+    failures = Failures(agents=lambda service: 3)
     for second in range(5):
         assert fail_to_start(failures, WEB, "a", NOW + second) is Fault.UNCLEAR
     assert failures.places()[KEY]["a"].failures == 5
@@ -116,7 +116,7 @@ def test_what_never_starts_on_one_agent_is_tried_on_others_and_holds_nothing_bac
 
 
 def test_what_starts_on_no_agent_is_its_own_fault() -> None:
-    failures = Failures(agents=lambda: 3)
+    failures = Failures(agents=lambda service: 3)
     for second, agent in enumerate("abc"):
         fail_to_start(failures, WEB, agent, NOW + second)
     assert failures.waits()[KEY].failures == 3
@@ -124,7 +124,7 @@ def test_what_starts_on_no_agent_is_its_own_fault() -> None:
 
 
 def test_where_there_is_but_one_agent_its_services_are_to_blame() -> None:
-    failures = Failures(agents=lambda: 1)
+    failures = Failures(agents=lambda service: 1)
     for of in (WEB, OTHER):
         fail_to_start(failures, of, "a", NOW)
     assert failures.waits()[KEY].failures == failures.waits()[OTHER_KEY].failures == 1
@@ -132,7 +132,7 @@ def test_where_there_is_but_one_agent_its_services_are_to_blame() -> None:
 
 
 def test_an_agent_where_several_services_fail_that_fail_nowhere_else_is_avoided() -> None:
-    failures = Failures(agents=lambda: 3)
+    failures = Failures(agents=lambda service: 3)
     for second in range(3):
         fail_to_start(failures, WEB, "a", NOW + second)
         fail_to_start(failures, OTHER, "a", NOW + second)
@@ -142,7 +142,7 @@ def test_an_agent_where_several_services_fail_that_fail_nowhere_else_is_avoided(
 
 
 def test_a_start_that_succeeds_a_reset_and_time_make_a_place_good_again() -> None:
-    failures = Failures(agents=lambda: 3)
+    failures = Failures(agents=lambda service: 3)
     fail_to_start(failures, WEB, "a", NOW)
     failures.runs(task("2", WEB, "a", launched_at=NOW + 1))
     assert failures.places() == {}
@@ -151,14 +151,17 @@ def test_a_start_that_succeeds_a_reset_and_time_make_a_place_good_again() -> Non
     failures.forget(KEY)
     assert failures.places() == {}
     fail_to_start(failures, WEB, "a", NOW)
-    failures.forgive({KEY: True}, ["a"], NOW + 599)
+    failures.forgive({KEY: True}, NOW + 7199)
     assert KEY in failures.places()
-    failures.forgive({KEY: True}, ["a"], NOW + 600)
+    failures.forgive({KEY: True}, NOW + 7200)
     assert failures.places() == {}
+    fail_to_start(failures, WEB, "a", NOW)
+    failures.forgive({}, NOW)
+    assert failures.places() == {}, "nobody asks for that version any more"
 
 
 def test_places_outlive_the_process() -> None:
-    failures, again = Failures(agents=lambda: 3), Failures(agents=lambda: 3)
+    failures, again = Failures(agents=lambda service: 3), Failures(agents=lambda service: 3)
     fail_to_start(failures, WEB, "a", NOW)
     records = {key: text for key, text in failures.take_records().items() if text is not None}
     again.restore(records, NOW)
