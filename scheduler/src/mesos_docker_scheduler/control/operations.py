@@ -12,7 +12,7 @@ from mesos_docker_scheduler.control.stopping import Stopping
 from mesos_docker_scheduler.planning.situation import Kill
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
-from mesos_docker_scheduler.records.rollout import Rollout, Rollouts, anew
+from mesos_docker_scheduler.records.rollout import Rollout, Rollouts, anew, can_be_made
 from mesos_docker_scheduler.records.tasks import wait_key
 from mesos_docker_scheduler.records.versions import Versions
 from mesos_docker_scheduler.records.wishes import Wishes
@@ -123,8 +123,10 @@ class Operations:
         if rollout is None or rollout.state == "rolled back":
             raise RefusedError(f"{name} has been rolled back already" if rollout else f"{name} is new")
         good = rollout.returns_to
-        if good is None or self._versions.spec(name, good) is None:
-            raise RefusedError(f"no version of {name} before this one is on record")
+        if good is None or not can_be_made(self._service(name), good, self._versions):
+            raise RefusedError(
+                f"no version of {name} before this one is on record, or its record can't be read"
+            )
         self._stop(replace(rollout, good=good, previous=None), "rolled back", "an operator asked for it", now)
         self._note(now, f"rolled back to {self._image(name, good)}", by, name)
 

@@ -192,6 +192,11 @@ class Rollouts(RecordBook[Rollout]):
         return known[2]
 
 
+def can_be_made(service: Service, version: str, versions: Versions) -> bool:
+    """Whether it is known, and can be read, what a version of a service is made of."""
+    return _as_before(versions.spec(service.name, version), version, service) is not None
+
+
 def _as_before(spec: str | None, version: str, service: Service) -> Service | None:
     if spec is None:
         return None

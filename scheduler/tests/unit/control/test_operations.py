@@ -308,6 +308,19 @@ def test_a_complete_update_is_rolled_back() -> None:
     assert site.images == {"demo/web:3"}
 
 
+@pytest.mark.parametrize("record", ["", "{", "{}", '{"name": "web", "image": 5}'])
+def test_there_is_no_way_back_to_a_version_whose_record_is_damaged(record: str) -> None:
+    site = Site()
+    site.file(web(version=2))
+    site.play()
+    site.bench.controller._versions._specs["web"][web(version=1).version] = record
+    with pytest.raises(RefusedError, match="can't be read"):
+        site.do(Operations.roll_back)
+    assert site.update_state == "complete"
+    site.play()
+    assert site.images == {"demo/web:2"}
+
+
 def test_there_is_nothing_to_roll_back_pause_or_resume() -> None:
     site = Site()
     for operate, words in (
