@@ -100,7 +100,15 @@ def plan(
     same version. `unconfirmed`: by service, what is said of instances that the master does not know yet.
     """
     placement = Placement(
-        offers, agents, census, now, role=role, explanations=explanations, filters=filters, places=places
+        offers,
+        agents,
+        census,
+        now,
+        role=role,
+        explanations=explanations,
+        filters=filters,
+        places=places,
+        going=going,
     )
     kills: list[Kill] = []
     wanted: dict[str, int] = {}

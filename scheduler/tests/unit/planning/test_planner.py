@@ -521,3 +521,10 @@ def test_big_services_go_first_so_that_small_ones_leave_them_room() -> None:
     decided = plan([small, big], Census(), [offer("a")], {}, {}, NOW)
     assert decided.wanted == {"small": 4}
     assert decided.waiting["small"][0].agents == {"cpus": 1}
+
+
+def test_what_keeps_together_leaves_agents_that_go_away() -> None:
+    web = service(count=1, constraints=[{"field": "hostname", "operator": "CLUSTER"}])
+    census = Census([task("1", web, "a")])
+    agents = {**known("a"), **known("b")}
+    assert starts(plan([web], census, [offer("b")], agents, {}, NOW, going=frozenset("a"))) == ["b"]
