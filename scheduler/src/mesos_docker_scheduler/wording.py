@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 # Half of a pair of surrogates is no text, and can't be written as UTF-8. Control characters and those that
 # change the direction of writing make a terminal, or a reader of the journal, see what is not there.
@@ -27,6 +31,13 @@ def printable(text: str, most: int = 1000) -> str:
 def printable_if_any(text: str | None) -> str | None:
     """The same, of a text that may be missing."""
     return None if text is None else printable(text)
+
+
+def first_problem(error: ValidationError) -> str:
+    """What is wrong, by the first place where something is, and without the value."""
+    detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in detail["loc"])
+    return f"{place}: {detail['msg']}" if place else detail["msg"]
 
 
 def clock(time: float) -> str:

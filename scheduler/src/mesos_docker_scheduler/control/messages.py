@@ -16,7 +16,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.observability.metrics import Metrics
-from mesos_docker_scheduler.wording import printable
+from mesos_docker_scheduler.wording import first_problem, printable
 
 Message = Mapping[str, Any]
 Kind = Literal["offer", "inverse offer", "status update"]
@@ -235,9 +235,7 @@ def _problem(expected: TypeAdapter[Any], message: object) -> str | None:
     try:
         expected.validate_python(message)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        return f"{field}: {first['msg']}" if field else str(first["msg"])
+        return first_problem(error)
     return None
 
 

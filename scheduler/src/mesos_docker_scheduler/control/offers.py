@@ -27,7 +27,7 @@ class _Facts(TypedDict):
 
 
 _RECORDED = TypeAdapter(_Facts)
-_FACTS = ("hostname", "attributes", "region", "zone", "url")
+_FACTS = tuple(_Facts.__annotations__)
 RECORD = "agent"
 """The kind of the store's records that hold the facts of agents."""
 

@@ -68,11 +68,10 @@ class StartTimeouts:
             for task in group.starting.values():
                 late = now >= max(task.launched_at, acting_since) + timeout
                 if late and task.id not in doubtful:
-                    where = f"on {task.hostname or task.agent_id}"
-                    yield task, f"did not start {where} within {timeout:g} seconds"
+                    yield task, f"did not start {task.where} within {timeout:g} seconds"
             for task in group.unwell.values():
                 since = max(task.running_since or task.launched_at, acting_since)
                 silent = task.healthy is None and now >= since + timeout + patience
                 if silent and task.id not in doubtful:
-                    where = f"on {task.hostname or task.agent_id}"
-                    yield task, f"its health check said nothing {where} for {timeout + patience:g} seconds"
+                    silence = timeout + patience
+                    yield task, f"its health check said nothing {task.where} for {silence:g} seconds"

@@ -196,7 +196,7 @@ class StatusUpdates:
         self._ledger.put(changed)
         if changed.state is task.state:
             return
-        where = f"on {changed.hostname or changed.agent_id}"
+        where = changed.where
         why = f"TASK_{changed.state.value} {where}: {changed.message or changed.reason or 'no reason given'}"
         if changed.state is TaskState.RUNNING:
             self._failures.runs(changed)

@@ -20,6 +20,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from mesos_docker_scheduler.records.tasks import Task, TaskState
+from mesos_docker_scheduler.wording import first_problem
 
 EVENTS_KEPT = 10_000
 
@@ -38,9 +39,7 @@ def read_record(adapter: TypeAdapter[Record], name: tuple[str, str], text: str) 
         return adapter.validate_json(text, strict=True)
     except ValidationError as error:
         kind, key = name
-        detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(map(str, detail["loc"]))
-        what = f"{field}: {detail['msg']}" if field else detail["msg"]
+        what = first_problem(error)
         raise StoreError(
             f'the state file\'s record "{kind}" of "{key}" is damaged: {what}; {_CURE}'
         ) from error

@@ -139,6 +139,11 @@ class Task:
         return replace(self, **late) if late else self
 
     @property
+    def where(self) -> str:
+        """On which host it is, in words."""
+        return f"on {self.hostname or self.agent_id}"
+
+    @property
     def present(self) -> bool:
         """Whether it runs or is about to, as far as we know."""
         return not self.state.ended and not self.state.absent

@@ -450,17 +450,24 @@ def test_what_the_master_does_not_know_yet_is_not_given_up(tmp_path: Path) -> No
     assert bench.driver.take("kill") == []
 
 
+def hang(bench: Bench) -> list[str]:
+    """Have what is launched begin to start and stay so, and what is killed end; returns the agents."""
+    agents = []
+    for info in bench.launched():
+        agents.append(info["agent_id"]["value"])
+        bench.tell(info["task_id"]["value"], "STARTING", agents[-1])
+    for _, task_id, agent, _ in bench.driver.take("kill"):
+        bench.tell(task_id, "KILLED", agent)
+    return agents
+
+
 def test_hung_starts_count_for_the_version(tmp_path: Path) -> None:
     bench = Bench(tmp_path, service(count=1))
     bench.subscribe()
-    agents = []
+    agents: list[str] = []
     for _ in range(400):
         bench.offer("a", "b", "c", after=10)
-        for info in bench.launched():
-            agents.append(info["agent_id"]["value"])
-            bench.tell(info["task_id"]["value"], "STARTING", agents[-1])
-        for _, task_id, agent, _ in bench.driver.take("kill"):
-            bench.tell(task_id, "KILLED", agent)
+        agents += hang(bench)
     assert set(agents) == {"a", "b", "c"}
     (wait,) = bench.controller._failures.service_waits().values()
     assert wait.failures >= 3
@@ -476,10 +483,7 @@ def test_an_update_that_never_starts_fails(tmp_path: Path) -> None:
     bench.take(events.ConfigRead(configuration(hanging), "sha"))
     for _ in range(90):
         bench.offer("a", "b", after=1)
-        for info in bench.launched():
-            bench.tell(info["task_id"]["value"], "STARTING", info["agent_id"]["value"])
-        for _, task_id, agent, _ in bench.driver.take("kill"):
-            bench.tell(task_id, "KILLED", agent)
+        hang(bench)
     view = bench.view.update
     assert view is not None
     assert view.state == "paused"
