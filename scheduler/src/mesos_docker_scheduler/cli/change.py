@@ -85,14 +85,24 @@ def reset(
     if (name is None) is not all_services:
         raise click.UsageError("one of SERVICE and --all must be given, and not both")
     found = Api.at(url, token_file)
-    services = found.get("/v1/services")["services"] if name is None else [found.service(name)]
-    for one in services:
-        if name is None and not _is_changed(one):
-            continue
-        after = found.post(f"/v1/services/{one['name']}/reset", {}, "*")
-        text = f"{after['wanted']} instances of {after['image']}, as the configuration says"
-        _told(after, f"{one['name']}: {text}", as_json)
+    for after in take_back(found) if name is None else [_reset(found, name)]:
+        _told(after, as_configured(after), as_json)
     return OK
+
+
+def take_back(found: Api) -> list[Message]:
+    """Reset every service of which operators want something else than the configuration; return those."""
+    services = found.get("/v1/services")["services"]
+    return [_reset(found, one["name"]) for one in services if _is_changed(one)]
+
+
+def as_configured(after: Message) -> str:
+    """What a reset has led to, as a sentence."""
+    return f"{after['name']}: {after['wanted']} instances of {after['image']}, as the configuration says"
+
+
+def _reset(found: Api, name: str) -> Message:
+    return found.post(f"/v1/services/{name}/reset", {}, "*")
 
 
 @click.command()

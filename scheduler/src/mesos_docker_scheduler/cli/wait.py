@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
+from mesos_docker_scheduler.cli.change import as_configured, take_back
 from mesos_docker_scheduler.cli.convergence import Patience, awaited, missing, overridden
 from mesos_docker_scheduler.exits import FAILED, NOT_YET, OK, REFUSED, UNREACHABLE, ExitError
 
@@ -67,6 +68,7 @@ class _Watch:
     help="Give up when nothing has moved for so long.",
 )
 @click.option("--config-sha256", metavar="SHA256", help="The configuration file that must be in use.")
+@click.option("--reset", is_flag=True, help="First take back what operators have changed, of all services.")
 @api.options
 @output.as_json_option
 def wait(
@@ -74,6 +76,7 @@ def wait(
     timeout: float | None,
     idle_seconds: float,
     config_sha256: str | None,
+    reset: bool,
     url: str | None,
     token_file: Path | None,
     as_json: bool,
@@ -83,10 +86,13 @@ def wait(
     Exits with 0 when they are, 4 when the time is over, 5 when they won't come true by themselves, 3 when the
     scheduler does not answer.
     """
-    watch, start = _Watch(Api.at(url, token_file)), time.monotonic()
+    found, start = Api.at(url, token_file), time.monotonic()
+    watch = _Watch(found)
     patience = Patience(names, idle_seconds, start)
     with _Bars(quiet=as_json) as bars:
         while True:
+            if reset and _reset(found, as_json):
+                reset = False
             look, now = watch.look(), time.monotonic()
             lines = _lines(look, names, config_sha256)
             if look.status is not None and not lines:
@@ -101,6 +107,19 @@ def wait(
                 text = f"Not as wanted within {timeout:g} seconds."
                 return _end(NOT_YET, "\n".join([text, *lines, _GOES_ON]), look.status, names, as_json)
             time.sleep(_LOOK_SECONDS)
+
+
+def _reset(found: Api, quiet: bool) -> bool:
+    """Take back what operators have changed; whether the scheduler has answered."""
+    try:
+        for after in take_back(found):
+            if not quiet:
+                click.echo(as_configured(after))
+    except ExitError as error:
+        if error.status != UNREACHABLE:
+            raise
+        return False
+    return True
 
 
 def _lines(look: _Look, names: tuple[str, ...], sha256: str | None) -> list[str]:

@@ -189,6 +189,18 @@ def test_waits_until_all_is_as_wanted(run: Run) -> None:
     assert (body["converged"], body["problem"], body["overridden"]) == (True, "", [])
 
 
+def test_what_operators_have_changed_is_taken_back_before_the_wait(run: Run) -> None:
+    run("scale", "web", "3")
+    assert run("wait", "--reset") == (
+        OK,
+        "web: 2 instances of demo/web:1, as the configuration says\nweb: all 2 wanted instances run\n",
+        "",
+    )
+    run("scale", "web", "3")
+    assert json.loads(run("wait", "--reset", "--json")[1])["services"][0]["wanted"] == 2
+    assert run("wait", "--reset")[1] == "web: all 2 wanted instances run\n"
+
+
 def test_waiting_ends_with_the_explanation(run: Run, site: HandDrivenSite) -> None:
     assert run("scale", "web", "9")[0] == OK
     status, _, err = run("wait", "--timeout", "0.5")
@@ -211,7 +223,8 @@ def test_waiting_for_a_configuration_that_does_not_come(run: Run) -> None:
 
 
 def test_waiting_for_a_scheduler_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["wait", "--url", "http://127.0.0.1:1", "--idle-seconds", "0.2"]) == UNREACHABLE
+    words = ["wait", "--reset", "--url", "http://127.0.0.1:1", "--idle-seconds", "0.2"]
+    assert cli.main(words) == UNREACHABLE
     assert "no scheduler answers" in capsys.readouterr().err
 
 
