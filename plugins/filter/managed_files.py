@@ -1,10 +1,13 @@
-"""Ansible filters: lists for the module managed_files, and what it makes of them."""
+"""Ansible filters: lists for the module managed_files, what it makes of them, and what a file here holds."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from ansible.errors import AnsibleFilterError
 
 
 def files_in(files: Iterable[Mapping[str, str]], folder: str, owner: str, mode: str) -> list[dict[str, str]]:
@@ -43,9 +46,18 @@ def _fingerprint(file: Mapping[str, Any]) -> str:
     return f"file {owner} {group} {mode} {hashlib.sha256(str(file['content']).encode()).hexdigest()}"
 
 
+def file_sha256(path: str) -> str:
+    """Return the SHA-256 of a file on the control node. AnsibleFilterError: it can't be read."""
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AnsibleFilterError(f"{path} can't be read: {error.strerror}") from error
+
+
 class FilterModule:
     """What Ansible looks for in a filter plugin."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"files_in": files_in, "fingerprints": fingerprints}
+        return {"files_in": files_in, "fingerprints": fingerprints, "file_sha256": file_sha256}

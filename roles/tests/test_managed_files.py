@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
 MODULE = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "managed_files.py"
 OWNER = {"owner": str(os.getuid()), "group": str(os.getgid())}
@@ -235,3 +237,12 @@ def test_the_fingerprints_are_those_of_what_the_module_makes(
     (tmp_path / "former").symlink_to("nowhere")
     (tmp_path / "current").unlink()
     assert differing() == [str(tmp_path / name) for name in ("etc/zk", "etc/plain", "current", "former")]
+
+
+def test_a_package_is_known_by_its_checksum(tmp_path: Path, load: Callable[[str], ModuleType]) -> None:
+    filters = load("plugins/filter/managed_files.py")
+    package = tmp_path / "mesos.deb"
+    package.write_bytes(b"package")
+    assert filters.file_sha256(str(package)) == hashlib.sha256(b"package").hexdigest()
+    with pytest.raises(AnsibleFilterError, match=r"missing\.deb can't be read: No such file"):
+        filters.file_sha256(str(tmp_path / "missing.deb"))

@@ -5,8 +5,8 @@
     python3 -m venv VENV && VENV/bin/pip install --no-index --find-links DIR mesos-docker-scheduler
 
 The scheduler, http-parser and pymesos (which exists as source only) are built here; everything else is
-downloaded as the wheels whose checksums stand in requirements.txt. Two lines are printed: the directory, and
-`changed` or `unchanged`.
+downloaded as the wheels whose checksums stand in requirements.txt. Three lines are printed: the directory,
+`changed` or `unchanged`, and 12 hexadecimal digits that name what is in it.
 """
 
 from __future__ import annotations
@@ -109,6 +109,12 @@ def is_current(output: Path, wanted: str) -> bool:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def name(output: Path) -> str:
+    """Return what tells the wheels of a current `output` from all others."""
+    wheels = json.loads((output / MANIFEST).read_text())["wheels"]
+    return hashlib.sha256(json.dumps(wheels, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def in_cache(python_version: str) -> Path:
@@ -313,6 +319,7 @@ def main() -> int:
         return 1
     print(output)
     print("changed" if changed else "unchanged")
+    print(name(output))
     return 0
 
 

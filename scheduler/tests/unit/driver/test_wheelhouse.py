@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -107,13 +108,16 @@ def test_an_index_that_cannot_be_reached_is_named_as_the_reason(tmp_path: Path) 
 def test_a_host_without_an_index_can_install_from_it(tmp_path: Path) -> None:
     output = tmp_path / "wheels"
     first = run(output)
-    assert (first.returncode, first.stdout) == (0, f"{output}\nchanged\n"), first.stderr
-    assert run(output).stdout == f"{output}\nunchanged\n"
+    assert first.returncode == 0, first.stderr
+    *begin, name = first.stdout.splitlines()
+    assert begin == [str(output), "changed"]
+    assert re.fullmatch(r"[0-9a-f]{12}", name)
+    assert run(output).stdout == f"{output}\nunchanged\n{name}\n"
 
     manifest = json.loads((output / build.MANIFEST).read_text())
     assert set(manifest["wheels"]) == {path.name for path in output.glob("*.whl")}
     next(output.glob("pymesos-*")).write_bytes(b"damaged")
-    assert run(output).stdout == f"{output}\nchanged\n"
+    assert run(output).stdout == f"{output}\nchanged\n{name}\n"
     assert json.loads((output / build.MANIFEST).read_text())["wheels"].keys() == manifest["wheels"].keys()
 
     target = tmp_path / "target"
