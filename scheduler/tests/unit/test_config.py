@@ -325,7 +325,7 @@ def test_ports_must_fit_the_network_and_each_other() -> None:
         ),
         (
             {"field": "rack", "operator": "UNLIKE", "value": "a("},
-            'value: "a(" is not allowed; with UNLIKE it must be a regular expression: missing )',
+            'value: "a(" is not allowed; with UNLIKE it must be an RE2 regular expression: missing )',
         ),
         ({"field": "rack", "operator": "IS"}, "value: is missing; with IS it must be a text"),
     ],

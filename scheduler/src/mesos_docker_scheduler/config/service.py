@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from mesos_docker_scheduler import expressions
 from mesos_docker_scheduler.config.sections import (
     A_PORT,
     A_ROLE,
@@ -197,8 +198,9 @@ class Constraint(Section):
     value: str | None = Field(
         default=None,
         title=(
-            "LIKE, UNLIKE: a regular expression for the whole value; MAX_PER: how many; GROUP_BY: how many"
-            " values there are at least, if that is known; CLUSTER: which value, if it matters; IS: which"
+            "LIKE, UNLIKE: an RE2 regular expression for the whole value; MAX_PER: how many; GROUP_BY: how"
+            " many values there are at least, if that is known; CLUSTER: which value, if it matters;"
+            " IS: which"
         ),
         description="a text, or null",
     )
@@ -224,13 +226,12 @@ class Constraint(Section):
     def _check_expression(self) -> None:
         if self.value is None:
             raise ValueError(f"value: is missing; with {self.operator} it must be a regular expression")
-        try:
-            re.compile(self.value)
-        except re.error as error:
+        problem = expressions.problem(self.value)
+        if problem is not None:
             raise ValueError(
-                f"value: {json.dumps(self.value)} is not allowed; with {self.operator} it must be a regular"
-                f" expression: {error}"
-            ) from error
+                f"value: {json.dumps(self.value)} is not allowed; with {self.operator} it must be an RE2"
+                f" regular expression: {problem}"
+            )
 
 
 _A_COUNT = 'a whole number in quotes, "1" or more'

@@ -20,10 +20,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
-from functools import lru_cache
 from math import inf, isfinite
 from typing import Any, Protocol
 
+from mesos_docker_scheduler.expressions import fits
 from mesos_docker_scheduler.wording import printable
 
 Message = Mapping[str, Any]
@@ -45,7 +45,7 @@ class Constraint(Protocol):
 
     @property
     def value(self) -> str | None:
-        """What the operator compares with; a regular expression must fit the whole value."""
+        """What the operator compares with; a regular expression (RE2's) must fit the whole value."""
 
 
 class Facts(Protocol):
@@ -128,9 +128,9 @@ def suits(constraint: Constraint, value: str | None) -> bool:
     wanted = constraint.value or ""
     match constraint.operator:
         case "LIKE":
-            return _pattern(wanted).fullmatch(value) is not None
+            return fits(wanted, value)
         case "UNLIKE":
-            return _pattern(wanted).fullmatch(value) is None
+            return not fits(wanted, value)
         case "IS":
             return value == plain_text(constraint)
         case "CLUSTER":
@@ -201,11 +201,6 @@ class Tally:
             return not self.full(value)
         count = self.count(value)
         return not count or (count == self._least and len(self._counts) >= self._groups)
-
-
-@lru_cache(maxsize=1024)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
 
 
 def _scalar_text(value: float) -> str:

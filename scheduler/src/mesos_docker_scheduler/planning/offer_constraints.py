@@ -4,18 +4,18 @@ A role's offers are filtered only if each of its services that want instances ca
 constraints that mean the same there go along; the others are checked by us alone, as are attributes that are
 not text, which the master always lets through.
 
-Regular expressions are RE2's there, and Python's here: one goes along only if it is plain enough to mean the
-same to both, and small enough for the master's limits. Both match the whole value.
+Regular expressions are RE2's there as here and must fit the whole value; one goes along if it is small enough
+for the master's limits.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.expressions import suits_master
 from mesos_docker_scheduler.planning.constraints import (
     Constraint,
     described,
@@ -28,19 +28,6 @@ Message = dict[str, Any]
 
 _PSEUDO = {"hostname": "HOSTNAME", "@region": "REGION", "@zone": "ZONE"}
 _MOST_GROUPS = 50
-# The master allows an expression 100 instructions and 4 KiB; what it really takes is only guessed here.
-_MOST_INSTRUCTIONS = 80
-
-_TOKEN = re.compile(
-    r"""(?P<letter>[A-Za-z0-9_/:,-]|\\[.+*?()\[\]{}|/-])
-    |(?P<any>\.)
-    |\[(?P<not>\^?)(?P<set>(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,:/])+-?)\]
-    |(?P<structure>\((?:\?:|(?!\?))|\||[*+?]\??(?![*+?{]))
-    |(?P<end>\))(?:\{(?P<times_end>[1-9])(?:,(?P<most_end>[1-9]?))?\}(?![*+?{]))?
-    |\{(?P<times>[1-9])(?:,(?P<most>[1-9]?))?\}(?![*+?{])
-    """,
-    re.VERBOSE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +75,11 @@ def _translated(constraint: Constraint) -> Message | None:
     if constraint.operator in ("IS", "CLUSTER"):
         predicate = {"text_equals": {"value": plain_text(constraint)}}
     else:
-        expression = common_expression(value)
-        if expression is None:
+        if not suits_master(value):
             return None
         name = "text_matches" if constraint.operator == "LIKE" else "text_not_matches"
-        predicate = {name: {"regex": expression}}
+        predicate = {name: {"regex": value}}
     selector: Message = {"attribute_name": constraint.field}
     if constraint.field in _PSEUDO:
         selector = {"pseudoattribute_type": _PSEUDO[constraint.field]}
     return {"selector": selector, "predicate": predicate}
-
-
-def common_expression(text: str) -> str | None:
-    """The expression as RE2 may get it; None when RE2 might take it otherwise than Python, or not at all."""
-    text = text.removeprefix("^")
-    if text.endswith("$") and not text.endswith("\\$"):
-        text = text[:-1]
-    instructions, repeated, nested, at = 1, 1, 1, 0
-    while at < len(text):
-        token = _TOKEN.match(text, at)
-        if token is None:
-            return None
-        at = token.end()
-        part = token.groupdict()
-        # One that is not ASCII takes several: its UTF-8 is matched byte by byte.
-        if part["any"] or part["not"]:
-            instructions += 10
-        instructions += 1 + 2 * len(part["set"] or "")
-        repeated = max(repeated, int(part["most"] or part["times"] or 1))
-        nested *= int(part["most_end"] or part["times_end"] or 1)
-    return text if instructions * repeated * nested <= _MOST_INSTRUCTIONS else None
