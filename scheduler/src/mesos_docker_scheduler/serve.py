@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import queue
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -152,6 +153,7 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
         metrics=metrics,
         tell=tell,
         survey=recovery.survey,
+        first_port=secrets.randbelow(1 << 16),
     )
 
     def subscribe_as(framework_id: str | None) -> None:

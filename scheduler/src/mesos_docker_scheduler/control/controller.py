@@ -89,7 +89,7 @@ class Controller:
     `process` is one round, and needs no thread: tests and the simulation call it. `run` calls it for what is
     put into `inbox`. `clock` gives seconds of the epoch and never goes back; `tell` hears each event.
     `survey` asks the master for all tasks of the framework with this id, and whether a new one is our only
-    one; the answer comes as events.Surveyed.
+    one; the answer comes as events.Surveyed. `first_port` is the OfferBook's.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class Controller:
         tell: Callable[[Event], None],
         survey: Callable[[str, bool], None] | None = None,
         new_id: Callable[[str, str], str] = new_task_id,
+        first_port: int = 0,
     ) -> None:
         now = clock()
         self._started_with = config
@@ -116,7 +117,7 @@ class Controller:
         self._metrics = metrics
         self._survey = survey
 
-        self._offers = OfferBook()
+        self._offers = OfferBook(first_port)
         self._failures = Failures(lambda service: suiting(service, self._offers.agents.values()))
         self._rollouts = Rollouts(metrics.update_ended)
         self._overrides = Overrides()

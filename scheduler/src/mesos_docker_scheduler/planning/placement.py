@@ -71,7 +71,9 @@ class Placement:
                 self._lots[key] = Lot(offer.agent_id, offer.hostname, offer.role, offer, [offer], offer.pool)
             else:
                 lot.offers.append(offer)
-                lot.pool = Pool([resource for one in lot.offers for resource in one.resources])
+                lot.pool = Pool(
+                    [resource for one in lot.offers for resource in one.resources], lot.pool.next_port
+                )
         self._unfit: dict[str, str] = {}
         self._candidates: Candidates | None = None
         self._searches: dict[str, Search] = {}

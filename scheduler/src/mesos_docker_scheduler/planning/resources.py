@@ -60,11 +60,15 @@ class Pool:
 
     Persistent volumes, special disks, shared and revocable resources are left out: nobody asked for them.
     The resources are looked at when that is first asked for: of thousands of offers few may be.
+
+    `next_port`: where the search for any free port goes on. A port that was given comes last: others may not
+    have noticed yet that it is another instance's.
     """
 
-    __slots__ = ("_entries", "_resources", "_totals")
+    __slots__ = ("_entries", "_resources", "_totals", "next_port")
 
-    def __init__(self, resources: Iterable[Message]) -> None:
+    def __init__(self, resources: Iterable[Message], next_port: int = 0) -> None:
+        self.next_port = next_port
         self._resources: Iterable[Message] | None = resources
         self._entries: dict[str, list[_Entry]] = {}
         self._totals: dict[str, int] = {}
@@ -72,7 +76,7 @@ class Pool:
     def copy(self) -> Pool:
         """Return a pool that can be taken from without changing this one."""
         self._totals_now()
-        other = Pool(())
+        other = Pool((), self.next_port)
         other._resources = None
         other._totals = dict(self._totals)
         other._entries = {
@@ -188,8 +192,12 @@ class Pool:
                 index, ranges = next(
                     (index, entry.ranges) for index, entry in enumerate(entries) if entry.ranges
                 )
-                number, last = ranges[0]
-                ranges[0:1] = [(number + 1, last)] if number < last else []
+                number = next(
+                    (max(first, self.next_port) for first, last in ranges if last >= self.next_port),
+                    ranges[0][0],
+                )
+                _remove_port(entries[index], number)
+                self.next_port = number + 1
                 taken[index].append(number)
             result.append(number)
         parts = [

@@ -1163,3 +1163,18 @@ def test_instances_of_an_agent_that_never_returns_are_forgotten_when_mesos_has(t
     assert task_id in bench.controller._ledger.tasks
     bench.take(after=2 * 86_400)
     assert task_id not in bench.controller._ledger.tasks
+
+
+def test_a_port_that_was_an_instances_is_not_the_next_ones(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1, ports=[{"container_port": 80}]))
+    bench.subscribe()
+    ports = []
+    for _ in range(3):
+        bench.offer("a")
+        (info,) = bench.launched()
+        (mapping,) = info["container"]["docker"]["port_mappings"]
+        ports.append(mapping["host_port"])
+        bench.tell(info["task_id"]["value"], "RUNNING")
+        bench.tell(info["task_id"]["value"], "FAILED")
+        bench.take(after=600)
+    assert ports == [31000, 31001, 31002]

@@ -129,6 +129,15 @@ def test_a_fixed_port_is_not_given_to_one_that_takes_any() -> None:
     assert pool.take(need(ports=(0, 31000)))[1] == (31001, 31000)
 
 
+def test_a_port_that_was_given_comes_last() -> None:
+    pool = Pool(resources(ports="31000-31003"))
+    given = [pool.take(need(ports=(0,)))[1][0], pool.take(need(ports=(31003, 0)))[1][1]]
+    assert given == [31000, 31001]
+    again = Pool(resources(ports="31000-31003"), pool.next_port)
+    assert [again.take(need(ports=(0,)))[1][0] for _ in range(4)] == [31002, 31003, 31000, 31001]
+    assert again.copy().next_port == again.next_port
+
+
 def test_ports_come_from_several_ranges_and_reservations() -> None:
     more = resources(cpus=0, mem=0, disk=0, ports="80-80")[0]
     pool = Pool([*resources(ports="31000-31000,32000-32000"), {**more, **RESERVED}])
