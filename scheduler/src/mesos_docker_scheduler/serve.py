@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mesos_docker_scheduler import sd_notify, web
+from mesos_docker_scheduler.clock import SteadyClock
 from mesos_docker_scheduler.config import Config, Http
 from mesos_docker_scheduler.control import events, ownership
 from mesos_docker_scheduler.control.callbacks import QueueingScheduler
-from mesos_docker_scheduler.control.controller import Controller, Refused, steady_clock
+from mesos_docker_scheduler.control.controller import Controller, Refused
 from mesos_docker_scheduler.control.framework import framework_info
 from mesos_docker_scheduler.control.ownership import Ownership
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, Recovery
@@ -149,7 +150,7 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
         remembered,
         driver,
         inbox=inbox,
-        clock=steady_clock(),
+        clock=SteadyClock(),
         metrics=metrics,
         tell=tell,
         survey=recovery.survey,

@@ -677,9 +677,3 @@ class Controller:
             problem=self._ledger.problem,
             events=tuple(self._ledger.events),
         )
-
-
-def steady_clock() -> Callable[[], float]:
-    """Seconds of the epoch that never go back, whatever happens to the machine's clock."""
-    started_at, started = time.time(), time.monotonic()
-    return lambda: started_at + time.monotonic() - started

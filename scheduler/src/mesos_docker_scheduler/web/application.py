@@ -17,8 +17,8 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from mesos_docker_scheduler import __version__
+from mesos_docker_scheduler.clock import SteadyClock
 from mesos_docker_scheduler.control import events
-from mesos_docker_scheduler.control.controller import steady_clock
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.history import History
 from mesos_docker_scheduler.observability.metrics import Metrics
@@ -88,7 +88,7 @@ def application(sources: Sources, access: Access) -> Guard:
 async def _served(history: History, sources: Sources, open_streams: streams.Streams) -> AsyncIterator[None]:
     """Take samples, and have streams, for as long as the application is served."""
     open_streams.begin()
-    sampling = asyncio.create_task(history.keep(sources.snapshot, sources.log, steady_clock()))
+    sampling = asyncio.create_task(history.keep(sources.snapshot, sources.log, SteadyClock()))
     try:
         yield
     finally:
