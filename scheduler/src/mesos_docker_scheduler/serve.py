@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import queue
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.records.store import Event, Remembered, SqliteStore, StoreError
 from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.watcher import ConfigWatcher
+from mesos_docker_scheduler.wording import printable
 
 # As in sysexits.h where that has a fitting one. After 76 and 77 systemd must not start us again
 # (RestartPreventExitStatus).
@@ -41,6 +44,8 @@ EXIT_FAILED_OVER = 77
 EXIT_CONFIG = 78
 
 _SHORTEST_TOKEN = 16
+
+logger = logging.getLogger(__name__)
 
 
 class SchedulerError(ExitError):
@@ -162,7 +167,11 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
             driver.take_over(framework_id)
         driver.start()
 
-    with _web_server(config, controller, metrics, inbox, access), _signals(source, inbox):
+    with (
+        _supervised(inbox.put),
+        _web_server(config, controller, metrics, inbox, access),
+        _signals(source, inbox),
+    ):
         if remembered.framework_id is None and BEGIN_ANEW not in remembered.records:
             recovery.find(subscribe_as)
         else:
@@ -229,6 +238,24 @@ def _web_access(http: Http) -> web.Access:
             f" {_SHORTEST_TOKEN} ASCII characters",
         )
     return web.Access(token, http.read)
+
+
+@contextlib.contextmanager
+def _supervised(put: Callable[[events.ThreadEnded], None]) -> Iterator[None]:
+    """Tell of every thread that ends by an error, those of libraries included."""
+
+    def ended(details: threading.ExceptHookArgs) -> None:
+        if details.exc_type is SystemExit or details.exc_value is None:
+            return
+        name = details.thread.name if details.thread is not None else "?"
+        logger.critical("The thread %s has ended", name, exc_info=details.exc_value)
+        put(events.ThreadEnded(name, printable(f"{details.exc_type.__name__}: {details.exc_value}")))
+
+    before, threading.excepthook = threading.excepthook, ended
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 @contextlib.contextmanager

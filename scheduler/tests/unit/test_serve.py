@@ -9,6 +9,8 @@ import signal
 import socket
 import sqlite3
 import threading
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -235,6 +237,51 @@ def test_serves_its_status_while_it_runs(tmp_path: Path, wish: dict[str, Any]) -
 
     run(tmp_path, {**wish, "http": {"bind": "127.0.0.1", "port": port}}, story)
     assert answers[0]["services"][0]["wanted"] == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_is_told_and_systemd_hears_no_more(
+    tmp_path: Path, wish: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    beats: list[str] = []
+    monkeypatch.setattr("mesos_docker_scheduler.sd_notify.watchdog_seconds", lambda: 0.0)
+    monkeypatch.setattr("mesos_docker_scheduler.sd_notify.notify", beats.append)
+    hook = threading.excepthook
+    answers: list[Any] = []
+
+    def get(path: str) -> bytes:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as error:
+            return bytes(error.read())
+
+    def fail() -> None:
+        raise ValueError("no\x1b")
+
+    def story(scheduler: Any) -> None:
+        thread = threading.Thread(target=fail, name="zookeeper")
+        thread.start()
+        thread.join()
+        deadline = time.monotonic() + 10
+        while not answers or (answers[-1]["problem"] is None and time.monotonic() < deadline):
+            answers.append(json.loads(get("/healthz")))
+        heard = len(beats)
+        scheduler.registered(None, "framework", MASTER)
+        time.sleep(0.3)
+        answers.append(beats[heard:])
+        stop_this_process(scheduler)
+
+    told = run(tmp_path, {**wish, "http": {"bind": "127.0.0.1", "port": port}}, story)
+    text = "the thread zookeeper has ended (ValueError: no\ufffd): the scheduler must be restarted"
+    health, beaten = answers[-2:]
+    assert health == {"status": "ok", "connected": False, "problem": text}
+    assert "WATCHDOG=1" in beats
+    assert beaten == []
+    assert [event.text for event in told if event.kind == "thread ended"] == [text]
+    assert threading.excepthook is hook
 
 
 def test_an_address_in_use_is_told_before_anything_starts(tmp_path: Path, wish: dict[str, Any]) -> None:

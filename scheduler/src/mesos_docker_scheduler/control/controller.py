@@ -177,6 +177,7 @@ class Controller:
         self._acting_since: float | None = None
         self._answers: list[Callable[[Exception | None], None]] = []
         self._wake_at = now
+        self._ended_threads: list[str] = []
         self._publisher = Publisher(self._ledger, metrics, self._snapshot, now)
         self.alive_at = time.monotonic()
         self._let_watch(metrics)
@@ -234,13 +235,17 @@ class Controller:
     # The loop
 
     def run(self, after_round: Callable[[], None] = lambda: None) -> Refused | events.Stop:
-        """Work until told to stop or refused by Mesos; returns why it ended."""
+        """Work until told to stop or refused by Mesos; returns why it ended.
+
+        `after_round` hears that all is well. It hears nothing more once a thread has ended.
+        """
         while self.outcome is None:
             batch = self._next_batch()
             with self._metrics.loop_seconds.time():
                 self.process(batch, self._clock())
             self.alive_at = time.monotonic()
-            after_round()
+            if not self._ended_threads:
+                after_round()
         return self.outcome
 
     def process(self, batch: Iterable[events.AnyEvent], now: float) -> None:
@@ -333,10 +338,19 @@ class Controller:
                 self.outcome = Refused(event.message)
             case events.Recovering() | events.Recovered() | events.Surveyed():
                 self._take_answer(event, now)
-            case events.Owned():
-                self._owner = event.owner
+            case events.Owned() | events.ThreadEnded():
+                self._take_own(event, now)
             case events.ConfigRead() | events.Asked() | events.Stop():
                 self._take_order(event, now)
+
+    def _take_own(self, event: events.Owned | events.ThreadEnded, now: float) -> None:
+        match event:
+            case events.Owned():
+                self._owner = event.owner
+            case events.ThreadEnded():
+                text = f"the thread {event.thread} has ended ({event.error}): the scheduler must be restarted"
+                self._ended_threads.append(text)
+                self._ledger.note(now, "thread ended", text)
 
     def _take_update(self, event: events.Update, now: float) -> None:
         if self._messages.is_understood(event.status, now):
@@ -674,6 +688,6 @@ class Controller:
                 agent_id: f"until {clock(wait.until)}, after: {wait.why}"
                 for agent_id, wait in self._failures.agent_waits().items()
             },
-            problem=self._ledger.problem,
+            problem=self._ledger.problem or next(iter(self._ended_threads), None),
             events=tuple(self._ledger.events),
         )

@@ -100,6 +100,14 @@ class ConfigRead:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadEnded:
+    """A thread of the process has ended by an error that nobody expected."""
+
+    thread: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recovering:
     """Without a framework id on record, it can't be told yet what runs already; `problem` says why."""
 
@@ -166,4 +174,4 @@ DriverEvent = (
     | FrameworkError
     | CallFailed
 )
-AnyEvent = DriverEvent | ConfigRead | Recovering | Recovered | Owned | Surveyed | Asked | Stop
+AnyEvent = DriverEvent | ConfigRead | ThreadEnded | Recovering | Recovered | Owned | Surveyed | Asked | Stop

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 
 from mesos_docker_scheduler.driver.endpoint import Endpoint
+
+logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 15.0  # for each address of the master, and for the TLS handshake
 
@@ -146,6 +149,10 @@ class Dial:
             outcome = connect(self.endpoint, self._tls)
         except (ConnectionEnded, SubscriptionForbidden) as error:
             outcome = error
+        except Exception as error:
+            # Whatever it is: the worker waits for an outcome, and tries again.
+            logger.exception("%s can't be connected to", self.endpoint)
+            outcome = ConnectionEnded(f"{type(error).__name__}: {error}")
         with self._lock:
             self._outcome = outcome
             given_up = self._given_up

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import AuthFailedError, ConnectionLoss, KazooException, NoAuthError, NoNodeError
-from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.exceptions import AuthFailedError, ConnectionLoss, NoAuthError, NoNodeError
 
 from mesos_docker_scheduler.driver.endpoint import Endpoint, parse_endpoint
 
@@ -193,7 +192,7 @@ class ZooKeeperDetector:
             finding = "can't be reached"
         except (NoAuthError, AuthFailedError) as error:
             finding = f"may not be read with these credentials: {type(error).__name__}"
-        except (KazooException, KazooTimeoutError, ValueError) as error:
+        except Exception as error:  # without this thread no other leader would ever be found
             finding = f"can't be read: {type(error).__name__} {error}"
         return masters, f"{self._masters} {finding}"
 
