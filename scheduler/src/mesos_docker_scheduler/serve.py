@@ -267,7 +267,7 @@ def _signals(source: Source, inbox: queue.SimpleQueue[events.AnyEvent]) -> Itera
             journal.set_level(event.config.log_level)
         inbox.put(event)
 
-    watcher = ConfigWatcher(source.path, take) if source.path is not None else None
+    watcher = ConfigWatcher(source.path, source.config, take) if source.path is not None else None
     if watcher is not None:
         watcher.start()
 

@@ -19,11 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 class ConfigWatcher(threading.Thread):
-    """Looks every second whether the file or a secret of it is another one, and at once after `look_now`."""
+    """Looks every second whether the file or a secret of it is another one, and at once after `look_now`.
 
-    def __init__(self, path: Path, put: Callable[[events.ConfigRead], None]) -> None:
+    `in_use`: what was read of it before.
+    """
+
+    def __init__(self, path: Path, in_use: config.Config, put: Callable[[events.ConfigRead], None]) -> None:
         super().__init__(name="config", daemon=True)
         self._path = path
+        self._in_use = in_use
         self._put = put
         # Not an Event: its lock may be held by the very thread that a second signal interrupts.
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -36,14 +40,25 @@ class ConfigWatcher(threading.Thread):
 
     def run(self) -> None:
         """Poll for ever; the process' end is the thread's."""
+        self._read_if_other()
+        before = self._seen
         while True:
             asked = self._was_asked()
             seen = [_identity(file) for file in self._files]
-            if asked or seen != self._seen:
+            # A secret may not be written as a whole: it is read when it has rested for a moment.
+            changed = seen[0] != self._seen[0] or (seen != self._seen and seen == before)
+            before = seen
+            if asked or changed:
                 self._files = _files(self._path)
                 # Before they are read: a change that comes meanwhile is found the next time.
                 self._seen = [_identity(file) for file in self._files]
                 self._put(replace(read(self._path), asked=asked))
+
+    def _read_if_other(self) -> None:
+        """Take what was written between the first reading and the first look."""
+        event = read(self._path)
+        if event.config is not None and event.config != self._in_use:
+            self._put(event)
 
     def _was_asked(self) -> bool:
         """Wait for a moment, or until somebody asks."""

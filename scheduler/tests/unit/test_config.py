@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -499,7 +500,7 @@ def test_versions_keep_their_names() -> None:
 
 
 def test_a_version_is_read_again_as_it_was_written_down() -> None:
-    old = service(secrets={"TOKEN": "/s"}).with_secrets_digest("x")
+    old = service(secrets={"TOKEN": "/s"}).with_secrets({"TOKEN": "x"}, "x")
     assert old.version != service(secrets={"TOKEN": "/s"}).version
     again = Service.recorded(old.model_dump_json(), old.version)
     assert (again.version, again.secrets) == (old.version, {"TOKEN": "/s"})
@@ -541,6 +542,17 @@ def test_a_secret_that_can_not_be_used(tmp_path: Path, content: bytes | None, pr
     assert caught.value.problems == [f"services[0].secrets.TOKEN: {tmp_path}/token {problem}"]
     # At its start the scheduler must look after the other services all the same.
     assert load(path, without_secrets=True)[0].services[0].name == "web"
+
+
+def test_a_secret_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    path = with_secret(tmp_path, None)
+    os.mkfifo(tmp_path / "token")
+    with pytest.raises(ConfigError, match="token is no regular file"):
+        load(path)
+    (tmp_path / "token").unlink()
+    (tmp_path / "token").mkdir()
+    with pytest.raises(ConfigError, match=r"token (is no regular file|can.t be read: Is a directory)"):
+        load(path)
 
 
 def test_another_content_of_a_secret_is_another_version(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import json
 import queue
 import signal
+import time
 from pathlib import Path
 
 import pytest
-from mesos_docker_scheduler import watcher
+from mesos_docker_scheduler import config, watcher
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.watcher import ConfigWatcher
 
@@ -20,7 +21,7 @@ class Watched:
         self.path = path
         self.replace(json.dumps(GOOD))
         self.inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
-        self.watcher = ConfigWatcher(path, self.inbox.put)
+        self.watcher = ConfigWatcher(path, config.load(path)[0], self.inbox.put)
         self.watcher.start()
 
     def replace(self, text: str) -> None:
@@ -60,6 +61,34 @@ def test_reads_a_secret_that_was_replaced_or_comes_late(watched: Watched) -> Non
     assert first is not None
     assert second is not None
     assert first.services[0].version != second.services[0].version
+
+
+def test_a_secret_is_read_when_it_has_been_written(watched: Watched) -> None:
+    secret = watched.path.with_name("token")
+    secret.write_text("hunter2")
+    service = {"name": "web", "image": "i", "secrets": {"TOKEN": str(secret)}}
+    watched.replace(json.dumps({**GOOD, "services": [service]}))
+    watched.read()
+    for end in range(1, 50):
+        secret.write_text("correct horse battery staple"[: end // 2])
+        time.sleep(0.005)
+    secret.write_text("correct horse battery staple")
+    read = watched.read().config
+    assert read is not None
+    assert list(read.services[0].secret_values.values()) == ["correct horse battery staple"]
+    assert watched.inbox.empty()
+
+
+def test_what_was_written_before_the_first_look_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(GOOD))
+    in_use = config.load(path)[0]
+    path.write_text(json.dumps({**GOOD, "log_level": "debug"}))
+    inbox: queue.SimpleQueue[events.ConfigRead] = queue.SimpleQueue()
+    ConfigWatcher(path, in_use, inbox.put).start()
+    read = inbox.get(timeout=5).config
+    assert read is not None
+    assert read.log_level == "debug"
 
 
 def test_leaves_alone_a_file_that_stays_the_same(watched: Watched) -> None:
@@ -110,7 +139,7 @@ def test_no_file_ends_the_watch_or_is_quoted(watched: Watched, text: str) -> Non
 
 def test_any_number_of_signals_is_taken() -> None:
     """A signal may come while another is being handled, on the same thread."""
-    asked = ConfigWatcher(Path("/nowhere"), lambda event: None)
+    asked = ConfigWatcher(Path("/nowhere"), config.parse(json.dumps(GOOD)), lambda event: None)
     before = signal.signal(signal.SIGUSR1, lambda number, frame: asked.look_now())
     try:
         for _ in range(2000):

@@ -167,7 +167,7 @@ def _with_secrets(config: Config, without_secrets: bool) -> Config:
         problems += [f"services[{index}].{problem}" for problem in unreadable]
         known = bool(values) and not unreadable
         services.append(
-            service.with_secrets_digest(secrets.digest(service.name, values)) if known else service
+            service.with_secrets(values, secrets.digest(service.name, values)) if known else service
         )
     if problems and not without_secrets:
         raise ConfigError(problems)

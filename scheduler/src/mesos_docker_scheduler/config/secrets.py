@@ -1,26 +1,33 @@
-"""Secrets of services: read from files of this host, and written down nowhere else."""
+"""Secrets of services: read from files of this host with the configuration, and written down nowhere else."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from mesos_docker_scheduler.config.service import Service
 
+NONE: Mapping[str, str] = {}
 LONGEST = 65_536
 """Bytes; Linux takes no environment variable longer than twice that."""
 
 
-def read(service: Service) -> tuple[dict[str, str], list[str]]:
-    """Return the values of the service's secrets by name, and what is wrong with the others."""
+def read(service: Service, known: Mapping[str, str] = NONE) -> tuple[dict[str, str], list[str]]:
+    """Return the values of the service's secrets by name, and what is wrong with the others.
+
+    `known`: by path, what the configuration in use was read with. It stands for the file, which may be in the
+    middle of being written.
+    """
     values: dict[str, str] = {}
     problems: list[str] = []
     for name, path in service.secrets.items():
         try:
-            values[name] = _value(Path(path))
+            values[name] = known[path] if path in known else _value(Path(path))
         except ValueError as error:
             problems.append(f"secrets.{name}: {path} {error}")
     return values, problems
@@ -29,7 +36,10 @@ def read(service: Service) -> tuple[dict[str, str], list[str]]:
 def _value(path: Path) -> str:
     """What a file holds, less the newline at its end. ValueError says why it can't be a secret."""
     try:
-        with path.open("rb") as file:
+        # Without waiting: nobody may ever write into a pipe.
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError("is no regular file")
             content = file.read(LONGEST + 2)
     except OSError as error:
         raise ValueError(f"can't be read: {error.strerror}") from error
@@ -46,6 +56,10 @@ def _value(path: Path) -> str:
     if "\0" in text:
         raise ValueError("holds a zero byte, which no environment variable can")
     return text
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def digest(service: str, values: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import posixpath
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -476,6 +477,7 @@ class Service(Section):
     )
 
     _secrets_digest: str = PrivateAttr(default="")
+    _secret_values: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _starts(self) -> Service:
@@ -587,11 +589,17 @@ class Service(Section):
         """Whether it has secrets that could not be read: its version is not known then."""
         return bool(self.secrets) and not self._secrets_digest
 
-    def with_secrets_digest(self, digest: str) -> Service:
+    @property
+    def secret_values(self) -> Mapping[str, str]:
+        """What its secrets hold, by the path of the file, as they were read with the configuration."""
+        return {self.secrets[name]: value for name, value in self._secret_values.items()}
+
+    def with_secrets(self, values: Mapping[str, str], digest: str) -> Service:
         """Return the same service; its version now depends on what its secrets hold, too."""
         copy = self.model_copy()
         copy.__dict__.pop("version", None)
         copy._secrets_digest = digest
+        copy._secret_values = dict(values)
         return copy
 
     @classmethod

@@ -141,6 +141,7 @@ class Controller:
             self._overrides,
             keep_version=self._keep_version,
             new_id=new_id,
+            secret_values=lambda: self._secret_values,
         )
         self._stopping = Stopping(self._ledger, driver, metrics, self._configured)
         self._start_timeouts = StartTimeouts(
@@ -202,6 +203,9 @@ class Controller:
             text = f"the configuration's count is now {configured}: scaling to {void.count} is over"
             self._ledger.note(now, "operator", text, void.service)
         self._file_config = config
+        self._secret_values = {
+            path: value for service in config.services for path, value in service.secret_values.items()
+        }
         self._use_wishes()
 
     def _use_wishes(self) -> None:

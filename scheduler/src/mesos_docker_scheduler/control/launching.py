@@ -38,7 +38,7 @@ class Launching:
     """What becomes of offers. Times are seconds of the epoch.
 
     `keep_version` puts on record what a service is made of. `new_id` makes a task id of a service's name and
-    version.
+    version. `secret_values`: by path, what the configuration's secrets hold.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Launching:
         *,
         keep_version: Callable[[Service], None],
         new_id: Callable[[str, str], str],
+        secret_values: Callable[[], Mapping[str, str]],
     ) -> None:
         self._ledger = ledger
         self._offers = offers
@@ -59,6 +60,7 @@ class Launching:
         self._overrides = overrides
         self._keep_version = keep_version
         self._new_id = new_id
+        self._secret_values = secret_values
         self._task_infos = TaskInfos()
         self._unreadable: set[str] = set()  # services whose secrets can't be
 
@@ -66,7 +68,7 @@ class Launching:
         """Launch on one agent what the plan has for it."""
         infos: list[Message] = []
         for launch in accept.launches:
-            values, problems = secrets.read(launch.service)
+            values, problems = secrets.read(launch.service, self._secret_values())
             if problems:
                 self._unreadable.add(launch.service.name)
                 self._ledger.touch()
@@ -92,7 +94,7 @@ class Launching:
         held: dict[str, str] = {}
         for service in services:
             if service.lacks_secrets or service.name in self._unreadable:
-                problems = secrets.read(service)[1]
+                problems = secrets.read(service, self._secret_values())[1]
                 if problems:
                     held[service.name] = "; ".join(problems)
                 elif service.lacks_secrets:

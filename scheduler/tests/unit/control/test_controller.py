@@ -1000,7 +1000,7 @@ def with_token(token: Path) -> Service:
     """A service with a secret, as the configuration's file gives it when the secret can be read."""
     wish = service(count=1, secrets={"TOKEN": str(token)})
     values, problems = secrets.read(wish)
-    return wish if problems else wish.with_secrets_digest(secrets.digest(wish.name, values))
+    return wish if problems else wish.with_secrets(values, secrets.digest(wish.name, values))
 
 
 def test_a_secret_goes_to_mesos_and_nowhere_else(tmp_path: Path, token: Path) -> None:
@@ -1018,15 +1018,30 @@ def test_a_secret_goes_to_mesos_and_nowhere_else(tmp_path: Path, token: Path) ->
         assert shown.encode() not in kept
 
 
+@pytest.mark.parametrize("content", ["hun", "", None])
+def test_an_instance_gets_the_secret_that_its_version_is_named_after(
+    tmp_path: Path, token: Path, content: str | None
+) -> None:
+    bench = Bench(tmp_path, with_token(token))
+    bench.subscribe()
+    token.unlink()
+    if content is not None:
+        token.write_text(content)  # somebody is writing it
+    bench.offer("a")
+    (info,) = bench.launched()
+    assert json.loads(base64.b64decode(info["data"])) == {"secrets": {"TOKEN": "hunter2"}}
+
+
 def test_a_secret_that_can_not_be_read_holds_its_service_alone(tmp_path: Path, token: Path) -> None:
+    token.rename(tmp_path / "elsewhere")
     bench = Bench(tmp_path, with_token(token), service(name="db"))
     bench.subscribe()
-    token.rename(tmp_path / "elsewhere")
     bench.offer("a")
     assert [info["name"] for info in bench.launched()] == ["db"]
     assert bench.view.waiting == (f"secrets.TOKEN: {token} can't be read: No such file or directory",)
     assert [reason.kind for reason in bench.view.reasons] == ["held"]
     (tmp_path / "elsewhere").rename(token)
+    bench.take(events.ConfigRead(configuration(with_token(token), service(name="db")), "sha"))
     bench.offer("a")
     assert [info["name"] for info in bench.launched()] == ["web"]
     assert [reason.kind for reason in bench.view.reasons] == ["starting"]
