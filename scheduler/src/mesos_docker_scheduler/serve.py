@@ -223,8 +223,9 @@ def _web_server(
 
 def _web_access(http: Http) -> web.Access:
     """Who may do what there. SchedulerError when the token can't be read or is none."""
+    hosts = web.Hosts(http.allowed_hosts)
     if http.token_file is None:
-        return web.Access(read=http.read)
+        return web.Access(read=http.read, hosts=hosts)
     try:
         token = Path(http.token_file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -237,7 +238,7 @@ def _web_access(http: Http) -> web.Access:
             f"http.token_file: {http.token_file}: what it holds is not allowed; it must be a text of at least"
             f" {_SHORTEST_TOKEN} ASCII characters",
         )
-    return web.Access(token, http.read)
+    return web.Access(token, http.read, hosts)
 
 
 @contextlib.contextmanager

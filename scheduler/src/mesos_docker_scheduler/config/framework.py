@@ -13,6 +13,7 @@ from mesos_docker_scheduler.config.sections import (
     SOME_TEXT,
     YES_OR_NO,
     AbsolutePath,
+    HostName,
     PortNumber,
     Role,
     Seconds,
@@ -98,6 +99,15 @@ class Http(Section):
         default="open",
         title="whether anybody may read, or only who has the token",
         description='"open" or "token"',
+    )
+
+    allowed_hosts: tuple[HostName, ...] = Field(
+        default=(),
+        title=(
+            "further names by which browsers may reach it, such as a proxy's; addresses and the host's own"
+            " name are always allowed"
+        ),
+        description='a list of host names, such as "mesos.example.org"',
     )
 
     @model_validator(mode="after")

@@ -31,6 +31,7 @@ Seconds = Annotated[float, Field(ge=0, le=365 * 86_400, allow_inf_nan=False)]
 PortNumber = Annotated[int, Field(ge=1, le=65_535)]
 Text = Annotated[str, Field(min_length=1)]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*$")]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$")]
 Role = Annotated[str, Field(pattern=r"^(\*|[^-.\s/\\*][^\s/\\*]*(/[^-.\s/\\*][^\s/\\*]*)*)$")]
 
 A_ROLE = 'a Mesos role, such as "*", "web" or "web/frontend"'

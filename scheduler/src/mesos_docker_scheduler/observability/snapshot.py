@@ -42,10 +42,6 @@ class Instance:
     since: float
     in_service: bool
 
-    def as_json(self) -> dict[str, Any]:
-        """As the API gives it."""
-        return _as_json(self)
-
 
 @dataclass(frozen=True, slots=True)
 class UpdateView:
@@ -139,12 +135,19 @@ class ServiceView:
 
     @cached_property
     def summary_json(self) -> bytes:
-        """The summary as text: made once for all who ask."""
+        """The summary as text."""
         return orjson.dumps(self.summary())
 
-    def as_json(self) -> dict[str, Any]:
-        """As the API gives it."""
-        return {**self.summary(), "instances": [instance.as_json() for instance in self.instances]}
+    @cached_property
+    def instances_json(self) -> bytes:
+        """The instances as text, each with the service's name, between commas."""
+        named = [{"service": self.name, **_as_json(instance)} for instance in self.instances]
+        return orjson.dumps(named)[1:-1]
+
+    @cached_property
+    def json(self) -> bytes:
+        """All of it as text, as the API gives it: made once for all who ask, as are the others."""
+        return b'%s,"instances":%s}' % (self.summary_json[:-1], orjson.dumps(self.instances))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +178,19 @@ class Snapshot:
     agents: Mapping[str, Agent] = field(default_factory=dict)
     avoided: Mapping[str, str] = field(default_factory=dict)
 
-    def as_json(self, *, instances: bool = True) -> dict[str, Any]:
-        """The answer of /v1/status."""
-        return {
+    def json(self, *, instances: bool = True) -> bytes:
+        """The answer of /v1/status as text. Services that have not changed are not written anew."""
+        head = {
             "at": self.at,
             "framework_id": self.framework_id,
             "connected": self.connected,
             "master": self.master,
             "problem": self.problem,
-            "config": _as_json(self.config),
-            "services": [service.as_json() if instances else service.summary() for service in self.services],
-            "events": [_as_json(event) for event in self.events],
+            "config": self.config,
+            "events": self.events,
         }
+        services = b",".join(one.json if instances else one.summary_json for one in self.services)
+        return b'%s,"services":[%s]}' % (orjson.dumps(head)[:-1], services)
 
 
 class Views:

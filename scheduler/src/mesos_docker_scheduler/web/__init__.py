@@ -2,6 +2,7 @@
 
 from mesos_docker_scheduler.web.access import Access
 from mesos_docker_scheduler.web.application import Sources, application
+from mesos_docker_scheduler.web.hosts import Hosts
 from mesos_docker_scheduler.web.server import WebServer
 
-__all__ = ["Access", "Sources", "WebServer", "application"]
+__all__ = ["Access", "Hosts", "Sources", "WebServer", "application"]

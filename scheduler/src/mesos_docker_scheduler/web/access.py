@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
 import orjson
 from fastapi import HTTPException
@@ -17,6 +16,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mesos_docker_scheduler.web.hosts import Hosts
+
+Refusal = tuple[int, str, dict[str, str]]
+"""Status, text and headers."""
 MOST_BODY_BYTES = 16 * 1024
 """No request needs more."""
 
@@ -25,9 +28,11 @@ _TOO_LARGE = (413, f"a request's body may have {MOST_BODY_BYTES} bytes at most")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # What anybody may have: it tells nothing of what runs.
-_PUBLIC = frozenset({"/", "/healthz"})
+_HEALTH = "/healthz"
+_PUBLIC = frozenset({"/", _HEALTH})
 _PUBLIC_FOLDERS = ("/static/", "/services/")
 _CHANGES = (10.0, 50)  # a second, and at once
+_READS = (100.0, 500)
 _WRONG_TOKENS = (0.2, 10)
 _MOST_CLIENTS = 10_000
 
@@ -48,10 +53,14 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`token`: what changes need; None: nobody may change anything. `read`: whether reading needs it, too."""
+    """`token`: what changes need; None: nobody may change anything. `read`: whether reading needs it, too.
+
+    `hosts`: by which names browsers may reach us; None: by any.
+    """
 
     token: str | None = field(default=None, repr=False)
     read: Literal["open", "token"] = "open"
+    hosts: Hosts | None = None
 
 
 class Bucket:
@@ -88,11 +97,11 @@ class TokenCheck:
 
     def required(self, request: Request) -> None:
         """Refuse a request without the token. The dependency of routes that nobody may read without it."""
-        refusal = self.refusal(request.headers, _client(request.scope))
+        refusal = self.refusal(request.headers, client_of(request.scope))
         if refusal is not None:
             raise HTTPException(*refusal)
 
-    def refusal(self, headers: Headers, client: str) -> tuple[int, str, dict[str, str]] | None:
+    def refusal(self, headers: Headers, client: str) -> Refusal | None:
         """Say why a request that needs the token is refused: status, text and headers. None: it has it."""
         if self._access.token is None:
             return 403, "the scheduler has no token (http.token_file): this can't be done", {}
@@ -126,6 +135,7 @@ class Guard:
         self._access = access
         self._tokens = tokens
         self._changes = Bucket(*_CHANGES)
+        self._reads = Bucket(*_READS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -140,25 +150,49 @@ class Guard:
             return
         await self._app(scope, _LimitedBody(receive).receive, answer.send)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | tuple[int, str, dict[str, str]] | None:
-        headers, client = Headers(scope=scope), _client(scope)
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        headers, client = Headers(scope=scope), client_of(scope)
         reading = scope["method"] in _READING
-        if _CONTROL_CHARACTERS.search(scope["path"]):
-            return 404, "nothing has a control character in its path"
-        if not reading and _is_from_elsewhere(headers):
-            return 403, "requests that change something are not taken from another site's page"
-        if int(_number(headers.get("content-length"))) > MOST_BODY_BYTES:
-            return _TOO_LARGE
+        problem = self._problem_of_form(scope["path"], headers, reading)
+        if problem is not None:
+            return problem
         if self._needs_token(scope["path"], headers, reading):
             problem = self._tokens.refusal(headers, client)
             if problem is not None:
                 return problem
-        if not reading:
-            wait = self._changes.wait(client)
+        if scope["path"] != _HEALTH:
+            limit = self._reads if reading else self._changes
+            wait = limit.wait(client)
             if wait:
                 return _too_many(wait)
-            self._changes.take(client)
+            limit.take(client)
         return None
+
+    def _problem_of_form(self, path: str, headers: Headers, reading: bool) -> Refusal | None:
+        """What is wrong with a request, whoever sends it."""
+        if _CONTROL_CHARACTERS.search(path):
+            return 404, "nothing has a control character in its path", {}
+        if not self._is_for_us(path, headers):
+            return 421, "the name in Host is none of the scheduler's; http.allowed_hosts can add it", {}
+        if not reading and self._is_from_elsewhere(headers):
+            return 403, "requests that change something are not taken from another site's page", {}
+        if int(_number(headers.get("content-length"))) > MOST_BODY_BYTES:
+            return *_TOO_LARGE, {}
+        return None
+
+    def _is_for_us(self, path: str, headers: Headers) -> bool:
+        """Whether a request names us. What needs the token anyway may have any name; so may health checks."""
+        hosts = self._access.hosts
+        if hosts is None or self._access.read == "token" or path == _HEALTH:
+            return True
+        return hosts.allow(headers.get("host"))
+
+    def _is_from_elsewhere(self, headers: Headers) -> bool:
+        """Whether a browser says that another site's page sends this."""
+        site, origin, host = (headers.get(name) for name in ("sec-fetch-site", "origin", "host"))
+        if site is not None:  # no page can set it
+            return site not in ("same-origin", "none")
+        return origin is not None and not (self._access.hosts or Hosts()).allow_origin(origin, host)
 
     def _needs_token(self, path: str, headers: Headers, reading: bool) -> bool:
         """Whether a request is judged by its token. Who gives a wrong one where none is needed is told."""
@@ -169,21 +203,14 @@ class Guard:
         return True
 
 
-def _client(scope: Scope) -> str:
+def client_of(scope: Scope) -> str:
+    """The address of who asks."""
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
-def _too_many(wait: float) -> tuple[int, str, dict[str, str]]:
+def _too_many(wait: float) -> Refusal:
     seconds = int(wait) + 1
     return 429, f"too many requests; try again in {seconds} s", {"Retry-After": str(seconds)}
-
-
-def _is_from_elsewhere(headers: Headers) -> bool:
-    """Whether a browser says that another site's page sends this."""
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return True
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
 def _number(text: str | None) -> str:
@@ -218,8 +245,8 @@ class _Answer:
                 headers.setdefault(name, value)
         await self._send(message)
 
-    async def refuse(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-        fields = {"Content-Type": "application/json", **(headers or {})}
+    async def refuse(self, status: int, text: str, headers: dict[str, str]) -> None:
+        fields = {"Content-Type": "application/json", **headers}
         if status == _TOO_LARGE[0]:
             # Only then: to close while the body is still coming can take the answer along.
             fields["Connection"] = "close"

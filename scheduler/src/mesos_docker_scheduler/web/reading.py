@@ -70,29 +70,28 @@ def router(
     @routes.get("/v1/status", response_model=models.Status, responses=BAD_INPUT)
     async def status(instances: bool = True) -> Response:
         """Give everything at one moment; instances only if they are asked for."""
-        return json_answer(snapshot().as_json(instances=instances))
+        return _json(snapshot().json(instances=instances))
 
     @routes.get("/v1/services", response_model=models.Services)
     async def services() -> Response:
         """List the services."""
-        body = b'{"services":[%s]}' % b",".join(view.summary_json for view in snapshot().services)
-        return Response(body, media_type="application/json")
+        return _json(b'{"services":[%s]}' % b",".join(view.summary_json for view in snapshot().services))
 
     @routes.get("/v1/services/{name}", response_model=models.Service, responses=NOT_FOUND)
     async def service(name: str) -> Response:
         """Give one service with its instances; the ETag is its revision."""
         view = found(snapshot(), name)
-        return json_answer(view.as_json(), headers=etag(view))
+        return _json(view.json, etag(view))
 
     @routes.get("/v1/services/{name}/instances", response_model=models.Instances, responses=NOT_FOUND)
     async def instances_of(name: str) -> Response:
         """List the instances of one service, with addresses and ports for a load balancer."""
-        return json_answer({"instances": _instances([found(snapshot(), name)])})
+        return _instances([found(snapshot(), name)])
 
     @routes.get("/v1/instances", response_model=models.Instances)
     async def instances() -> Response:
         """List the instances of all services."""
-        return json_answer({"instances": _instances(snapshot().services)})
+        return _instances(snapshot().services)
 
     @routes.get("/v1/agents", response_model=models.Agents)
     async def agents() -> Response:
@@ -122,12 +121,13 @@ def router(
     return routes
 
 
-def _instances(services: Iterable[ServiceView]) -> list[dict[str, Any]]:
-    return [
-        {"service": service.name, **instance.as_json()}
-        for service in services
-        for instance in service.instances
-    ]
+def _instances(services: Iterable[ServiceView]) -> Response:
+    texts = filter(None, (service.instances_json for service in services))
+    return _json(b'{"instances":[%s]}' % b",".join(texts))
+
+
+def _json(body: bytes, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, headers=headers, media_type="application/json")
 
 
 def _agents(snapshot: Snapshot) -> list[dict[str, Any]]:

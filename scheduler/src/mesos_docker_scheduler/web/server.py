@@ -9,8 +9,8 @@ import threading
 import uvicorn
 
 from mesos_docker_scheduler.web.access import Guard
+from mesos_docker_scheduler.web.protocol import MOST_CONNECTIONS, LimitedProtocol
 
-_MOST_CONNECTIONS = 500
 _STOP_SECONDS = 2
 
 
@@ -33,7 +33,8 @@ class WebServer(threading.Thread):
                 lifespan="on",
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=_MOST_CONNECTIONS,
+                http=LimitedProtocol,
+                limit_concurrency=MOST_CONNECTIONS,
                 timeout_graceful_shutdown=_STOP_SECONDS,
             )
         )

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, HTTPException, Query
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.records.store import Event
 from mesos_docker_scheduler.web import models
+from mesos_docker_scheduler.web.access import client_of
 from mesos_docker_scheduler.web.reading import BAD_INPUT, REFUSALS
 
 _LOOK_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 15.0
 _MOST_STREAMS = 100
+MOST_OF_ONE_CLIENT = _MOST_STREAMS // 2
 _AT_ONCE = 500
 _SHOWN_EVENTS = 50
 
@@ -34,7 +38,7 @@ class Streams:
     """Those that are open: each holds a connection for as long as its reader likes, or until `end`."""
 
     def __init__(self) -> None:
-        self._open = 0
+        self._open: Counter[str] = Counter()
         self.ended = False
 
     def begin(self) -> None:
@@ -45,19 +49,24 @@ class Streams:
         """Have all end in a moment. Any thread may call this."""
         self.ended = True
 
-    def response(self, content: AsyncIterator[bytes]) -> Response:
-        """Send this. HTTPException when too many are open."""
-        if self._open >= _MOST_STREAMS:
+    def response(self, request: Request, content: AsyncIterator[bytes]) -> Response:
+        """Send this. HTTPException when too many are open, of all clients or of this one."""
+        client = client_of(request.scope)
+        if self._open.total() >= _MOST_STREAMS:
             raise HTTPException(503, f"{_MOST_STREAMS} streams are open already; try again later")
-        return StreamingResponse(self._counted(content), media_type="text/event-stream")
+        if self._open[client] >= MOST_OF_ONE_CLIENT:
+            raise HTTPException(429, f"{MOST_OF_ONE_CLIENT} streams of yours are open already; close some")
+        return StreamingResponse(self._counted(client, content), media_type="text/event-stream")
 
-    async def _counted(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        self._open += 1
+    async def _counted(self, client: str, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._open[client] += 1
         try:
             async for part in content:
                 yield part
         finally:
-            self._open -= 1
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
 
 
 def router(snapshot: Callable[[], Snapshot], log: EventLog, streams: Streams) -> APIRouter:
@@ -66,17 +75,18 @@ def router(snapshot: Callable[[], Snapshot], log: EventLog, streams: Streams) ->
 
     @routes.get("/v1/events/stream", response_class=StreamingResponse, responses=_STREAM)
     async def events(
+        request: Request,
         after: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
         last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
     ) -> Response:
         """Send events as they happen: from now on, or from an id on (Last-Event-ID, or `after`)."""
         start = int(last_event_id) if last_event_id is not None else after
-        return streams.response(_events(log, log.newest_id if start is None else start, streams))
+        return streams.response(request, _events(log, log.newest_id if start is None else start, streams))
 
     @routes.get("/v1/watch", response_class=StreamingResponse, responses=_STREAM)
-    async def watch() -> Response:
+    async def watch(request: Request) -> Response:
         """Send the state of everything, then what changes of it, and events: what the status page shows."""
-        return streams.response(_changes(snapshot, log, streams))
+        return streams.response(request, _changes(snapshot, log, streams))
 
     return routes
 

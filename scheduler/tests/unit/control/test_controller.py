@@ -1009,7 +1009,7 @@ def test_a_secret_goes_to_mesos_and_nowhere_else(tmp_path: Path, token: Path) ->
     bench.offer("a")
     (info,) = bench.launched()
     assert json.loads(base64.b64decode(info["data"])) == {"secrets": {"TOKEN": "hunter2"}}
-    told = f"{bench.events} {bench.controller.snapshot.as_json()} {bench.store.load()}"
+    told = f"{bench.events} {bench.controller.snapshot.json()!r} {bench.store.load()}"
     bench.store.close()
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("state"))
     digest = hashlib.sha256(b"hunter2").hexdigest()

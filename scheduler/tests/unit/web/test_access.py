@@ -216,3 +216,45 @@ def test_a_bucket_fills_again() -> None:
     assert bucket.wait("b") == 0
     now = 0.5
     assert bucket.wait("a") == 0
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8090", "[::1]:8090", "localhost", "10.0.0.5", "Mesos.example.org.:443"]
+)
+def test_the_scheduler_is_reached_by_its_names(host: str) -> None:
+    site = Site(access=web.Access(TOKEN, hosts=web.Hosts(["mesos.example.org"])))
+    assert site.stranger.get("/v1/services", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example:8090", "[::1", "a@b@c", "", "1.2.3"]
+)
+def test_a_name_that_leads_here_from_elsewhere_reads_nothing(host: str) -> None:
+    hosts = web.Hosts(["mesos.example.org"])
+    site = Site(access=web.Access(TOKEN, hosts=hosts))
+    for path in ("/v1/services", "/v1/watch", "/metrics", "/"):
+        answer = site.stranger.get(path, headers={"Host": host})
+        assert (answer.status_code, "http.allowed_hosts" in answer.text) == (421, True)
+    assert site.post(SCALE, {"count": 5}, Host=host).status_code == 421
+    # A health check may call us what it likes, and what needs the token can't be read without.
+    assert site.stranger.get("/healthz", headers={"Host": host}).status_code == 200
+    closed = Site(access=web.Access(TOKEN, "token", hosts))
+    assert closed.client.get("/v1/services", headers={"Host": host}).status_code == 200
+    assert closed.stranger.get("/v1/services", headers={"Host": host}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        # nginx as it is by default: it asks for the address of its upstream.
+        ({"Origin": "https://mesos.example.org", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://mesos.example.org:8080"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "https://mesos.example.org", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://[::1"}, 403),
+    ],
+)
+def test_a_page_that_comes_through_a_proxy(headers: dict[str, str], status: int) -> None:
+    site = Site(access=web.Access(TOKEN, hosts=web.Hosts(["mesos.example.org"])))
+    site.run()
+    assert site.post(SCALE, {"count": 5}, Host="127.0.0.1:8090", **headers).status_code == status
