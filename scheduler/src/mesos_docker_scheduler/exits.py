@@ -18,6 +18,9 @@ NOT_YET = 4
 FAILED = 5
 """`wait`: it won't come true by itself."""
 
+FAILED_BEFORE = 6
+"""`wait --fail-fast`: something had failed before the wait began, and nobody has asked for another try."""
+
 
 class ExitError(Exception):
     """Nothing more can be done; `status` is the exit status, the message says why and what to do."""

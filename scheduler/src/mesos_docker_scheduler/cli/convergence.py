@@ -21,6 +21,11 @@ def awaited(status: Message, names: Collection[str]) -> list[Message]:
     return [service for service in status["services"] if not names or service["name"] in names]
 
 
+def is_current(status: Message, sha256: str | None) -> bool:
+    """Whether the configuration of this checksum is in use; None: any will do."""
+    return sha256 is None or bool(status["config"]["sha256"] == sha256)
+
+
 def missing(status: Message, names: Collection[str], sha256: str | None) -> list[str]:
     """What the status lacks, a sentence each; nothing when all is as wanted.
 
@@ -29,7 +34,7 @@ def missing(status: Message, names: Collection[str], sha256: str | None) -> list
     config = status["config"]
     if config["error"]:
         return [f"The scheduler refuses the configuration and keeps the old one: {config['error']}"]
-    if sha256 is not None and config["sha256"] != sha256:
+    if not is_current(status, sha256):
         return ["The scheduler has not read the new configuration."]
     lines = []
     for service in awaited(status, names):
@@ -60,6 +65,12 @@ def overridden(status: Message, names: Collection[str]) -> list[str]:
                 f"{name}: {update['state']} by an operator; the configuration says {service['image']}"
             )
     return lines
+
+
+def has_failed(status: Message, names: Collection[str]) -> bool:
+    """Whether a service waits because something has failed: for long, or until it is asked to try again."""
+    kinds = {reason["kind"] for service in awaited(status, names) for reason in service["reasons"]}
+    return bool(kinds & (_STOPPED | {"back-off"}))
 
 
 class Patience:

@@ -13,8 +13,23 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
 from mesos_docker_scheduler.cli.change import as_configured, take_back
-from mesos_docker_scheduler.cli.convergence import Patience, awaited, missing, overridden
-from mesos_docker_scheduler.exits import FAILED, NOT_YET, OK, REFUSED, UNREACHABLE, ExitError
+from mesos_docker_scheduler.cli.convergence import (
+    Patience,
+    awaited,
+    has_failed,
+    is_current,
+    missing,
+    overridden,
+)
+from mesos_docker_scheduler.exits import (
+    FAILED,
+    FAILED_BEFORE,
+    NOT_YET,
+    OK,
+    REFUSED,
+    UNREACHABLE,
+    ExitError,
+)
 
 Message = dict[str, Any]
 
@@ -69,6 +84,7 @@ class _Watch:
 )
 @click.option("--config-sha256", metavar="SHA256", help="The configuration file that must be in use.")
 @click.option("--reset", is_flag=True, help="First take back what operators have changed, of all services.")
+@click.option("--fail-fast", is_flag=True, help="Exit at once when something had failed before.")
 @api.options
 @output.as_json_option
 def wait(
@@ -77,6 +93,7 @@ def wait(
     idle_seconds: float,
     config_sha256: str | None,
     reset: bool,
+    fail_fast: bool,
     url: str | None,
     token_file: Path | None,
     as_json: bool,
@@ -84,7 +101,7 @@ def wait(
     """Wait until the services are as wanted: all, or those that are named.
 
     Exits with 0 when they are, 4 when the time is over, 5 when they won't come true by themselves, 3 when the
-    scheduler does not answer.
+    scheduler does not answer, and with --fail-fast with 6 when something had failed before.
     """
     found, start = Api.at(url, token_file), time.monotonic()
     watch = _Watch(found)
@@ -98,6 +115,11 @@ def wait(
             if look.status is not None and not lines:
                 return _end(OK, "", look.status, names, as_json)
             if look.status is not None:
+                if fail_fast and is_current(look.status, config_sha256):
+                    fail_fast = False
+                    if has_failed(look.status, names):
+                        text = "Something had failed before."
+                        return _end(FAILED_BEFORE, "\n".join([text, *lines]), look.status, names, as_json)
                 bars.show(awaited(look.status, names))
             lost = patience.lost(look.status, look.events, now)
             if lost is not None:
@@ -126,7 +148,7 @@ def _lines(look: _Look, names: tuple[str, ...], sha256: str | None) -> list[str]
     if look.status is None:
         return [look.problem]
     known = {service["name"] for service in look.status["services"]}
-    current = sha256 is None or look.status["config"]["sha256"] == sha256
+    current = is_current(look.status, sha256)
     for name in names:
         if name not in known and current:
             raise ExitError(REFUSED, f'service "{name}" is not in the configuration')

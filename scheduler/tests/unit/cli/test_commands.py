@@ -12,7 +12,7 @@ import pytest
 from hand_driven_site import TOKEN, HandDrivenSite
 from mesos_docker_scheduler import cli
 from mesos_docker_scheduler.cli import api
-from mesos_docker_scheduler.exits import FAILED, NOT_YET, OK, REFUSED, UNREACHABLE
+from mesos_docker_scheduler.exits import FAILED, FAILED_BEFORE, NOT_YET, OK, REFUSED, UNREACHABLE
 from scheduler_fakes import Bench, service
 
 Run = Callable[..., tuple[int, str, str]]
@@ -199,6 +199,25 @@ def test_what_operators_have_changed_is_taken_back_before_the_wait(run: Run) -> 
     run("scale", "web", "3")
     assert json.loads(run("wait", "--reset", "--json")[1])["services"][0]["wanted"] == 2
     assert run("wait", "--reset")[1] == "web: all 2 wanted instances run\n"
+
+
+def test_what_had_failed_before_is_not_waited_for_if_so_wished(run: Run, site: HandDrivenSite) -> None:
+    assert run("wait", "--fail-fast")[0] == OK
+
+    def fail(bench: Bench) -> None:
+        for _ in range(3):
+            for instance in bench.view.instances:
+                bench.tell(instance.task_id, "FAILED", instance.agent_id)
+            bench.launch("a", "b")
+        for instance in bench.view.instances:
+            bench.tell(instance.task_id, "FAILED", instance.agent_id)
+        bench.take(after=1)
+
+    site.do(fail)
+    assert run("wait", "--fail-fast", "--config-sha256", "other", "--timeout", "0.1")[0] == NOT_YET
+    status, _, err = run("wait", "--fail-fast")
+    assert status == FAILED_BEFORE
+    assert err.startswith("Something had failed before.\nweb: 0 of 2 run. Waiting for:\n  - ")
 
 
 def test_waiting_ends_with_the_explanation(run: Run, site: HandDrivenSite) -> None:
