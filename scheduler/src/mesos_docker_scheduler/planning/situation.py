@@ -13,6 +13,7 @@ from math import inf
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent
+from mesos_docker_scheduler.planning.constraints import Constraint, Tally, field_of
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.stop_order import StopOrder
 from mesos_docker_scheduler.records.backoff import Wait
@@ -108,6 +109,7 @@ class Situation:
         self.good = good
         self.standing = standing
         self.census = census
+        self.agents = agents
         self.order = StopOrder(service, standing, census, agents)
         self.going = going
         self.restarts = restarts
@@ -149,8 +151,9 @@ class Situation:
             kept_old = ready_outdated + outdated.doubtful + ready_moving
             room = kept_old + 1 - ceiling if not staying and failing.until <= self.now else 0
             spare = min(spare, room)
-        spare -= self._stop_outdated(outdated, spare if ready_outdated else 0, back)
-        self._stop_moving(moving, spare, all_replaced=kept >= self.service.count)
+        superseded = self._superseded(aim, current, outdated, fresh, moving) if failing is None else {}
+        spare -= self._stop_outdated(outdated, superseded, spare if ready_outdated else 0, back)
+        self._stop_moving(moving, superseded, spare, all_replaced=kept >= self.service.count)
 
         standing = self.standing
         present = len(standing.tasks) - len(standing.absent) - len(standing.drained) - self._given_up()
@@ -205,14 +208,58 @@ class Situation:
             self._stop(task, why)
         return len(going)
 
-    def _stop_outdated(self, outdated: _Side, spare: int, back: Service | None) -> int:
+    def _superseded(
+        self,
+        aim: Service,
+        current: _Side,
+        outdated: _Side,
+        fresh: Collection[str],
+        moving: Mapping[str, Task],
+    ) -> dict[str, Task]:
+        """Those in whose place a new one has proved itself, where a constraint has no place for both.
+
+        They go even if fewer than wanted run: there may never be room for more.
+        """
+        limits = [tally for tally in map(Tally, aim.constraints) if tally.limit is not None]
+        if not limits or not (len(outdated) or moving):
+            return {}
+        proved = [
+            task
+            for part in current.well
+            for task in part.values()
+            if task.id not in fresh and task.id not in moving and task.id not in self.census.doubtful
+        ]
+        old = [task for part in outdated.well for task in part.values()]
+        old += (task for task in moving.values() if task.well)
+        old = self.order.sort(task for task in old if task.id not in self.census.doubtful)
+        found: dict[str, Task] = {}
+        for tally in limits:
+            new = Counter(self._value(task, tally.constraint) for task in proved)
+            both = new + Counter(self._value(task, tally.constraint) for task in old)
+            for task in old:
+                value = self._value(task, tally.constraint)
+                if value is not None and new[value] and both[value] > (tally.limit or 0):
+                    new[value] -= 1
+                    both[value] -= 1
+                    found[task.id] = task
+        return dict(itertools.islice(found.items(), len(proved)))
+
+    def _value(self, task: Task, constraint: Constraint) -> str | None:
+        agent = self.agents.get(task.agent_id)
+        return None if agent is None else field_of(agent, constraint.field)
+
+    def _stop_outdated(
+        self, outdated: _Side, superseded: Mapping[str, Task], spare: int, back: Service | None
+    ) -> int:
         """Stop what is to be replaced: what does not serve at once. Returns how many ready ones go."""
         why = "replaced by a newer version" if back is None else "replaced by the version before"
         for part in outdated.unready:
             for task in part.values():
                 if task.id not in self.census.doubtful:
                     self._stop(task, why)
-        going = list(itertools.islice(self._find(outdated.well, ()), max(0, spare)))
+        going = [task for task in superseded.values() if task.id in outdated]
+        others = self._find(outdated.well, superseded)
+        going += itertools.islice(others, max(0, spare - len(going)))
         for task in going:
             self._stop(task, why)
         return len(going)
@@ -235,6 +282,11 @@ class Situation:
             ready=len(target.well) - target.doubtful_well - fresh,
             others=self.standing.staying - len(target),
             proving=fresh,
+            serving=sum(
+                len(group.well)
+                for version, group in self.standing.versions.items()
+                if version != self.service.version
+            ),
         )
         known = rollout is not None and rollout.target == self.service.version
         advanced = advance(
@@ -305,11 +357,13 @@ class Situation:
     def _stop(self, task: Task, why: str) -> None:
         self.kills.append(Kill(task.id, why))
 
-    def _stop_moving(self, moving: Mapping[str, Task], spare: int, all_replaced: bool) -> None:
+    def _stop_moving(
+        self, moving: Mapping[str, Task], superseded: Collection[str], spare: int, all_replaced: bool
+    ) -> None:
         for task in self.order.sort(moving.values()):
             if task.id in self.census.doubtful:
                 continue
-            if (spare > 0) if task.well else all_replaced:
+            if (spare > 0 or task.id in superseded) if task.well else all_replaced:
                 going = task.agent_id in self.going
                 self._stop(task, "its agent will go into maintenance" if going else "restarted")
                 spare -= task.well

@@ -25,11 +25,12 @@ RECORD = "rollout"
 class Rollout:
     """Where a service stands on its way to `target`, the version that the configuration asks for.
 
-    `good`: the last version of which all wanted instances were well; None at a first deployment. `ready`: the
-    most instances of the target that were ready at a time; `since`: when the state was entered or that number
-    grew, in seconds of the epoch. `reason`: why it is paused or rolled back, after so many `failures`;
-    `by_operator`: because somebody asked for it. `previous`: the good version before a complete one. `began`:
-    when it began, or was told to go on, in seconds of the epoch; 0: not known.
+    `good`: the last version of which all wanted instances were well, or else as many as found room; None at a
+    first deployment. `ready`: the most instances of the target that were ready at a time; `served`: how many
+    of other versions were well when it began. `since`: when the state was entered or `ready` grew, in seconds
+    of the epoch. `reason`: why it is paused or rolled back, after so many `failures`; `by_operator`: because
+    somebody asked for it. `previous`: the good version before a complete one. `began`: when it began, or was
+    told to go on, in seconds of the epoch; 0: not known.
     """
 
     service: str
@@ -43,6 +44,7 @@ class Rollout:
     previous: str | None = None
     by_operator: bool = False
     began: float = field(default=0.0, compare=False)
+    served: int = 0
 
     @property
     def updating(self) -> bool:
@@ -65,11 +67,13 @@ class Progress:
     """What an update has come to: ready instances of the target, and others that have not gone yet.
 
     `proving`: instances of the target that are well, but not for long enough yet to be called ready.
+    `serving`: those of the others that are well.
     """
 
     ready: int
     others: int
     proving: int = 0
+    serving: int = 0
 
 
 def advance(
@@ -88,39 +92,65 @@ def advance(
     time before. `can_return`: whether it is known what the good version is made of.
     """
     if rollout is None or rollout.target != service.version:
-        good = rollout.good if rollout is not None else None
-        rollout = Rollout(service.name, service.version, "rolling", good, 0, "", now, began=now)
-        failing = None
-    update = service.update
+        rollout, failing = _begun(rollout, service, progress, now), None
     if rollout.state == "complete" and service.count and rollout.good != rollout.target:
         rollout = replace(
             rollout, state="rolling", since=now, began=now
         )  # there was nothing to complete before
     if rollout.state == "rolling":
         if progress.ready >= service.count and not progress.others:
-            done = replace(rollout, state="complete", since=now, ready=progress.ready)
-            if not service.count or rollout.good == rollout.target:
-                return done
-            return replace(done, good=rollout.target, previous=rollout.good or rollout.previous)
+            return _completed(rollout, service, progress, now)
         if progress.ready > rollout.ready:
             rollout = replace(rollout, ready=progress.ready, since=now)
-        if can_return and rollout.good not in (None, rollout.target) and service.count:
-            failures = failing.failures if failing is not None else 0
-            reason = None
-            if failing is not None and failures >= update.max_failures:
-                reason = f"{failures} failures in a row; the last: {failing.why}"
-            elif now >= deadline(rollout, service, acting_since) and not progress.proving:
-                reason = f"no new instance became ready within {update.progress_deadline_seconds:g} seconds"
-                if failing is not None:
-                    reason += f"; the last failure: {failing.why}"
+        if rollout.good not in (None, rollout.target) and service.count:
+            overdue = now >= deadline(rollout, service, acting_since) and not progress.proving
+            as_before = not progress.others and progress.ready >= max(1, rollout.served)
+            if overdue and failing is None and as_before:
+                # There is nothing left to replace, and no room for more: the version before had none either.
+                return _completed(rollout, service, progress, now)
+            reason = _why_failed(service, progress, failing, overdue) if can_return else None
             if reason is not None:
                 state: Literal["paused", "rolled back"] = (
-                    "rolled back" if update.on_failure == "rollback" else "paused"
+                    "rolled back" if service.update.on_failure == "rollback" else "paused"
                 )
+                failures = failing.failures if failing is not None else 0
                 return replace(rollout, state=state, failures=failures, reason=reason, since=now)
-    if rollout.state == "paused" and update.on_failure == "rollback" and not rollout.by_operator:
+    if rollout.state == "paused" and service.update.on_failure == "rollback" and not rollout.by_operator:
         return replace(rollout, state="rolled back", since=now)
     return rollout
+
+
+def _begun(before: Rollout | None, service: Service, progress: Progress, now: float) -> Rollout:
+    good = before.good if before is not None else None
+    if before is not None and good is None and before.ready:
+        good = before.target  # it never found room for all, but what ran was well
+    rollout = Rollout(service.name, service.version, "rolling", good, 0, "", now, began=now)
+    return replace(rollout, served=progress.serving)
+
+
+def _completed(rollout: Rollout, service: Service, progress: Progress, now: float) -> Rollout:
+    done = replace(rollout, state="complete", since=now, ready=progress.ready)
+    if not service.count or rollout.good == rollout.target:
+        return done
+    return replace(done, good=rollout.target, previous=rollout.good or rollout.previous)
+
+
+def _why_failed(service: Service, progress: Progress, failing: Wait | None, overdue: bool) -> str | None:
+    if failing is not None and failing.failures >= service.update.max_failures:
+        return f"{failing.failures} failures in a row; the last: {failing.why}"
+    if not overdue:
+        return None
+    reason = f"no new instance became ready within {service.update.progress_deadline_seconds:g} seconds"
+    if failing is not None:
+        return f"{reason}; the last failure: {failing.why}"
+    fixed = sorted({port for port in service.host_ports if port})
+    if fixed and progress.others and not service.update.max_unavailable:
+        ports = ", ".join(map(str, fixed))
+        reason += (
+            f"; each needs host port {ports}, which the old ones hold, and none of these goes first while"
+            " update.max_unavailable is 0"
+        )
+    return reason
 
 
 def deadline(rollout: Rollout, service: Service, acting_since: float) -> float:

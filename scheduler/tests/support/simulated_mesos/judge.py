@@ -92,7 +92,8 @@ class Judge:
         self._in_service: set[str] = set()
         self._left: dict[str, float] = {}
         self._must_wait: dict[str, float] = {}
-        self._once_complete: set[str] = set()
+        self._once_served: dict[str, set[str]] = {}
+        self._limits: dict[str, set[Constraint]] = {}
         self._stopped: dict[str, str] = {}
         self._unexplained: dict[str, float] = {}
 
@@ -305,11 +306,33 @@ class Judge:
                 continue
             staying = {one for one in mine if self.disk.durable.tasks[one].kill_reason is None}
             least = service.count - service.update.max_unavailable
-            if mine & task_ids and len(staying) < least:
+            going = mine & task_ids
+            if going and len(staying) < least and not self._are_superseded(service.name, going, staying):
                 self._fail(
-                    f"{service.name}: {sorted(mine & task_ids)} are to stop, {sorted(staying)} serve beside;"
+                    f"{service.name}: {sorted(going)} are to stop, {sorted(staying)} serve beside;"
                     f" count is {service.count}, max_unavailable {service.update.max_unavailable}"
                 )
+
+    def _are_superseded(self, name: str, going: set[str], staying: set[str]) -> bool:
+        """Whether a constraint has no place for any of these beside others that take their place."""
+        tasks, places = self.disk.durable.tasks, list(staying)
+        for old in (tasks[one] for one in going):
+            new = next(
+                (
+                    one
+                    for one in places
+                    if (tasks[one].version, tasks[one].restarts) != (old.version, old.restarts)
+                    and any(
+                        self._value(tasks[one], limit.field) == self._value(old, limit.field)
+                        for limit in self._limits.get(name, ())
+                    )
+                ),
+                None,
+            )
+            if new is None:
+                return False
+            places.remove(new)
+        return True
 
     def _service_of(self, task_id: str) -> str:
         return self.disk.durable.tasks[task_id].service
@@ -364,16 +387,15 @@ class Judge:
     def sees(self, controller: Controller) -> None:
         """Look at what a round has made visible."""
         snapshot, now = controller.snapshot, self._fate.now
-        self._look_for_complete()
+        self._look_at_what_serves()
         self._look_at_services(snapshot, now)
 
-    def _look_for_complete(self) -> None:
+    def _look_at_what_serves(self) -> None:
         for service in self.config.services:
-            if service.name not in self._once_complete and service.count:
-                tasks = self.disk.durable.tasks
-                serving = sum(tasks[one].version == service.version for one in self._serving(service.name))
-                if serving >= service.count:
-                    self._once_complete.add(service.name)
+            limits = {one for one in service.constraints if one.operator in ("UNIQUE", "MAX_PER")}
+            self._limits.setdefault(service.name, set()).update(limits)
+            versions = {self.disk.durable.tasks[one].version for one in self._serving(service.name)}
+            self._once_served.setdefault(service.name, set()).update(versions)
 
     def _look_at_services(self, snapshot: Snapshot, now: float) -> None:
         in_service = {one.task_id for view in snapshot.services for one in view.instances if one.in_service}
@@ -385,7 +407,7 @@ class Judge:
                 reason.kind in ("update paused", "rolled back") for reason in view.reasons
             ):
                 self._stopped[view.name] = view.version
-                if view.name not in self._once_complete:
+                if not self._once_served[view.name] - {view.version}:
                     self._fail(f"{view.name}: its first deployment is paused: {view.waiting}")
             short = sum(one.state == "TASK_RUNNING" and one.leaving is None for one in view.instances)
             missing = not view.converged and short < view.wanted

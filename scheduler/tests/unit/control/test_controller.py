@@ -1193,3 +1193,33 @@ def test_a_port_that_was_an_instances_is_not_the_next_ones(tmp_path: Path) -> No
         bench.tell(info["task_id"]["value"], "FAILED")
         bench.take(after=600)
     assert ports == [31000, 31001, 31002]
+
+
+@pytest.mark.parametrize("agents", [1, 2])
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_is_unique_is_replaced_where_there_is_no_room_for_all(
+    tmp_path: Path, agents: int, restart: bool
+) -> None:
+    unique = [{"field": "hostname", "operator": "UNIQUE"}]
+    names = "ab"[:agents]
+    bench = Bench(tmp_path, service(count=3, constraints=unique))
+    bench.subscribe()
+    old = set(bench.launch(*names))
+    bench.take(after=60)
+    new = service(count=3, image="demo/web:1" if restart else "demo/web:2", constraints=unique)
+    order: events.AnyEvent = events.ConfigRead(configuration(new), "")
+    if restart:
+        order = events.Asked(
+            lambda operations, now: operations.restart("web", "test", now), lambda answer: None
+        )
+    bench.take(order)
+    for _ in range(6):
+        bench.launch(*names)
+        bench.take(after=30)
+        where = {instance.task_id: instance.agent_id for instance in bench.view.instances}
+        for _, task_id, *_ in bench.driver.take("kill"):
+            bench.tell(task_id, "KILLED", where[task_id])
+    assert sorted(instance.agent_id for instance in bench.view.instances) == list(names)
+    assert old.isdisjoint(instance.task_id for instance in bench.view.instances)
+    bench.take(after=700)
+    assert restart or (bench.view.update is not None and bench.view.update.state == "complete")

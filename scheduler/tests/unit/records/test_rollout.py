@@ -365,3 +365,25 @@ def test_what_a_drain_stops_is_replaced_as_soon_as_it_begins_and_is_nobodys_faul
     assert bench.view.converged
     assert bench.driver.take("kill") == []
     assert bench.controller._failures.waits() == {}
+
+
+def test_an_update_of_what_never_found_room_for_all_ends_when_as_many_run_as_before() -> None:
+    part = replace(step(None, Progress(0, 0)), target=OLD.version, ready=1)
+    begun = step(part, Progress(0, 1, serving=1))
+    assert (begun.good, begun.served) == (OLD.version, 1)
+    replaced = step(begun, Progress(1, 0), now=NOW + 10)
+    assert step(replaced, Progress(1, 0), now=NOW + 609).state == "rolling"
+    done = step(replaced, Progress(1, 0), now=NOW + 610)
+    assert (done.state, done.good, done.previous) == ("complete", NEW.version, OLD.version)
+    # Not while it fails, nor with fewer than there were.
+    assert step(replaced, Progress(1, 0), THRICE, now=NOW + 610).state == "paused"
+    assert step(replace(replaced, served=2), Progress(1, 0), now=NOW + 610).state == "paused"
+
+
+def test_an_update_that_waits_for_a_port_of_its_own_says_so() -> None:
+    new = service(count=2, image="demo/web:2", ports=[{"container_port": 80, "host_port": 8080}])
+    rolling = replace(ROLLING, target=new.version)
+    failed = advance(rolling, new, Progress(0, 2, serving=2), None, NOW + 600, can_return=True)
+    assert failed.state == "paused"
+    assert "host port 8080, which the old ones hold" in failed.reason
+    assert "update.max_unavailable is 0" in failed.reason
