@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 _SLEW = 0.1
 _TOLERANCE_SECONDS = 0.5
+_FAR_BEHIND_SECONDS = 2 * 86_400.0
 
 
 def _since_boot() -> float:
@@ -16,11 +17,11 @@ def _since_boot() -> float:
 
 
 class SteadyClock:
-    """Seconds of the epoch that never go back and never jump, whatever happens to the machine's clock.
+    """Seconds of the epoch that never go back, and do not jump when the machine's clock is set by some hours.
 
-    No wait ends early and no deadline passes because somebody sets the clock. It follows the machine's clock
-    all the same, a tenth faster or slower than time passes: a clock that is set right an hour after the
-    scheduler has started with a wrong one is caught up with. May be asked from any thread.
+    It follows the machine's clock a tenth faster or slower than time passes: nothing ends at once because
+    somebody sets the clock, and what was wrong at the start is put right. Only when it is days behind does it
+    jump. Time in which the machine was suspended has passed. May be asked from any thread.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class SteadyClock:
             passed = looked - self._looked
             self._looked = looked
             behind = self._wall() - (self._now + passed)
-            if abs(behind) > _TOLERANCE_SECONDS:
+            if behind > _FAR_BEHIND_SECONDS:
+                passed += behind
+            elif abs(behind) > _TOLERANCE_SECONDS:
                 passed += max(-_SLEW * passed, min(_SLEW * passed, behind))
             self._now += passed
             return self._now

@@ -6,11 +6,16 @@ state compares them. Mesos' master checks them with RE2 as well.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
 import re2
 
+# For Python it was {0,n}; for RE2 it is a text.
+_NO_REPETITION = re.compile(r"(?<!\\)\{,\d+\}")
+# The master's RE2 is of 2020: it does not know all that ours knows.
+_NOT_FOR_MASTERS = re.compile(r"\(\?<|\\[pP]")
 # What the master allows (its --help: offer_constraints_re2_max_mem, offer_constraints_re2_max_program_size).
 _MASTERS_BYTES = 4096
 # It allows 100. Releases of RE2 differ a little in how many a program takes.
@@ -23,7 +28,8 @@ def problem(text: str) -> str | None:
         _compiled(text, None)
     except ValueError as error:
         return str(error)
-    return None
+    odd = _NO_REPETITION.search(text)
+    return None if odd is None else f"{odd[0]} is no repetition; write {{0{odd[0][1:]}"
 
 
 def fits(text: str, value: str) -> bool:
@@ -33,6 +39,8 @@ def fits(text: str, value: str) -> bool:
 
 def suits_master(text: str) -> bool:
     """Whether an expression is small enough for a master that is configured as Mesos is by default."""
+    if _NOT_FOR_MASTERS.search(text):
+        return False
     try:
         return bool(_compiled(text, _MASTERS_BYTES).programsize <= _MASTERS_INSTRUCTIONS)
     except ValueError:

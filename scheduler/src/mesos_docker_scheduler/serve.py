@@ -32,7 +32,6 @@ from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.records.store import Event, Remembered, SqliteStore, StoreError
 from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.watcher import ConfigWatcher
-from mesos_docker_scheduler.wording import printable
 
 # As in sysexits.h where that has a fitting one. After 76 and 77 systemd must not start us again
 # (RestartPreventExitStatus).
@@ -159,7 +158,7 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
         metrics=metrics,
         tell=tell,
         survey=recovery.survey,
-        first_port=secrets.randbelow(1 << 16),
+        skipped_ports=secrets.randbelow(1 << 16),
     )
 
     def subscribe_as(framework_id: str | None) -> None:
@@ -205,7 +204,7 @@ def _web_server(
         alive_at=lambda: controller.alive_at,
         log=controller.log,
         metrics=metrics,
-        ask=inbox.put,
+        put=inbox.put,
         sandboxes=Sandboxes(masters.tls),
     )
     app = web.application(sources, _web_access(config.http))
@@ -250,7 +249,8 @@ def _supervised(put: Callable[[events.ThreadEnded], None]) -> Iterator[None]:
             return
         name = details.thread.name if details.thread is not None else "?"
         logger.critical("The thread %s has ended", name, exc_info=details.exc_value)
-        put(events.ThreadEnded(name, printable(f"{details.exc_type.__name__}: {details.exc_value}")))
+        # Its words may quote what is nobody's business.
+        put(events.ThreadEnded(name, details.exc_type.__name__))
 
     before, threading.excepthook = threading.excepthook, ended
     try:

@@ -14,6 +14,7 @@ from mesos_docker_scheduler import config
 from mesos_docker_scheduler.control import events
 
 _POLL_SECONDS = 1.0
+_MOST_RESTLESS = 5
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +42,19 @@ class ConfigWatcher(threading.Thread):
     def run(self) -> None:
         """Poll for ever; the process' end is the thread's."""
         self._read_if_other()
-        before = self._seen
+        before, restless = self._seen, 0
         while True:
             asked = self._was_asked()
             seen = [_identity(file) for file in self._files]
-            # A secret may not be written as a whole: it is read when it has rested for a moment.
-            changed = seen[0] != self._seen[0] or (seen != self._seen and seen == before)
+            # A secret may not be written as a whole: it is read when it has rested for a moment. But one that
+            # never rests must not keep others from being read.
+            restless = restless + 1 if seen not in (self._seen, before) else 0
+            changed = seen[0] != self._seen[0] or (
+                seen != self._seen and (seen == before or restless > _MOST_RESTLESS)
+            )
             before = seen
             if asked or changed:
+                restless = 0
                 self._files = _files(self._path)
                 # Before they are read: a change that comes meanwhile is found the next time.
                 self._seen = [_identity(file) for file in self._files]

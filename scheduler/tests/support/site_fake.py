@@ -29,12 +29,12 @@ class Site:
             alive_at=lambda: self.alive_at,
             log=controller.log,
             metrics=controller._metrics,
-            ask=self.bench.take,
+            put=self.bench.take,
             sandboxes=Sandboxes(),
         )
-        self.app = web.application(self.sources, access or web.Access(TOKEN))
-        self.client = TestClient(self.app, headers={"Authorization": f"Bearer {TOKEN}"})
-        self.stranger = TestClient(self.app)
+        self.app = web.application(self.sources, access or web.Access(TOKEN, hosts=web.Hosts(["testserver"])))
+        self.client = TestClient(self.app, "http://localhost", headers={"Authorization": f"Bearer {TOKEN}"})
+        self.stranger = TestClient(self.app, "http://localhost")
 
     def run(self, *agents: str) -> list[str]:
         """Subscribe, let it launch, and have it become as wanted; returns the task ids."""

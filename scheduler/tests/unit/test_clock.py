@@ -58,6 +58,11 @@ def test_never_goes_back(machine: Machine, clock: SteadyClock) -> None:
         assert clock() == seen
 
 
+def test_a_clock_that_was_days_behind_is_followed_at_once(machine: Machine, clock: SteadyClock) -> None:
+    machine.wall += 50 * 365 * 86_400
+    assert clock() == machine.wall
+
+
 def test_catches_up_no_further_than_the_clock_is(machine: Machine, clock: SteadyClock) -> None:
     machine.wall += 1
     machine.pass_(1000)

@@ -28,6 +28,7 @@ def test_an_expression_fits_the_whole_value() -> None:
         ("a(", "missing ): a("),
         ("(?=a)a", "invalid perl operator: (?="),
         (r"(a)\1", r"invalid escape sequence: \1"),
+        ("r{,2}1", "{,2} is no repetition; write {0,2}"),
     ],
 )
 def test_what_is_no_expression_is_told(text: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -69,14 +69,32 @@ def test_a_secret_is_read_when_it_has_been_written(watched: Watched) -> None:
     service = {"name": "web", "image": "i", "secrets": {"TOKEN": str(secret)}}
     watched.replace(json.dumps({**GOOD, "services": [service]}))
     watched.read()
-    for end in range(1, 50):
-        secret.write_text("correct horse battery staple"[: end // 2])
+    for end in range(1, 12):
+        secret.write_text("correct horse battery staple"[:end])
         time.sleep(0.005)
     secret.write_text("correct horse battery staple")
     read = watched.read().config
     assert read is not None
     assert list(read.services[0].secret_values.values()) == ["correct horse battery staple"]
     assert watched.inbox.empty()
+
+
+def test_a_secret_that_never_rests_keeps_no_other_from_being_read(watched: Watched) -> None:
+    restless, other = (watched.path.with_name(name) for name in ("restless", "other"))
+    restless.write_text("x")
+    other.write_text("old")
+    service = {"name": "web", "image": "i", "secrets": {"A": str(restless), "B": str(other)}}
+    watched.replace(json.dumps({**GOOD, "services": [service]}))
+    watched.read()
+    other.write_text("new")
+    for _ in range(200):
+        restless.write_text("x")
+        time.sleep(0.005)
+    values: list[str] = []
+    while not watched.inbox.empty():
+        read = watched.read().config
+        values += [] if read is None else read.services[0].secret_values.values()
+    assert "new" in values
 
 
 def test_what_was_written_before_the_first_look_is_read(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ _DEFAULT_URL = "http://127.0.0.1:8090"
 _SECONDS = 15.0
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
 
+
+class NoAnswerError(ExitError):
+    """Nobody is there."""
+
+
 Message = dict[str, Any]
 Parameter = str | int | bool | None
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -126,9 +131,9 @@ class Api:
             raise ExitError(UNREACHABLE, f"{self._url} is no scheduler: its answer is not JSON") from error
         return body
 
-    def _unreachable(self, error: Exception) -> ExitError:
+    def _unreachable(self, error: Exception) -> NoAnswerError:
         text = f"no scheduler answers at {self._url}: {str(error) or type(error).__name__}"
-        return ExitError(
+        return NoAnswerError(
             UNREACHABLE, f"{text}. Is it running there? Another address: --url, or {URL_VARIABLE}"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,11 @@ def reset(
     return OK
 
 
-def take_back(found: Api) -> list[Message]:
-    """Reset every service of which operators want something else than the configuration; return those."""
-    services = found.get("/v1/services")["services"]
-    return [_reset(found, one["name"]) for one in services if _is_changed(one)]
+def take_back(found: Api) -> Iterator[Message]:
+    """Reset every service of which operators want something else than the configuration, one by one."""
+    for one in found.get("/v1/services")["services"]:
+        if _is_changed(one):
+            yield _reset(found, one["name"])
 
 
 def as_configured(after: Message) -> str:

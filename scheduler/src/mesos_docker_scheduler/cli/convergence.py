@@ -69,8 +69,18 @@ def overridden(status: Message, names: Collection[str]) -> list[str]:
 
 def has_failed(status: Message, names: Collection[str]) -> bool:
     """Whether a service waits because something has failed: for long, or until it is asked to try again."""
-    kinds = {reason["kind"] for service in awaited(status, names) for reason in service["reasons"]}
-    return bool(kinds & (_STOPPED | {"back-off"}))
+    return any(
+        _waits_for(service, _STOPPED | {"back-off"}) and not _by_operator(service)
+        for service in awaited(status, names)
+    )
+
+
+def _waits_for(service: Message, kinds: Collection[str]) -> bool:
+    return not service["converged"] and any(reason["kind"] in kinds for reason in service["reasons"])
+
+
+def _by_operator(service: Message) -> bool:
+    return bool((service["update"] or {}).get("by_operator"))
 
 
 class Patience:
@@ -87,17 +97,21 @@ class Patience:
         self._failed = 0
         self._stopped_since: float | None = None
 
-    def lost(self, status: Message | None, events: list[Message], now: float) -> str | None:
+    def lost(
+        self, status: Message | None, events: list[Message], now: float, *, current: bool = True
+    ) -> str | None:
         """Say why there is nothing more to wait for, or return None.
 
         `status`: None when the scheduler does not answer; `events`: what has happened since the last look.
+        `current`: whether the configuration that is waited for is in use; what the one before has led to says
+        nothing.
         """
         if status is not None:
             services = awaited(status, self._names)
             self._failed += sum(self._concerns(event, "ended") for event in events)
             if self._failed >= FAILURES:
                 return f"{self._failed} instances have failed."
-            if self._has_stopped(services, now):
+            if current and self._has_stopped(services, now):
                 return "An update has failed."
             seen = [(one["states"], one["healthy"], one["update"]) for one in services]
             moves = any(self._concerns(event, *_MOVES) for event in events)
@@ -111,13 +125,7 @@ class Patience:
         return event["kind"] in kinds and (not self._names or event["service"] in self._names)
 
     def _has_stopped(self, services: list[Message], now: float) -> bool:
-        kinds = {
-            reason["kind"]
-            for one in services
-            if not one["converged"] and not (one["update"] or {}).get("by_operator")
-            for reason in one["reasons"]
-        }
-        if not kinds & _STOPPED:
+        if not any(_waits_for(one, _STOPPED) and not _by_operator(one) for one in services):
             self._stopped_since = None
             return False
         self._stopped_since = now if self._stopped_since is None else self._stopped_since

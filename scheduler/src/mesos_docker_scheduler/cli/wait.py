@@ -11,7 +11,7 @@ import click
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mesos_docker_scheduler.cli import api, output
-from mesos_docker_scheduler.cli.api import Api
+from mesos_docker_scheduler.cli.api import Api, NoAnswerError
 from mesos_docker_scheduler.cli.change import as_configured, take_back
 from mesos_docker_scheduler.cli.convergence import (
     Patience,
@@ -60,9 +60,7 @@ class _Watch:
                 "/v1/events", after=self._newest, limit=1 if self._newest is None else 1000
             )["events"]
             status = self._found.get("/v1/status", instances=False)
-        except ExitError as error:
-            if error.status != UNREACHABLE:
-                raise
+        except NoAnswerError as error:
             return _Look(None, str(error))
         news = [] if self._newest is None else events
         self._newest = events[-1]["id"] if events else self._newest or 0
@@ -108,20 +106,22 @@ def wait(
     patience = Patience(names, idle_seconds, start)
     with _Bars(quiet=as_json) as bars:
         while True:
-            if reset and _reset(found, as_json):
-                reset = False
             look, now = watch.look(), time.monotonic()
             lines = _lines(look, names, config_sha256)
-            if look.status is not None and not lines:
+            current = look.status is not None and is_current(look.status, config_sha256)
+            if reset and current and _taken_back(found, as_json):
+                reset = False
+                continue
+            if look.status is not None and not lines and not reset:
                 return _end(OK, "", look.status, names, as_json)
             if look.status is not None:
-                if fail_fast and is_current(look.status, config_sha256):
+                if fail_fast and current:
                     fail_fast = False
                     if has_failed(look.status, names):
                         text = "Something had failed before."
                         return _end(FAILED_BEFORE, "\n".join([text, *lines]), look.status, names, as_json)
                 bars.show(awaited(look.status, names))
-            lost = patience.lost(look.status, look.events, now)
+            lost = patience.lost(look.status, look.events, now, current=current)
             if lost is not None:
                 status = FAILED if look.status is not None else UNREACHABLE
                 return _end(status, "\n".join([lost, *lines, _GOES_ON]), look.status, names, as_json)
@@ -131,15 +131,13 @@ def wait(
             time.sleep(_LOOK_SECONDS)
 
 
-def _reset(found: Api, quiet: bool) -> bool:
-    """Take back what operators have changed; whether the scheduler has answered."""
+def _taken_back(found: Api, quiet: bool) -> bool:
+    """Take back what operators have changed; False: there was no answer, and not all of it is."""
     try:
         for after in take_back(found):
             if not quiet:
                 click.echo(as_configured(after))
-    except ExitError as error:
-        if error.status != UNREACHABLE:
-            raise
+    except NoAnswerError:
         return False
     return True
 

@@ -105,7 +105,7 @@ class Http(Section):
         default=(),
         title=(
             "further names by which browsers may reach it, such as a proxy's; addresses and the host's own"
-            " name are always allowed"
+            " names are always allowed"
         ),
         description='a list of host names, such as "mesos.example.org"',
     )

@@ -89,7 +89,7 @@ class Controller:
     `process` is one round, and needs no thread: tests and the simulation call it. `run` calls it for what is
     put into `inbox`. `clock` gives seconds of the epoch and never goes back; `tell` hears each event.
     `survey` asks the master for all tasks of the framework with this id, and whether a new one is our only
-    one; the answer comes as events.Surveyed. `first_port` is the OfferBook's.
+    one; the answer comes as events.Surveyed. `skipped_ports` is the OfferBook's.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Controller:
         tell: Callable[[Event], None],
         survey: Callable[[str, bool], None] | None = None,
         new_id: Callable[[str, str], str] = new_task_id,
-        first_port: int = 0,
+        skipped_ports: int = 0,
     ) -> None:
         now = clock()
         self._started_with = config
@@ -117,7 +117,7 @@ class Controller:
         self._metrics = metrics
         self._survey = survey
 
-        self._offers = OfferBook(first_port)
+        self._offers = OfferBook(skipped_ports)
         self._failures = Failures(lambda service: suiting(service, self._offers.agents.values()))
         self._rollouts = Rollouts(metrics.update_ended)
         self._overrides = Overrides()
@@ -352,7 +352,7 @@ class Controller:
             case events.Owned():
                 self._owner = event.owner
             case events.ThreadEnded():
-                text = f"the thread {event.thread} has ended ({event.error}): the scheduler must be restarted"
+                text = f"the thread {event.thread} has ended by a {event.error}; the journal has more"
                 self._ended_threads.append(text)
                 self._ledger.note(now, "thread ended", text)
 
@@ -692,6 +692,7 @@ class Controller:
                 agent_id: f"until {clock(wait.until)}, after: {wait.why}"
                 for agent_id, wait in self._failures.agent_waits().items()
             },
-            problem=self._ledger.problem or next(iter(self._ended_threads), None),
+            problem=self._ledger.problem,
+            broken=next(iter(self._ended_threads), None),
             events=tuple(self._ledger.events),
         )

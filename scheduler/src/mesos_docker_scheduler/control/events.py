@@ -101,7 +101,7 @@ class ConfigRead:
 
 @dataclass(frozen=True, slots=True)
 class ThreadEnded:
-    """A thread of the process has ended by an error that nobody expected."""
+    """A thread of the process has ended by an error that nobody expected: `error` is its type."""
 
     thread: str
     error: str

@@ -84,13 +84,13 @@ class OfferBook:
     The facts of agents where something of ours was placed (hostname, attributes, region, zone) outlive the
     process, as records of the store: constraints compare offers with them.
 
-    `first_port`: where the search for free ports begins on each agent. Processes had better begin
-    at different ones.
+    `skipped_ports`: how many free ports are passed over when the first is taken of an agent. It should not be
+    the same for two processes in a row.
     """
 
-    def __init__(self, first_port: int = 0) -> None:
-        self._first_port = first_port
-        self._next_ports: dict[str, int] = {}
+    def __init__(self, skipped_ports: int = 0) -> None:
+        self._skipped_ports = skipped_ports
+        self._next_ports: dict[tuple[str, str], int | None] = {}
         self._offers: dict[str, Offer] = {}
         self._by_agent: dict[str, dict[str, Offer]] = {}
         self._agents: dict[str, Agent] = {}
@@ -128,7 +128,6 @@ class OfferBook:
             del self._recorded[agent_id]
             self._changes[RECORD, agent_id] = None
         self._agents = {agent_id: self._facts_of(agent_id) for agent_id in self._recorded}
-        self._next_ports = {id_: port for id_, port in self._next_ports.items() if id_ in self._recorded}
         self._gather_seconds = _GATHER_AFTER_SUBSCRIBING
         self._subscribed_at = now
         self._asking = {}
@@ -144,7 +143,8 @@ class OfferBook:
         """Take in v1 Offers; returns how many."""
         new = [Offer.from_message(message) for message in messages]
         for offer in new:
-            offer.pool.next_port = self._next_ports.get(offer.agent_id, self._first_port)
+            offer.pool.next_port = self._next_ports.get((offer.agent_id, offer.role))
+            offer.pool.skipped = self._skipped_ports
             self._offers[offer.id] = offer
             self._by_agent.setdefault(offer.agent_id, {})[offer.id] = offer
         for offer in new:
@@ -152,7 +152,8 @@ class OfferBook:
             own = [one for one in self._by_agent[offer.agent_id].values() if one.role == offer.role]
             pool = offer.pool
             if len(own) > 1:
-                pool = Pool([part for one in own for part in one.resources], pool.next_port)
+                together = [part for one in own for part in one.resources]
+                pool = Pool(together, pool.next_port, pool.skipped)
             self._agents[offer.agent_id] = Agent(
                 offer.agent_id,
                 offer.hostname,
@@ -192,11 +193,13 @@ class OfferBook:
         """Remember what we left of an agent, and its facts for as long as something of ours is there."""
         agent = self._agents[accept.agent_id]
         self._agents[agent.id] = replace(agent, free={**agent.free, accept.role: accept.left})
-        self._next_ports[agent.id] = accept.left.next_port
+        self._next_ports[agent.id, accept.role] = accept.left.next_port
         self._record(agent)
 
     def agent_lost(self, agent_id: str) -> None:
         """Forget what an agent offered, and the agent unless something of ours may still be there."""
+        for key in [key for key in self._next_ports if key[0] == agent_id]:
+            del self._next_ports[key]
         if agent_id in self._recorded:
             self._agents[agent_id] = self._facts_of(agent_id)
         else:

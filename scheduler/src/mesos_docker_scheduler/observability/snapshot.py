@@ -162,8 +162,9 @@ class ConfigView:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything at one moment. `problem`: what keeps the scheduler from acting, if anything.
+    """Everything at one moment.
 
+    `problem`: what keeps the scheduler from acting, if anything; `broken`: what else of it does not work.
     `agents` goes on changing: read it as a whole, with `tuple`. `avoided`: by id, why agents get nothing.
     """
 
@@ -174,6 +175,7 @@ class Snapshot:
     config: ConfigView
     services: tuple[ServiceView, ...]
     problem: str | None = None
+    broken: str | None = None
     events: tuple[Event, ...] = ()
     agents: Mapping[str, Agent] = field(default_factory=dict)
     avoided: Mapping[str, str] = field(default_factory=dict)

@@ -71,9 +71,8 @@ class Placement:
                 self._lots[key] = Lot(offer.agent_id, offer.hostname, offer.role, offer, [offer], offer.pool)
             else:
                 lot.offers.append(offer)
-                lot.pool = Pool(
-                    [resource for one in lot.offers for resource in one.resources], lot.pool.next_port
-                )
+                together = [resource for one in lot.offers for resource in one.resources]
+                lot.pool = Pool(together, lot.pool.next_port, lot.pool.skipped)
         self._unfit: dict[str, str] = {}
         self._candidates: Candidates | None = None
         self._searches: dict[str, Search] = {}

@@ -61,14 +61,16 @@ class Pool:
     Persistent volumes, special disks, shared and revocable resources are left out: nobody asked for them.
     The resources are looked at when that is first asked for: of thousands of offers few may be.
 
-    `next_port`: where the search for any free port goes on. A port that was given comes last: others may not
-    have noticed yet that it is another instance's.
+    `next_port`: where the search for any free port goes on; None: it begins, after so many free ones as
+    `skipped` says, modulo how many there are. A port that was given comes last: others may not have noticed
+    yet that it is another instance's.
     """
 
-    __slots__ = ("_entries", "_resources", "_totals", "next_port")
+    __slots__ = ("_entries", "_resources", "_totals", "next_port", "skipped")
 
-    def __init__(self, resources: Iterable[Message], next_port: int = 0) -> None:
+    def __init__(self, resources: Iterable[Message], next_port: int | None = None, skipped: int = 0) -> None:
         self.next_port = next_port
+        self.skipped = skipped
         self._resources: Iterable[Message] | None = resources
         self._entries: dict[str, list[_Entry]] = {}
         self._totals: dict[str, int] = {}
@@ -76,7 +78,7 @@ class Pool:
     def copy(self) -> Pool:
         """Return a pool that can be taken from without changing this one."""
         self._totals_now()
-        other = Pool((), self.next_port)
+        other = Pool((), self.next_port, self.skipped)
         other._resources = None
         other._totals = dict(self._totals)
         other._entries = {
@@ -176,6 +178,12 @@ class Pool:
                 amount -= part
                 taken.append({**entry.template, "scalar": {"value": part / 1000}})
 
+    def _next_of(self, ranges: Sequence[tuple[int, int]]) -> int:
+        start = self.next_port
+        if start is None:
+            return _nth(ranges, self.skipped)
+        return next((max(first, start) for first, last in ranges if last >= start), ranges[0][0])
+
     def _take_ports(
         self, wanted: Sequence[int], fixed: Iterable[int]
     ) -> tuple[tuple[int, ...], list[dict[str, Any]]]:
@@ -192,10 +200,7 @@ class Pool:
                 index, ranges = next(
                     (index, entry.ranges) for index, entry in enumerate(entries) if entry.ranges
                 )
-                number = next(
-                    (max(first, self.next_port) for first, last in ranges if last >= self.next_port),
-                    ranges[0][0],
-                )
+                number = self._next_of(ranges)
                 _remove_port(entries[index], number)
                 self.next_port = number + 1
                 taken[index].append(number)
@@ -209,6 +214,16 @@ class Pool:
             if numbers
         ]
         return tuple(result), parts
+
+
+def _nth(ranges: Sequence[tuple[int, int]], index: int) -> int:
+    """The port at an index, counted through all ranges again and again."""
+    index %= sum(last - first + 1 for first, last in ranges)
+    for first, last in ranges:
+        if index <= last - first:
+            return first + index
+        index -= last - first + 1
+    raise AssertionError("there is no port")
 
 
 def _refinements(resource: Message) -> int:

@@ -55,12 +55,12 @@ _HEADERS = {
 class Access:
     """`token`: what changes need; None: nobody may change anything. `read`: whether reading needs it, too.
 
-    `hosts`: by which names browsers may reach us; None: by any.
+    `hosts`: by which names browsers may reach us.
     """
 
     token: str | None = field(default=None, repr=False)
     read: Literal["open", "token"] = "open"
-    hosts: Hosts | None = None
+    hosts: Hosts = field(default_factory=Hosts)
 
 
 class Bucket:
@@ -160,7 +160,7 @@ class Guard:
             problem = self._tokens.refusal(headers, client)
             if problem is not None:
                 return problem
-        if scope["path"] != _HEALTH:
+        if scope["path"] != _HEALTH and not scope["path"].startswith(_PUBLIC_FOLDERS):
             limit = self._reads if reading else self._changes
             wait = limit.wait(client)
             if wait:
@@ -182,17 +182,16 @@ class Guard:
 
     def _is_for_us(self, path: str, headers: Headers) -> bool:
         """Whether a request names us. What needs the token anyway may have any name; so may health checks."""
-        hosts = self._access.hosts
-        if hosts is None or self._access.read == "token" or path == _HEALTH:
+        if self._access.read == "token" or path == _HEALTH:
             return True
-        return hosts.allow(headers.get("host"))
+        return self._access.hosts.allow(headers.get("host"))
 
     def _is_from_elsewhere(self, headers: Headers) -> bool:
         """Whether a browser says that another site's page sends this."""
         site, origin, host = (headers.get(name) for name in ("sec-fetch-site", "origin", "host"))
         if site is not None:  # no page can set it
             return site not in ("same-origin", "none")
-        return origin is not None and not (self._access.hosts or Hosts()).allow_origin(origin, host)
+        return origin is not None and not self._access.hosts.allow_origin(origin, host)
 
     def _needs_token(self, path: str, headers: Headers, reading: bool) -> bool:
         """Whether a request is judged by its token. Who gives a wrong one where none is needed is told."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from mesos_docker_scheduler.web import changes, logs, past, reading, streams
 from mesos_docker_scheduler.web.access import Access, Guard, TokenCheck
 from mesos_docker_scheduler.web.errors import input_error
 
+logger = logging.getLogger(__name__)
+
 _STATIC = Path(__file__).with_name("static")
 _DESCRIPTION = """\
 Reads what the scheduler does, and changes what it should do.
@@ -43,14 +47,14 @@ What is changed here holds until the configuration says something new of the sam
 class Sources:
     """What the application shows, and where it hands requests on.
 
-    `alive_at`: the monotonic time at which the controller last did a round. `ask` hands it a request.
+    `alive_at`: the monotonic time at which the controller last did a round. `put` hands it an event.
     """
 
     snapshot: Callable[[], Snapshot]
     alive_at: Callable[[], float]
     log: EventLog
     metrics: Metrics
-    ask: Callable[[events.Asked], None]
+    put: Callable[[events.Asked | events.ThreadEnded], None]
     sandboxes: Sandboxes
 
 
@@ -67,7 +71,7 @@ def application(sources: Sources, access: Access) -> Guard:
         lifespan=lambda _: _served(history, sources, open_streams),
     )
     app.include_router(reading.router(sources.snapshot, sources.alive_at, sources.log, sources.metrics))
-    app.include_router(changes.router(sources.snapshot, sources.ask))
+    app.include_router(changes.router(sources.snapshot, sources.put))
     app.include_router(logs.router(sources.snapshot, sources.sandboxes, tokens))
     app.include_router(streams.router(sources.snapshot, sources.log, open_streams))
     app.include_router(past.router(sources.snapshot, history))
@@ -89,10 +93,18 @@ async def _served(history: History, sources: Sources, open_streams: streams.Stre
     """Take samples, and have streams, for as long as the application is served."""
     open_streams.begin()
     sampling = asyncio.create_task(history.keep(sources.snapshot, sources.log, SteadyClock()))
+    sampling.add_done_callback(partial(_tell_of_end, sources))
     try:
         yield
     finally:
         sampling.cancel()
+
+
+def _tell_of_end(sources: Sources, sampling: asyncio.Task[None]) -> None:
+    error = None if sampling.cancelled() else sampling.exception()
+    if error is not None:
+        logger.critical("No samples are taken any more", exc_info=error)
+        sources.put(events.ThreadEnded("samples", type(error).__name__))
 
 
 async def _told(request: Request, error: Exception) -> Response:

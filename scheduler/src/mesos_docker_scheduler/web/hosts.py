@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -17,22 +18,31 @@ class Hosts:
 
     def __init__(self, named: Iterable[str] = ()) -> None:
         self._named = frozenset(map(_plain, named))
-        # Without its domain: a resolver that does not answer would keep us from starting.
-        self._own = frozenset(map(_plain, ("localhost", socket.gethostname())))
+        host = _plain(socket.gethostname())
+        self._own = frozenset(("localhost", host, host.partition(".")[0]))
+        # On a thread of its own: a resolver that does not answer would keep us from starting.
+        threading.Thread(target=self._learn, name="own name", daemon=True).start()
+
+    def _learn(self) -> None:
+        self._own |= {_plain(socket.getfqdn())}
 
     def allow(self, host: str | None) -> bool:
         """Whether a request with this Host header may be answered. Browsers always send one."""
-        if host is None:
+        if not host:
             return True
         name = _name(f"//{host}")
         return name is not None and (name in self._named or name in self._own or _is_address(name))
 
     def allow_origin(self, origin: str, host: str | None) -> bool:
-        """Whether a page is ours: it comes from the host that it asks, or from a named one.
+        """Whether a page is ours: it comes from where it asks, or from a named host.
 
-        A proxy may ask us by another name than it has itself.
+        A proxy may ask us by another name than it has itself. Other ports of our own host serve other pages.
         """
-        return origin.partition("://")[2] == host or _name(origin) in self._named
+        _, _, place = origin.partition("://")
+        if not place:
+            return False
+        name = _name(origin)
+        return place == host or (name in self._named and name not in self._own and name != _name(f"//{host}"))
 
 
 def _name(url: str) -> str | None:

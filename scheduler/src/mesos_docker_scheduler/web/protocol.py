@@ -16,6 +16,7 @@ MOST_OF_ONE_CLIENT = MOST_CONNECTIONS // 2
 ARRIVAL_SECONDS = 10.0
 """For a request's head, and again for its body."""
 MOST_HEAD_BYTES = 64 * 1024
+"""Of a head whose end has not arrived."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -47,24 +48,39 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self.transport.abort()
+        # What is no beginning of a request, such as an empty line, has ended uvicorn's own wait for one.
+        if self._deadline is None and not self._is_answering():
+            self._expect_more()
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
         self._head_bytes = 0
-        if self._deadline is None:
+        if self._deadline is None and not self._is_answering():
             self._expect_more()
 
     def on_headers_complete(self) -> None:
         """Its body follows, if it has one."""
         super().on_headers_complete()
         self._head_bytes = None
-        self._expect_more()
+        if self.pipeline:
+            self._expect_nothing()  # it is not read before those before it are answered
+        else:
+            self._expect_more()
 
     def on_message_complete(self) -> None:
         """All of it is here. The answer may take as long as it likes."""
         super().on_message_complete()
         self._expect_nothing()
+
+    def on_response_complete(self) -> None:
+        """It is answered. The body of the next one is read on."""
+        super().on_response_complete()
+        if self._is_answering() and self.cycle.more_body:
+            self._expect_more()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _expect_more(self) -> None:
         self._expect_nothing()

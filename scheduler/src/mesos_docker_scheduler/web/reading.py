@@ -24,7 +24,7 @@ _MOST_EVENTS = 1_000
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
 BAD_INPUT: dict[int | str, dict[str, Any]] = {400: {"model": models.Error}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": models.Error} for status in (401, 403, 413, 429)
+    status: {"model": models.Error} for status in (401, 403, 413, 421, 429)
 }
 
 
@@ -59,8 +59,9 @@ def router(
         """Tell whether the scheduler works; 503 when it does not."""
         shown = snapshot()
         stuck = time.monotonic() - alive_at() > STUCK_SECONDS
-        body = {"status": "stuck" if stuck else "ok", "connected": shown.connected, "problem": shown.problem}
-        return json_answer(body, 503 if stuck or shown.problem else 200)
+        problem = shown.problem or shown.broken
+        body = {"status": "stuck" if stuck else "ok", "connected": shown.connected, "problem": problem}
+        return json_answer(body, 503 if stuck or problem else 200)
 
     @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus() -> Response:

@@ -42,6 +42,8 @@ class WebServer(threading.Thread):
     def run(self) -> None:
         """Serve until `stop`."""
         asyncio.run(self._server.serve(sockets=[self._socket]))
+        if not self._server.should_exit:
+            raise RuntimeError("the web server has ended by itself")
 
     def stop(self) -> None:
         """Answer what was asked and end."""

@@ -143,7 +143,7 @@ def test_a_wrong_token_is_told_from_a_refusal(run: Run, token_file: Path) -> Non
 
 def test_a_refusal_arrives_even_if_the_body_comes_late(site: HandDrivenSite) -> None:
     with socket.create_connection(("127.0.0.1", site.port), timeout=10) as connection:
-        head = "POST /v1/services/web/scale HTTP/1.1\r\nHost: x\r\nIf-Match: *\r\nContent-Length: 11\r\n\r\n"
+        head = "POST /v1/services/web/scale HTTP/1.1\r\nIf-Match: *\r\nContent-Length: 11\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
         connection.sendall(b'{"count":5}' + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -199,6 +199,14 @@ def test_what_operators_have_changed_is_taken_back_before_the_wait(run: Run) -> 
     run("scale", "web", "3")
     assert json.loads(run("wait", "--reset", "--json")[1])["services"][0]["wanted"] == 2
     assert run("wait", "--reset")[1] == "web: all 2 wanted instances run\n"
+
+
+def test_what_can_not_be_taken_back_is_told(run: Run, token_file: Path) -> None:
+    run("scale", "web", "1")
+    token_file.write_text("wrong")
+    status, out, err = run("wait", "--reset")
+    assert (status, out) == (UNREACHABLE, "")
+    assert "the token is wrong" in err
 
 
 def test_what_had_failed_before_is_not_waited_for_if_so_wished(run: Run, site: HandDrivenSite) -> None:

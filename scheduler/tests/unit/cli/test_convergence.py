@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mesos_docker_scheduler.cli.convergence import Patience, missing, overridden
+from mesos_docker_scheduler.cli.convergence import Patience, has_failed, missing, overridden
 
 Message = dict[str, Any]
 
@@ -159,3 +159,23 @@ def test_a_failed_update_that_is_tried_again_is_waited_for() -> None:
     assert patience.lost(failed, [], 0) is None
     assert patience.lost(status(service={"converged": False}), [], 2) is None
     assert patience.lost(failed, [], 4) is None
+
+
+def test_what_an_operator_has_stopped_has_not_failed() -> None:
+    assert not has_failed(status(), ())
+    back_off = {"converged": False, "reasons": [{"kind": "back-off"}]}
+    assert has_failed(status(service=back_off), ())
+    stopped = {"converged": False, "reasons": [{"kind": "rolled back"}]}
+    assert has_failed(status(service=stopped), ())
+    assert not has_failed(status(service=stopped), ("db",))
+    assert not has_failed(status(service={**stopped, "update": {"by_operator": True}}), ())
+    assert not has_failed(status(service={**stopped, "converged": True}), ())
+
+
+def test_an_update_to_the_configuration_before_says_nothing() -> None:
+    failed = status(service={"converged": False, "reasons": [{"kind": "update paused"}]})
+    patience = Patience((), 20, 0)
+    assert patience.lost(failed, [], 0, current=False) is None
+    assert patience.lost(failed, [], 4, current=False) is None
+    assert patience.lost(failed, [], 5) is None
+    assert patience.lost(failed, [], 9) == "An update has failed."

@@ -77,8 +77,11 @@ class DriverProcess:
         answered = len(self._answers())
         if self._process.stdin is None:
             raise RuntimeError("no pipe")
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(command) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise RuntimeError("the process has ended") from error
         self._wait(lambda: len(self._answers()) > answered, f"{method} to return")
         answer = self._answers()[answered]
         if answer["event"] == "raised":

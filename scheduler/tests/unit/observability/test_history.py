@@ -175,7 +175,7 @@ def client() -> TestClient:
     sources = web.Sources(
         lambda: snapshot, lambda: 0.0, EventLog(), Metrics(), lambda asked: None, Sandboxes()
     )
-    return TestClient(web.application(sources, web.Access(None)))
+    return TestClient(web.application(sources, web.Access(None)), "http://localhost")
 
 
 def test_the_history_is_kept_while_the_application_is_served(client: TestClient) -> None:

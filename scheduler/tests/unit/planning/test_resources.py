@@ -138,6 +138,13 @@ def test_a_port_that_was_given_comes_last() -> None:
     assert again.copy().next_port == again.next_port
 
 
+def test_the_first_port_is_any_of_those_that_are_offered() -> None:
+    def first(skipped: int) -> int:
+        return Pool(resources(ports="80-80,31000-31003"), skipped=skipped).take(need(ports=(0,)))[1][0]
+
+    assert [first(skipped) for skipped in range(7)] == [80, 31000, 31001, 31002, 31003, 80, 31000]
+
+
 def test_ports_come_from_several_ranges_and_reservations() -> None:
     more = resources(cpus=0, mem=0, disk=0, ports="80-80")[0]
     pool = Pool([*resources(ports="31000-31000,32000-32000"), {**more, **RESERVED}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import Literal
 
 import httpx2
@@ -136,7 +137,7 @@ def test_without_a_token_nobody_may_change_anything() -> None:
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
-        {"Origin": "http://testserver.evil.example"},
+        {"Origin": "http://localhost.evil.example"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -148,7 +149,7 @@ def test_another_sites_page_can_not_change_anything(site: Site, headers: dict[st
 
 
 def test_our_own_page_can(site: Site) -> None:
-    ours = {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}
+    ours = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert site.post(SCALE, {"count": 5}, **ours).status_code == 200
 
 
@@ -171,7 +172,9 @@ def test_ten_thousand_odd_bodies_change_nothing(site: Site, monkeypatch: pytest.
     async def send() -> None:
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **ANY}
         transport = httpx2.ASGITransport(site.app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://host", headers=headers) as client:
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://localhost", headers=headers
+        ) as client:
             for _ in range(10_000):
                 body = b"".join(dice.choices(pieces, k=dice.randrange(12)))
                 answer = await client.post(SCALE, content=body)
@@ -226,9 +229,7 @@ def test_the_scheduler_is_reached_by_its_names(host: str) -> None:
     assert site.stranger.get("/v1/services", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example:8090", "[::1", "a@b@c", "", "1.2.3"]
-)
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:8090", "[::1", "a@b@c", "1.2.3"])
 def test_a_name_that_leads_here_from_elsewhere_reads_nothing(host: str) -> None:
     hosts = web.Hosts(["mesos.example.org"])
     site = Site(access=web.Access(TOKEN, hosts=hosts))
@@ -252,9 +253,24 @@ def test_a_name_that_leads_here_from_elsewhere_reads_nothing(host: str) -> None:
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "https://mesos.example.org", "Sec-Fetch-Site": "cross-site"}, 403),
         ({"Origin": "http://[::1"}, 403),
+        ({"Origin": "null", "Host": ""}, 403),
+        # Another page of our own host, such as a container's.
+        ({"Origin": "http://mesos.example.org:31000", "Host": "mesos.example.org:8090"}, 403),
     ],
 )
 def test_a_page_that_comes_through_a_proxy(headers: dict[str, str], status: int) -> None:
     site = Site(access=web.Access(TOKEN, hosts=web.Hosts(["mesos.example.org"])))
     site.run()
-    assert site.post(SCALE, {"count": 5}, Host="127.0.0.1:8090", **headers).status_code == status
+    assert site.post(SCALE, {"count": 5}, **{"Host": "127.0.0.1:8090", **headers}).status_code == status
+
+
+def test_the_hosts_own_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "Sched01")
+    monkeypatch.setattr("socket.getfqdn", lambda: "sched01.example.org")
+    hosts = web.Hosts()
+    deadline = time.monotonic() + 5
+    while not hosts.allow("sched01.example.org:8090") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for host in ("sched01", "SCHED01:8090", "sched01.example.org.", "", None):
+        assert hosts.allow(host)
+    assert not hosts.allow("sched01.evil.example")
