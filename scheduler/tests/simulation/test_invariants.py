@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,9 @@ from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.planning import candidates, cluster, constraints
 from mesos_docker_scheduler.planning.offer_constraints import Filters
 from mesos_docker_scheduler.planning.situation import Kill
+from mesos_docker_scheduler.records import rollout
+from mesos_docker_scheduler.records.backoff import Wait
+from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.store import Change
 from mesos_docker_scheduler.records.tasks import Task
 from scheduler_fakes import configuration, service
@@ -147,6 +150,18 @@ class Greedy(Launching):
         return info
 
 
+class BlamesEverybody(Failures):
+    """Holds back each service for what any has done."""
+
+    def waits(self) -> Mapping[str, Wait]:
+        return _OfAll(super().waits())
+
+
+class _OfAll(dict[str, Wait]):
+    def get(self, key: str, default: Any = None) -> Any:
+        return next(iter(self.values()), default)
+
+
 class Silent(Controller):
     """Says nothing."""
 
@@ -181,7 +196,8 @@ def condemned(histories: int = 30) -> str:
         (KillsUnwritten, "is killed, but that was not written down"),
         (AcknowledgesFirst, "is acknowledged, but"),
         (BelievesAnyMaster, "are launched beside|is launched where"),
-        (NeverRevives, "does not converge"),
+        (NeverRevives, "does not converge|has room since"),
+        (BlamesEverybody, "is held back, and nothing of it has failed"),
         (NeverSuppresses, "offers are wanted while there is nothing to do"),
         (AsksAllTheTime, "calls while there is nothing to do"),
         (Restless, "of rest"),
@@ -202,6 +218,11 @@ def test_a_broken_scheduler_is_condemned(
 def test_launching_where_maintenance_is_announced_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.Offer, "in_maintenance", lambda self, now: False)
     assert "will be taken away" in condemned()
+
+
+def test_an_update_that_never_ends_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "_why_failed", lambda *arguments: None)
+    assert "its update makes no progress" in condemned(100)
 
 
 @pytest.mark.parametrize(

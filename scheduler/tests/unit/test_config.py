@@ -477,7 +477,6 @@ def test_the_version_stays_when_an_instance_would_be_the_same(fields: dict[str, 
         {"user": "1000"},
         {"secrets": {"TOKEN": "/s"}},
         {"role": "web"},
-        {"constraints": [{"field": "hostname", "operator": "UNIQUE"}]},
     ],
     ids=str,
 )

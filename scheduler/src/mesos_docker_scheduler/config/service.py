@@ -6,7 +6,7 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -35,6 +35,7 @@ SCHEDULING_ONLY = frozenset(
         "count",
         "update",
         "backoff",
+        "constraints",
         "kill_grace_seconds",
         "shutdown_delay_seconds",
         "start_timeout_seconds",
@@ -403,9 +404,9 @@ class Service(Section):
     secrets: dict[_SecretName, AbsolutePath] = Field(
         default_factory=dict,
         title=(
-            "environment variables whose values are read from files on the scheduler's host when an instance"
-            " starts (without the newline at their end), and shown nowhere but in the container; a changed"
-            " file replaces the instances"
+            "environment variables whose values are read from files on the scheduler's host (without the"
+            " newline at their end), and shown nowhere but in the container; a changed file replaces the"
+            " instances"
         ),
         description="a dictionary of absolute paths by the names of environment variables",
     )
@@ -457,7 +458,9 @@ class Service(Section):
         description=f"{A_ROLE}, or null for framework.role",
     )
     constraints: tuple[Constraint, ...] = Field(
-        default=(), title="where instances may run", description="a list of constraints"
+        default=(),
+        title="where instances may run; when they change, those that may not stay where they are move",
+        description="a list of constraints",
     )
     placement: Literal["spread", "pack"] = Field(
         default="spread",
@@ -578,11 +581,25 @@ class Service(Section):
 
         Defaults are left out, so that a scheduler that knows more fields still gives the same name.
         """
-        made_of = self.model_dump(mode="json", exclude=set(SCHEDULING_ONLY), exclude_defaults=True)
+        return self._name_of(SCHEDULING_ONLY)
+
+    @property
+    def former_version(self) -> str:
+        """The name that the version had when constraints were part of what instances are made of."""
+        return self._name_of(SCHEDULING_ONLY - {"constraints"})
+
+    def _name_of(self, excluded: Set[str]) -> str:
+        made_of = self.model_dump(mode="json", exclude=set(excluded), exclude_defaults=True)
         if self._secrets_digest:
             made_of["secrets_digest"] = self._secrets_digest
         text = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def named(self, version: str) -> Service:
+        """Return the same service, whose version has this name."""
+        copy = self.model_copy()
+        copy.__dict__["version"] = version
+        return copy
 
     @property
     def lacks_secrets(self) -> bool:
@@ -605,9 +622,7 @@ class Service(Section):
     @classmethod
     def recorded(cls, spec: str, version: str) -> Service:
         """Read a service that was written down with `model_dump_json`, under the version it had."""
-        service = cls.model_validate_json(spec)
-        service.__dict__["version"] = version
-        return service
+        return cls.model_validate_json(spec).named(version)
 
     @property
     def host_ports(self) -> tuple[int, ...]:

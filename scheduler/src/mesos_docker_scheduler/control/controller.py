@@ -120,6 +120,7 @@ class Controller:
         self._offers = OfferBook(skipped_ports)
         self._failures = Failures(lambda service: suiting(service, self._offers.agents.values()))
         self._rollouts = Rollouts(metrics.update_ended)
+        self._rollouts.restore_by(remembered.records, now)
         self._overrides = Overrides()
         self._overrides.restore(remembered.records)
         self._inquiry = Inquiry()
@@ -187,7 +188,6 @@ class Controller:
     def _remember(self, remembered: Remembered, now: float) -> None:
         self._failures.restore(remembered.records, now)
         self._offers.restore(remembered.records)
-        self._rollouts.restore_by(remembered.records, now)
         self._leader.restore(remembered.records, now)
         self._owner: str | None = None
         self._begins_anew = BEGIN_ANEW in remembered.records
@@ -197,6 +197,9 @@ class Controller:
 
     def _take_wishes(self, config: Config, now: float) -> None:
         """Take what the file says, and what operators have asked for on top of it."""
+        config = config.model_copy(
+            update={"services": tuple(self._under_its_name(service) for service in config.services)}
+        )
         self._file_services = {service.name: service for service in config.services}
         for void in self._overrides.give_way(config.services):
             configured = self._file_services[void.service].count
@@ -207,6 +210,14 @@ class Controller:
             path: value for service in config.services for path, value in service.secret_values.items()
         }
         self._use_wishes()
+
+    def _under_its_name(self, service: Service) -> Service:
+        """What an earlier release has started keeps its name for as long as nothing of it changes."""
+        rollout = self._rollouts.records.get(service.name)
+        former = (
+            bool(service.constraints) and rollout is not None and rollout.target == service.former_version
+        )
+        return service.named(service.former_version) if former else service
 
     def _use_wishes(self) -> None:
         self._config = config = self._overrides.applied_to(self._file_config)

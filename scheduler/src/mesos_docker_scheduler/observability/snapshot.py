@@ -245,7 +245,7 @@ class Views:
         asked_back = rollout is not None and rollout.state == "rolled back" and rollout.by_operator
         aim = rollout.good if rollout is not None and asked_back else service.version
         well = len(standing.version(aim or "").well)
-        unfinished = any(reason.kind in ("restart", "unconfirmed") for reason in reasons)
+        unfinished = any(reason.kind in ("restart", "misplaced", "unconfirmed") for reason in reasons)
         present = len(standing.tasks) - len(standing.absent)
         return ServiceView(
             name=service.name,

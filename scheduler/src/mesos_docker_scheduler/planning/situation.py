@@ -13,7 +13,13 @@ from math import inf
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent
-from mesos_docker_scheduler.planning.constraints import Constraint, Tally, field_of
+from mesos_docker_scheduler.planning.constraints import (
+    Constraint,
+    Tally,
+    field_of,
+    looks_at_agent_alone,
+    suits,
+)
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.stop_order import StopOrder
 from mesos_docker_scheduler.records.backoff import Wait
@@ -114,6 +120,7 @@ class Situation:
         self.going = going
         self.restarts = restarts
         self.now = now
+        self.misplaced: dict[str, Task] = {}
         self.times: list[float] = []
         self.reasons: list[Reason] = []
         self.kills: list[Kill] = []
@@ -126,7 +133,7 @@ class Situation:
         back = self.good if rollout.stopped else None
         aim, failing = (self.service, waits[0]) if back is None else (back, waits[1])
         current, outdated = self._sides(rollout, back)
-        moving = self._moving(current)
+        moving = self._moving(aim, current, outdated)
         replaced = len(outdated) + len(moving)
         # During an update a new instance must have proved itself before it stands in for an old one.
         proving = self.service.update.min_ready_seconds if replaced else 0.0
@@ -321,17 +328,69 @@ class Situation:
             outdated.add_unready(self.standing.versions[half])
         return current, outdated
 
-    def _moving(self, current: _Side) -> dict[str, Task]:
-        """What others of its version are to stand in for: its agent will go, or it is to be restarted."""
+    def _moving(self, aim: Service, current: _Side, outdated: _Side) -> dict[str, Task]:
+        """What others of its version are to stand in for.
+
+        Its agent will go, or it is to be restarted, or the constraints do not let it stay where it is.
+        """
         moving = {
-            task.id: task
+            task_id: task
             for agent_id in sorted(self.going)
-            for task in self.census.here(agent_id).values()
-            if task.service == self.service.name and task.id in current
+            for task_id, task in self._mine(agent_id, current).items()
         }
         if self.restarts:
             moving |= {task_id: task for task_id, task in current.items() if task.restarts < self.restarts}
-        return moving
+        if aim.constraints:
+            # Old and new ones may share what is UNIQUE until the old ones are gone.
+            self.misplaced = self._misplaced(aim, current, alone=not moving and not len(outdated))
+        return moving | self.misplaced
+
+    def _misplaced(self, aim: Service, current: _Side, *, alone: bool) -> dict[str, Task]:
+        """Those that would not be started where they are: constraints have changed, or what they look at.
+
+        CLUSTER and GROUP_BY move nothing. `alone`: whether there are none but those that are to stay.
+        """
+        agents = {
+            agent_id: agent
+            for agent_id in self.standing.on_agents
+            if (agent := self.agents.get(agent_id)) is not None
+        }
+        found: dict[str, Task] = {}
+        for one in filter(looks_at_agent_alone, aim.constraints):
+            for agent_id, agent in agents.items():
+                if not suits(one, field_of(agent, one.field)):
+                    found |= self._mine(agent_id, current)
+        for tally in map(Tally, aim.constraints) if alone else ():
+            if tally.limit is not None:
+                found |= self._too_many(tally.constraint, tally.limit, agents, current, found)
+        return found
+
+    def _too_many(
+        self,
+        constraint: Constraint,
+        limit: int,
+        agents: Mapping[str, Agent],
+        current: _Side,
+        moving: Collection[str],
+    ) -> dict[str, Task]:
+        """Those beyond the limit of what may share a value, the newest."""
+        sharing: dict[str | None, list[str]] = {}
+        for agent_id, agent in agents.items():
+            sharing.setdefault(field_of(agent, constraint.field), []).append(agent_id)
+        found: dict[str, Task] = {}
+        for together in sharing.values():
+            if sum(self.standing.on_agents[agent_id] for agent_id in together) > limit:
+                here = [task for one in together for task in self._mine(one, current).values()]
+                here = self.order.sort(task for task in here if task.id not in moving)
+                found |= {task.id: task for task in here[: max(0, len(here) - limit)]}
+        return found
+
+    def _mine(self, agent_id: str, current: _Side) -> dict[str, Task]:
+        return {
+            task.id: task
+            for task in self.census.here(agent_id).values()
+            if task.service == self.service.name and task.id in current
+        }
 
     def _fresh(self, well: Mapping[str, Task], proving: float) -> Iterator[Task]:
         """Those that have not been well for long enough yet, of some in the order in which they became so."""
@@ -364,9 +423,13 @@ class Situation:
             if task.id in self.census.doubtful:
                 continue
             if (spare > 0 or task.id in superseded) if task.well else all_replaced:
-                going = task.agent_id in self.going
-                self._stop(task, "its agent will go into maintenance" if going else "restarted")
+                self._stop(task, self._why_moved(task))
                 spare -= task.well
+
+    def _why_moved(self, task: Task) -> str:
+        if task.agent_id in self.going:
+            return "its agent will go into maintenance"
+        return "the constraints keep it off its agent" if task.id in self.misplaced else "restarted"
 
     def _explain(self, moving: Mapping[str, Task], missing: bool) -> None:
         standing = self.standing
@@ -393,8 +456,12 @@ class Situation:
                 " before maintenance"
             )
             self.reasons.append(Reason("moving", text, len(going)))
-        if len(going) < len(moving):
-            old = len(moving) - len(going)
+        elsewhere = [task for task in self.misplaced.values() if task.agent_id not in self.going]
+        if elsewhere:
+            text = f"{instances(len(elsewhere))} to move to other slaves, as the constraints say"
+            self.reasons.append(Reason("misplaced", text, len(elsewhere)))
+        old = len(moving) - len(going) - len(elsewhere)
+        if old:
             text = f"restart: {instances(old)} of {self.service.count} still to be replaced"
             self.reasons.append(Reason("restart", text, old))
 

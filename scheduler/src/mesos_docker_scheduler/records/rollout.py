@@ -234,7 +234,5 @@ def _as_before(spec: str | None, version: str, service: Service) -> Service | No
         before = Service.model_validate_json(spec)
     except ValidationError:
         return None
-    before = before.model_copy(update={name: getattr(service, name) for name in SCHEDULING_ONLY})
     # Its name is what it was started under, even if a newer scheduler would name it otherwise.
-    before.__dict__["version"] = version
-    return before
+    return before.model_copy(update={name: getattr(service, name) for name in SCHEDULING_ONLY}).named(version)

@@ -30,6 +30,7 @@ from mesos_docker_scheduler.records.tasks import Task
 from simulated_mesos.agents import ENDED, Agent
 from simulated_mesos.disk import Disk
 from simulated_mesos.fate import Fate
+from simulated_mesos.liveness import Liveness
 from simulated_mesos.master import Election
 from simulated_mesos.wire import Wire
 
@@ -96,6 +97,7 @@ class Judge:
         self._limits: dict[str, set[Constraint]] = {}
         self._stopped: dict[str, str] = {}
         self._unexplained: dict[str, float] = {}
+        self._liveness = Liveness(fate, wire, self._would_fit, self._fail)
 
     @property
     def stopped_updates(self) -> bool:
@@ -129,6 +131,7 @@ class Judge:
         self._inverse.clear()
         self._windows.clear()
         self._unexplained.clear()
+        self._liveness.interrupted()
         for said in self._said.values():
             said.since_subscription = False
 
@@ -157,6 +160,7 @@ class Judge:
                     for task in event.tasks:
                         self._said.setdefault(task.id, Said(task.state.value, task.healthy))
                 case events.ConfigRead() if event.config is not None:
+                    self._liveness.interrupted()
                     self.config = event.config
                     self._stopped.clear()
 
@@ -167,6 +171,7 @@ class Judge:
             self._windows[agent_id] = _window(offer["unavailability"])
 
     def _hears_update(self, status: events.Message) -> None:
+        self._liveness.hears(status)
         task_id, state = status["task_id"]["value"], status["state"].removeprefix("TASK_")
         if state == "UNKNOWN" and self._is_premature(status.get("agent_id", {}).get("value", "")):
             return
@@ -252,6 +257,23 @@ class Judge:
                     f"{record.id} is launched where {constraint.field} is {value}, others have {before} and"
                     f" {beside}: {constraint.operator} {constraint.value}"
                 )
+
+    def _would_fit(self, service: Service, agent: Agent) -> bool:
+        """Whether the constraints of a service let one more instance come to an agent."""
+        stay = [
+            task
+            for task in self.disk.durable.tasks.values()
+            if task.service == service.name and task.version == service.version and self._stays(task)
+        ]
+        return all(
+            fits_beside(
+                constraint,
+                agent.machine.field(constraint.field),
+                [self._value(task, constraint.field) for task in stay],
+                [],
+            )
+            for constraint in service.constraints
+        )
 
     def _value(self, task: Task, field: str) -> str | None:
         return self._wire.master.agents[task.agent_id].machine.field(field)
@@ -389,6 +411,8 @@ class Judge:
         snapshot, now = controller.snapshot, self._fate.now
         self._look_at_what_serves()
         self._look_at_services(snapshot, now)
+        if snapshot.at == now:
+            self._liveness.sees(snapshot, self.config.services)
 
     def _look_at_what_serves(self) -> None:
         for service in self.config.services:

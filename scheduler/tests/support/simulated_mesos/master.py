@@ -372,14 +372,14 @@ class Master:
         if offers:
             self._tell("OFFERS", tuple(offers))
 
-    def free(self, agent: Agent) -> Bundle:
-        """What the master thinks that an agent has free and has not offered."""
+    def free(self, agent: Agent, *, less_offers: bool = True) -> Bundle:
+        """What the master thinks that an agent has free, less what it has offered."""
         free = agent.machine.resources
         for known in self.tasks.values():
             if known.agent_id == agent.id and not known.ended:
                 free = free.less(known.resources)
         for offer in self._offers.values():
-            if offer.agent_id == agent.id:
+            if less_offers and offer.agent_id == agent.id:
                 free = free.less(offer.bundle)
         return free
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mesos_docker_scheduler.control.controller import Refused
 from mesos_docker_scheduler.control.launching import REFUSE_SECONDS
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.planning.cluster import Agent
+from mesos_docker_scheduler.records.rollout import Rollout
 from mesos_docker_scheduler.records.store import Change, Remembered, SqliteStore, StoreError
 from mesos_docker_scheduler.records.tasks import TaskState, new_task_id
 from scheduler_fakes import (
@@ -1195,6 +1196,17 @@ def test_a_port_that_was_an_instances_is_not_the_next_ones(tmp_path: Path) -> No
     assert ports == [31000, 31001, 31002]
 
 
+def settle(bench: Bench, *agents: str) -> dict[str, str]:
+    """Let it start and stop what it likes; returns the agents of what runs, by task id."""
+    for _ in range(8):
+        bench.launch(*agents)
+        bench.take(after=30)
+        where = {instance.task_id: instance.agent_id for instance in bench.view.instances}
+        for _, task_id, *_ in bench.driver.take("kill"):
+            bench.tell(task_id, "KILLED", where[task_id])
+    return {instance.task_id: instance.agent_id for instance in bench.view.instances}
+
+
 @pytest.mark.parametrize("agents", [1, 2])
 @pytest.mark.parametrize("restart", [False, True])
 def test_what_is_unique_is_replaced_where_there_is_no_room_for_all(
@@ -1213,13 +1225,60 @@ def test_what_is_unique_is_replaced_where_there_is_no_room_for_all(
             lambda operations, now: operations.restart("web", "test", now), lambda answer: None
         )
     bench.take(order)
-    for _ in range(6):
-        bench.launch(*names)
-        bench.take(after=30)
-        where = {instance.task_id: instance.agent_id for instance in bench.view.instances}
-        for _, task_id, *_ in bench.driver.take("kill"):
-            bench.tell(task_id, "KILLED", where[task_id])
-    assert sorted(instance.agent_id for instance in bench.view.instances) == list(names)
-    assert old.isdisjoint(instance.task_id for instance in bench.view.instances)
+    after = settle(bench, *names)
+    assert sorted(after.values()) == list(names)
+    assert old.isdisjoint(after)
     bench.take(after=700)
     assert restart or (bench.view.update is not None and bench.view.update.state == "complete")
+
+
+# Constraints that change while instances run
+
+
+def limited(*constraints: tuple[str, str, str | None], **fields: Any) -> Service:
+    wished = [{"field": field, "operator": how, "value": value} for field, how, value in constraints]
+    return service(constraints=wished, **fields)
+
+
+def test_a_changed_constraint_moves_those_alone_that_it_keeps_off(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, limited(("hostname", "LIKE", "host-[ab]"), count=2))
+    bench.subscribe()
+    before = settle(bench, "a", "b", "c")
+    assert sorted(before.values()) == ["a", "b"]
+    bench.take(events.ConfigRead(configuration(limited(("hostname", "LIKE", "host-[bc]"), count=2)), ""))
+    assert "1 instance to move to other slaves, as the constraints say" in bench.view.waiting[0]
+    assert not bench.view.converged
+    after = settle(bench, "a", "b", "c")
+    assert sorted(after.values()) == ["b", "c"]
+    assert len(before.keys() & after.keys()) == 1
+    assert bench.view.converged
+    # Nowhere to go to: it stays.
+    bench.take(events.ConfigRead(configuration(limited(("hostname", "IS", "nowhere"), count=2)), ""))
+    assert settle(bench, "a", "b", "c") == after
+
+
+@pytest.mark.parametrize("limit", [("hostname", "UNIQUE", None), ("hostname", "MAX_PER", "1")])
+def test_what_may_share_a_place_no_more_is_moved(tmp_path: Path, limit: tuple[str, str, str | None]) -> None:
+    bench = Bench(tmp_path, service(count=3))
+    bench.subscribe()
+    before = settle(bench, "a")
+    assert list(before.values()) == ["a", "a", "a"]
+    bench.take(events.ConfigRead(configuration(limited(limit, count=3)), ""))
+    after = settle(bench, "a", "b", "c")
+    assert sorted(after.values()) == ["a", "b", "c"]
+    assert len(before.keys() & after.keys()) == 1
+
+
+def test_what_an_earlier_release_has_started_is_not_replaced(tmp_path: Path) -> None:
+    wish = limited(("hostname", "UNIQUE", None), count=1)
+    former = wish.named(wish.former_version)
+    assert former.version != wish.version
+    store = SqliteStore(tmp_path)
+    rollout = Rollout("web", former.version, "complete", former.version, 0, "", NOW)
+    change = Change("framework", tasks={"1": task("1", former)})
+    store.commit(replace(change, records={("rollout", "web"): json.dumps(asdict(rollout))}))
+    bench = Bench(tmp_path, wish, store=store)
+    bench.subscribe()
+    bench.tell("1", "RUNNING")
+    assert list(settle(bench, "a", "b")) == ["1"]
+    assert bench.view.converged

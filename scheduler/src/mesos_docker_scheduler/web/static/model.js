@@ -58,6 +58,7 @@ export const LEVELS = ["bad", "busy", "note", "good"];
 const TRANSITIONS = [
   ["restart", "Restarting"],
   ["moving", "Moving"],
+  ["misplaced", "Moving"],
   ["starting", "Starting"],
   ["unhealthy", "Not healthy yet"],
   ["stopping", "Stopping"],
