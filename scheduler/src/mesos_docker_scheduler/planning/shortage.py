@@ -86,7 +86,8 @@ class Shortage:
             texts[kind] = f"{has} too {few} (the most that was offered is {_amount(free)}, on {hostname})"
         if kind.startswith(CONSTRAINT):
             texts[kind] = f"{'does' if one else 'do'} not meet {kind}"
-        return f"{count} {texts.get(kind, f'{has} {kind} not free')}"
+        taken = f"{'does' if one else 'do'} not offer {kind}: it is taken, or not among the slave's ports"
+        return f"{count} {texts.get(kind, taken)}"
 
 
 def short(problem: str) -> str:

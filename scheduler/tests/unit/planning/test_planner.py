@@ -328,7 +328,7 @@ def test_explains_that_a_fixed_port_is_taken() -> None:
     assert "1 instance waiting for resources (needs 0.1 cpus, 64 MiB of memory, host port 31000)" in reasons(
         decided
     )
-    assert "1 has port 31000 not free" in reasons(decided)
+    assert "1 does not offer port 31000: it is taken, or not among the slave's ports" in reasons(decided)
 
 
 def test_explains_maintenance_and_agents_that_are_avoided() -> None:
