@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import httpx2
 
+from mesos_docker_scheduler.cli.options import URL_VARIABLE
 from mesos_docker_scheduler.exits import PROGRAM, REFUSED, UNREACHABLE, ExitError
 
 CONFIG = Path("/etc/mesos-docker-scheduler/config.json")
-URL_VARIABLE = "MESOS_DOCKER_SCHEDULER_URL"
-TOKEN_VARIABLE = "MESOS_DOCKER_SCHEDULER_TOKEN_FILE"  # noqa: S105 - a path's name
 
 _DEFAULT_URL = "http://127.0.0.1:8090"
 _SECONDS = 15.0
@@ -29,7 +28,6 @@ class NoAnswerError(ExitError):
 
 Message = dict[str, Any]
 Parameter = str | int | bool | None
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +36,6 @@ class Target:
 
     url: str
     token_file: Path | None
-
-
-def options(command: Command) -> Command:
-    """The options of every command that asks a running scheduler."""
-    url = click.option(
-        "--url", envvar=URL_VARIABLE, help=f"Where the scheduler is; or {URL_VARIABLE}.", metavar="URL"
-    )
-    token = click.option(
-        "--token-file",
-        envvar=TOKEN_VARIABLE,
-        type=click.Path(path_type=Path),
-        help=f"The file with its token; or {TOKEN_VARIABLE}.",
-        metavar="FILE",
-    )
-    return url(token(command))
 
 
 def target(url: str | None, token_file: Path | None, config: Path = CONFIG) -> Target:

@@ -10,6 +10,7 @@ import click
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api, program
+from mesos_docker_scheduler.cli.options import target_options
 from mesos_docker_scheduler.exits import OK
 
 Message = dict[str, Any]
@@ -21,7 +22,7 @@ _SERVICE = click.argument("name", metavar="SERVICE", shell_complete=api.complete
 @click.command(context_settings={"ignore_unknown_options": True})
 @_SERVICE
 @click.argument("count", type=int)
-@api.options
+@target_options
 @output.as_json_option
 def scale(name: str, count: int, url: str | None, token_file: Path | None, as_json: bool) -> int:
     """Run COUNT instances, until the configuration says another number."""
@@ -37,7 +38,7 @@ def scale(name: str, count: int, url: str | None, token_file: Path | None, as_js
 def _verb(path: str, text: str, done: Callable[[Message], str]) -> click.Command:
     @click.command(path, help=text)
     @_SERVICE
-    @api.options
+    @target_options
     @output.as_json_option
     def command(name: str, url: str | None, token_file: Path | None, as_json: bool) -> int:
         # What these do does not rest on what was seen before.
@@ -73,7 +74,7 @@ reset_backoff = _verb(
 @click.command()
 @click.argument("name", metavar="[SERVICE]", required=False, shell_complete=api.complete_service)
 @click.option("--all", "all_services", is_flag=True, help="Of all services.")
-@api.options
+@target_options
 @output.as_json_option
 def reset(
     name: str | None, all_services: bool, url: str | None, token_file: Path | None, as_json: bool
@@ -108,7 +109,7 @@ def _reset(found: Api, name: str) -> Message:
 
 @click.command()
 @click.argument("task_id", metavar="INSTANCE")
-@api.options
+@target_options
 @output.as_json_option
 def kill(task_id: str, url: str | None, token_file: Path | None, as_json: bool) -> int:
     """Stop one INSTANCE; another takes its place."""

@@ -7,13 +7,18 @@ from pathlib import Path
 import click
 
 from mesos_docker_scheduler import config
+from mesos_docker_scheduler.cli.options import target_options
 from mesos_docker_scheduler.exits import OK, REFUSED
 
 
 @click.command("check-config")
 @click.argument("path", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--without-secrets", is_flag=True, help="The files of secrets are not on this host.")
-def check_config(path: Path, without_secrets: bool) -> int:
+@click.option("--against", is_flag=True, help="Say what it would change of what the running scheduler runs.")
+@target_options
+def check_config(
+    path: Path, without_secrets: bool, against: bool, url: str | None, token_file: Path | None
+) -> int:
     """Say what is wrong with FILE, a line for each mistake."""
     try:
         loaded, _ = config.load(path, without_secrets=without_secrets)
@@ -23,4 +28,15 @@ def check_config(path: Path, without_secrets: bool) -> int:
         return REFUSED
     count = len(loaded.services)
     click.echo(f"{path}: good, with {count} service{'' if count == 1 else 's'}")
+    if against:
+        for line in _changes(loaded, url, token_file):
+            click.echo(line)
     return OK
+
+
+def _changes(loaded: config.Config, url: str | None, token_file: Path | None) -> list[str]:
+    from mesos_docker_scheduler.cli.api import Api  # noqa: PLC0415
+    from mesos_docker_scheduler.cli.comparison import changes  # noqa: PLC0415
+
+    running = Api.at(url, token_file).get("/v1/definitions")["definitions"]
+    return changes(loaded, running) or ["Nothing that runs would change."]

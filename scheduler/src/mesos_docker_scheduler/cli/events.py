@@ -11,6 +11,7 @@ import click
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
+from mesos_docker_scheduler.cli.options import target_options
 from mesos_docker_scheduler.exits import OK, UNREACHABLE, ExitError
 
 _PAUSE_SECONDS = 2.0
@@ -20,7 +21,7 @@ _PAUSE_SECONDS = 2.0
 @click.argument("name", metavar="[SERVICE]", required=False, shell_complete=api.complete_service)
 @click.option("--follow", "-f", is_flag=True, help="Go on as they happen, until Ctrl-C.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
-@api.options
+@target_options
 @output.as_json_option
 def events(
     name: str | None, follow: bool, limit: int, url: str | None, token_file: Path | None, as_json: bool

@@ -11,6 +11,7 @@ import click
 
 from mesos_docker_scheduler.cli import api
 from mesos_docker_scheduler.cli.api import Api
+from mesos_docker_scheduler.cli.options import target_options
 from mesos_docker_scheduler.exits import OK, REFUSED, ExitError
 
 _LOOK_SECONDS = 1.0
@@ -52,7 +53,7 @@ class _Reader:
 @click.option("--follow", "-f", is_flag=True, help="Go on as they write, until Ctrl-C.")
 @click.option("--stderr", is_flag=True, help="What they wrote to standard error.")
 @click.option("--lines", "-n", type=click.IntRange(0), default=50, show_default=True, help="Of each.")
-@api.options
+@target_options
 def logs(name: str, follow: bool, stderr: bool, lines: int, url: str | None, token_file: Path | None) -> int:
     """Show what the instances of a service, or one instance, have written."""
     found = Api.at(url, token_file)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
+from mesos_docker_scheduler.cli.options import target_options
 from mesos_docker_scheduler.exits import OK
 
 Message = dict[str, Any]
@@ -20,7 +21,7 @@ _MAYBE_SERVICE = click.argument(
 
 
 @click.command()
-@api.options
+@target_options
 @output.as_json_option
 def status(url: str | None, token_file: Path | None, as_json: bool) -> int:
     """Show at a glance how everything is."""
@@ -45,7 +46,7 @@ def status(url: str | None, token_file: Path | None, as_json: bool) -> int:
 
 
 @click.command()
-@api.options
+@target_options
 @output.as_json_option
 def services(url: str | None, token_file: Path | None, as_json: bool) -> int:
     """List the services."""
@@ -59,7 +60,7 @@ def services(url: str | None, token_file: Path | None, as_json: bool) -> int:
 
 @click.command()
 @_MAYBE_SERVICE
-@api.options
+@target_options
 @output.as_json_option
 def instances(name: str | None, url: str | None, token_file: Path | None, as_json: bool) -> int:
     """List the instances of SERVICE, or of all."""
@@ -88,7 +89,7 @@ def instances(name: str | None, url: str | None, token_file: Path | None, as_jso
 
 
 @click.command()
-@api.options
+@target_options
 @output.as_json_option
 def agents(url: str | None, token_file: Path | None, as_json: bool) -> int:
     """List the slaves that the scheduler knows."""
@@ -116,7 +117,7 @@ def agents(url: str | None, token_file: Path | None, as_json: bool) -> int:
 
 @click.command()
 @_MAYBE_SERVICE
-@api.options
+@target_options
 @output.as_json_option
 def explain(name: str | None, url: str | None, token_file: Path | None, as_json: bool) -> int:
     """Say why what is missing of SERVICE, or of all, is missing."""

@@ -21,6 +21,7 @@ from mesos_docker_scheduler.cli.convergence import (
     missing,
     overridden,
 )
+from mesos_docker_scheduler.cli.options import target_options
 from mesos_docker_scheduler.exits import (
     FAILED,
     FAILED_BEFORE,
@@ -83,7 +84,7 @@ class _Watch:
 @click.option("--config-sha256", metavar="SHA256", help="The configuration file that must be in use.")
 @click.option("--reset", is_flag=True, help="First take back what operators have changed, of all services.")
 @click.option("--fail-fast", is_flag=True, help="Exit at once when something had failed before.")
-@api.options
+@target_options
 @output.as_json_option
 def wait(
     names: tuple[str, ...],

@@ -26,7 +26,7 @@ from mesos_docker_scheduler.observability.history import History
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.sandbox import Sandboxes
-from mesos_docker_scheduler.web import changes, logs, past, reading, streams
+from mesos_docker_scheduler.web import changes, definitions, logs, past, reading, streams
 from mesos_docker_scheduler.web.access import Access, Guard, TokenCheck
 from mesos_docker_scheduler.web.errors import input_error
 
@@ -72,6 +72,7 @@ def application(sources: Sources, access: Access) -> Guard:
     )
     app.include_router(reading.router(sources.snapshot, sources.alive_at, sources.log, sources.metrics))
     app.include_router(changes.router(sources.snapshot, sources.put))
+    app.include_router(definitions.router(sources.snapshot, tokens))
     app.include_router(logs.router(sources.snapshot, sources.sandboxes, tokens))
     app.include_router(streams.router(sources.snapshot, sources.log, open_streams))
     app.include_router(past.router(sources.snapshot, history))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, Field, field_validator
 
 from mesos_docker_scheduler.config import MOST_INSTANCES
@@ -64,6 +66,19 @@ class Update(BaseModel):
     reason: str
     by_operator: bool
     can_roll_back: bool
+
+
+class Definition(BaseModel):
+    """A service as it is configured, and the name of its version."""
+
+    version: str
+    service: dict[str, Any]
+
+
+class Definitions(BaseModel):
+    """All of them."""
+
+    definitions: list[Definition]
 
 
 class ServiceSummary(BaseModel):

@@ -12,6 +12,7 @@ import pytest
 from hand_driven_site import TOKEN, HandDrivenSite
 from mesos_docker_scheduler import cli
 from mesos_docker_scheduler.cli import api
+from mesos_docker_scheduler.cli.options import URL_VARIABLE
 from mesos_docker_scheduler.exits import FAILED, FAILED_BEFORE, NOT_YET, OK, REFUSED, UNREACHABLE
 from scheduler_fakes import Bench, service
 
@@ -201,6 +202,26 @@ def test_what_operators_have_changed_is_taken_back_before_the_wait(run: Run) -> 
     assert run("wait", "--reset")[1] == "web: all 2 wanted instances run\n"
 
 
+def test_a_file_is_compared_with_what_runs(run: Run, tmp_path: Path, token_file: Path) -> None:
+    file = tmp_path / "config.json"
+
+    def compared(*services: dict[str, Any]) -> list[str]:
+        file.write_text(json.dumps({"master": "m1:5050", "services": services}))
+        status, out, err = run("check-config", str(file), "--against")
+        assert (status, err) == (OK, "")
+        return out.splitlines()[1:]
+
+    same = {"name": "web", "image": "demo/web:1", "count": 2, "shutdown_delay_seconds": 0}
+    assert compared(same) == ["Nothing that runs would change."]
+    assert compared({**same, "image": "demo/web:2"}, {"name": "db", "image": "db:1"}) == [
+        "web: its 2 instances are replaced (max_surge 1, max_unavailable 0), because of image (demo/web:1 →"
+        " demo/web:2)",
+        "db: is new: 1 instance of db:1 is started",
+    ]
+    token_file.write_text("wrong-wrong-wrong")
+    assert run("check-config", str(file), "--against")[0] == UNREACHABLE
+
+
 def test_what_can_not_be_taken_back_is_told(run: Run, token_file: Path) -> None:
     run("scale", "web", "1")
     token_file.write_text("wrong")
@@ -281,8 +302,8 @@ def test_the_shell_completes_the_names_of_services(
     assert cli.main(["completion", "bash"]) == OK
     assert "_MESOS_DOCKER_SCHEDULER_COMPLETE=bash_complete" in capsys.readouterr().out
     complete: Any = api.complete_service
-    monkeypatch.setenv(api.URL_VARIABLE, site.url)
+    monkeypatch.setenv(URL_VARIABLE, site.url)
     assert complete(None, None, "w") == ["web"]
     assert complete(None, None, "x") == []
-    monkeypatch.setenv(api.URL_VARIABLE, "http://127.0.0.1:1")
+    monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:1")
     assert complete(None, None, "w") == []
