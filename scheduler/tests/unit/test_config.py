@@ -367,6 +367,22 @@ def test_constraints_that_are_understood(operator: str, value: str | None) -> No
             "user: is given a second time by parameters[0]; use one of them",
         ),
         (
+            {"ports": [{"container_port": 0}]},
+            'ports[0].container_port: 0 is not allowed with network "bridge"; it must be a whole number from',
+        ),
+        (
+            {"ports": [{"name": "a", "container_port": 1}, {"name": "a", "container_port": 2}]},
+            'ports: name "a" is given more than once',
+        ),
+        (
+            {"health_check": {"protocol": "tcp", "port_name": "web"}},
+            'health_check.port_name: "web" is not the name of one of the ports',
+        ),
+        (
+            {"health_check": {"protocol": "tcp", "port_name": "web", "port": 1}},
+            "health_check.port_name: is not allowed together with port; use one of them",
+        ),
+        (
             {"secrets": {"TOKEN": "/s"}, "env": {"TOKEN": "x"}},
             "secrets.TOKEN: is not allowed; env has the same name",
         ),

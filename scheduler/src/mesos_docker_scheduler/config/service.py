@@ -74,7 +74,20 @@ _TAKEN_BY_PROGRAMS = re.compile(
 class Port(Section):
     """A port of the container."""
 
-    container_port: PortNumber = Field(title="the port inside the container", description=A_PORT)
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        title=(
+            "what it is called: the instance finds its host port in PORT_NAME, others in Mesos' DiscoveryInfo"
+        ),
+        description="at most 63 small letters, digits and dashes, with no dash at either end",
+    )
+    container_port: int = Field(
+        ge=0,
+        le=65_535,
+        title='the port inside the container; with network "host" 0 is any that Mesos offers',
+        description='a whole number from 1 to 65535, or 0 with network "host"',
+    )
     host_port: int = Field(
         default=0,
         ge=0,
@@ -136,6 +149,11 @@ class HealthCheck(Section):
         title="for http and tcp: where to look, inside the container's network",
         description="a port of the container, from 1 to 65535",
     )
+    port_name: str | None = Field(
+        default=None,
+        title="instead of port: the name of one of `ports`",
+        description="the name of one of `ports`",
+    )
     path: str = Field(default="/", pattern=r"^/", title="for http", description="a path that begins with /")
     scheme: Literal["http", "https"] = Field(
         default="http", title="for http", description='"http" or "https"'
@@ -165,11 +183,14 @@ class HealthCheck(Section):
     def _has_what_it_asks(self) -> HealthCheck:
         if self.protocol == "command" and self.command is None:
             raise ValueError('command: is missing; a check with protocol "command" needs it')
-        if self.protocol != "command" and self.port is None:
+        if self.protocol != "command" and self.port is None and self.port_name is None:
             raise ValueError(f'port: is missing; a check with protocol "{self.protocol}" needs it')
+        if self.port is not None and self.port_name is not None:
+            raise ValueError("port_name: is not allowed together with port; use one of them")
         for name, value, protocols in (
             ("command", self.command, ("command",)),
             ("port", self.port, ("http", "tcp")),
+            ("port_name", self.port_name, ("http", "tcp")),
             ("path", None if self.path == "/" else self.path, ("http",)),
             ("scheme", None if self.scheme == "http" else self.scheme, ("http",)),
         ):
@@ -531,6 +552,23 @@ class Service(Section):
         for number, protocol in fixed:
             if fixed.count((number, protocol)) > 1:
                 raise ValueError(f"ports: host_port {number}/{protocol} is given more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_are_told_apart(self) -> Service:
+        for index, port in enumerate(self.ports):
+            if self.network != "host" and not port.container_port:
+                raise ValueError(
+                    f'ports[{index}].container_port: 0 is not allowed with network "{self.network}"; it must'
+                    f" be {A_PORT}"
+                )
+        names = [port.name for port in self.ports if port.name is not None]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'ports: name "{name}" is given more than once')
+        wanted = None if self.health_check is None else self.health_check.port_name
+        if wanted is not None and wanted not in names:
+            raise ValueError(f'health_check.port_name: "{wanted}" is not the name of one of the ports')
         return self
 
     @model_validator(mode="after")

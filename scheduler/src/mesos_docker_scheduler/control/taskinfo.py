@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mesos_docker_scheduler.config import HealthCheck, Service, Volume
+from mesos_docker_scheduler.config import HealthCheck, Port, Service, Volume
 from mesos_docker_scheduler.planning.cluster import Launch
 
 Message = dict[str, Any]
@@ -57,6 +57,7 @@ def _common(service: Service) -> Message:
     }
     if service.health_check is not None:
         info["health_check"] = _health_check(service.health_check)
+    info["discovery"] = {"visibility": "CLUSTER", "name": service.name}
     return info
 
 
@@ -67,19 +68,57 @@ def _made(common: Message, task_id: str, launch: Launch, secrets: Mapping[str, s
         "agent_id": {"value": launch.agent_id},
         "resources": list(launch.resources),
     }
-    container = common["container"]
-    if "port_mappings" in container["docker"]:
-        mappings = [
+    docker = dict(common["container"]["docker"])
+    docker["parameters"] = [*_own_variables(launch), *docker["parameters"]]
+    if "port_mappings" in docker:
+        docker["port_mappings"] = [
             {**mapping, "host_port": host_port}
-            for mapping, host_port in zip(
-                container["docker"]["port_mappings"], launch.host_ports, strict=True
-            )
+            for mapping, host_port in zip(docker["port_mappings"], launch.host_ports, strict=True)
         ]
-        info["container"] = {**container, "docker": {**container["docker"], "port_mappings": mappings}}
+    info["container"] = {**common["container"], "docker": docker}
+    if launch.host_ports:
+        info["discovery"] = {**common["discovery"], "ports": {"ports": _discovered(launch)}}
+    check = launch.service.health_check
+    if check is not None and check.port_name is not None:
+        kind = check.protocol
+        info["health_check"] = {
+            **common["health_check"],
+            kind: {**common["health_check"][kind], "port": _port_named(check.port_name, launch)},
+        }
     if secrets:
         text = json.dumps({"secrets": dict(secrets)})
         info["data"] = base64.b64encode(text.encode()).decode()
     return info
+
+
+def _ports(launch: Launch) -> Iterator[tuple[Port, int]]:
+    """The ports, and those of the host that stand for them."""
+    return zip(launch.service.ports, launch.host_ports, strict=True)
+
+
+def _own_variables(launch: Launch) -> Iterator[Message]:
+    """Where an instance is, which only its launch knows. What the operator calls the same is his."""
+    values = {"HOST": launch.hostname}
+    for index, (port, host_port) in enumerate(_ports(launch)):
+        values[f"PORT{index}"] = str(host_port)
+        if port.name is not None:
+            values[f"PORT_{port.name.upper().replace('-', '_')}"] = str(host_port)
+    for name, value in values.items():
+        if name not in launch.service.env and name not in launch.service.secrets:
+            yield {"key": "env", "value": f"{name}={value}"}
+
+
+def _discovered(launch: Launch) -> list[Message]:
+    return [
+        {"number": host_port, "protocol": port.protocol, **({} if port.name is None else {"name": port.name})}
+        for port, host_port in _ports(launch)
+    ]
+
+
+def _port_named(name: str, launch: Launch) -> int:
+    """A port as the executor finds it, inside the container's network."""
+    port, host_port = next(pair for pair in _ports(launch) if pair[0].name == name)
+    return host_port if launch.service.network == "host" else port.container_port
 
 
 def _command(service: Service) -> Message:

@@ -4,9 +4,12 @@ import base64
 import json
 from typing import Any
 
+import pytest
 from mesos_docker_scheduler.control.taskinfo import TaskInfos
 from mesos_docker_scheduler.planning.cluster import Launch
 from scheduler_fakes import resources, service
+
+HOST = {"key": "env", "value": "HOST=host-a"}
 
 
 def info(host_ports: tuple[int, ...] = (), **fields: Any) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def test_the_shortest_service() -> None:
                 "network": "BRIDGE",
                 "privileged": False,
                 "force_pull_image": False,
-                "parameters": [],
+                "parameters": [HOST],
                 "port_mappings": [],
             },
             "volumes": [],
@@ -38,6 +41,7 @@ def test_the_shortest_service() -> None:
         "labels": {
             "labels": [{"key": "service", "value": "web"}, {"key": "service_version", "value": version}]
         },
+        "discovery": {"visibility": "CLUSTER", "name": "web"},
     }
 
 
@@ -49,6 +53,7 @@ def test_a_shell_command_and_arguments() -> None:
 def test_the_environment() -> None:
     made = info(env={"PATH": "/bin", "SSL_ENABLED": "true"}, parameters=[{"key": "cap-drop", "value": "ALL"}])
     assert made["container"]["docker"]["parameters"] == [
+        HOST,
         {"key": "env", "value": "PATH=/bin"},
         {"key": "env", "value": "SSL_ENABLED=true"},
         {"key": "cap-drop", "value": "ALL"},
@@ -68,6 +73,41 @@ def test_ports_are_mapped_on_a_bridge_only() -> None:
     )
 
 
+def test_an_instance_and_others_are_told_its_ports() -> None:
+    ports = [
+        {"name": "http", "container_port": 80},
+        {"container_port": 53, "protocol": "udp"},
+        {"name": "admin-api", "container_port": 81},
+    ]
+    made = info((31000, 31001, 31002), ports=ports, env={"PORT1": "mine"}, secrets={"HOST": "/s"})
+    variables = [item["value"] for item in made["container"]["docker"]["parameters"]]
+    assert variables == [
+        "PORT0=31000",
+        "PORT_HTTP=31000",
+        "PORT2=31002",
+        "PORT_ADMIN_API=31002",
+        "PORT1=mine",
+    ]
+    assert made["discovery"]["ports"]["ports"] == [
+        {"number": 31000, "protocol": "tcp", "name": "http"},
+        {"number": 31001, "protocol": "udp"},
+        {"number": 31002, "protocol": "tcp", "name": "admin-api"},
+    ]
+
+
+@pytest.mark.parametrize(("network", "container_port", "looked_at"), [("host", 0, 31000), ("bridge", 80, 80)])
+def test_a_health_check_looks_at_a_port_by_its_name(
+    network: str, container_port: int, looked_at: int
+) -> None:
+    made = info(
+        (31000,),
+        network=network,
+        ports=[{"name": "http", "container_port": container_port}],
+        health_check={"protocol": "http", "port_name": "http", "path": "/up"},
+    )
+    assert made["health_check"]["http"] == {"scheme": "http", "port": looked_at, "path": "/up"}
+
+
 def test_volumes_parameters_labels_and_rights() -> None:
     made = info(
         volumes=[{"host_path": "/h", "container_path": "/c", "mode": "ro"}],
@@ -78,7 +118,7 @@ def test_volumes_parameters_labels_and_rights() -> None:
     )
     assert made["container"]["volumes"] == [{"host_path": "/h", "container_path": "/c", "mode": "RO"}]
     docker = made["container"]["docker"]
-    assert docker["parameters"] == [{"key": "cap-drop", "value": "ALL"}]
+    assert docker["parameters"] == [HOST, {"key": "cap-drop", "value": "ALL"}]
     assert docker["privileged"]
     assert docker["force_pull_image"]
     assert made["labels"]["labels"][0] == {"key": "team", "value": "a"}
@@ -103,6 +143,7 @@ def test_entrypoint_and_user_are_options_of_docker() -> None:
         entrypoint="/bin/x", user="1000:1000", args=["y"], parameters=[{"key": "cap-drop", "value": "ALL"}]
     )
     assert made["container"]["docker"]["parameters"] == [
+        HOST,
         {"key": "entrypoint", "value": "/bin/x"},
         {"key": "user", "value": "1000:1000"},
         {"key": "cap-drop", "value": "ALL"},
@@ -114,9 +155,9 @@ def test_gpus_are_handed_over_unless_the_operator_does() -> None:
     def parameters(**fields: Any) -> Any:
         return info(gpus=2, **fields)["container"]["docker"]["parameters"]
 
-    assert parameters() == [{"key": "gpus", "value": "2"}]
+    assert parameters() == [HOST, {"key": "gpus", "value": "2"}]
     own = [{"key": "device", "value": "/dev/nvidia0"}]
-    assert parameters(parameters=own) == own
+    assert parameters(parameters=own) == [HOST, *own]
 
 
 def test_secrets_are_given_apart_from_the_environment() -> None:
