@@ -39,6 +39,7 @@ SCHEDULING_ONLY = frozenset(
         "kill_grace_seconds",
         "shutdown_delay_seconds",
         "start_timeout_seconds",
+        "unreachable_seconds",
         "force_pull",
         "placement",
     }
@@ -465,6 +466,11 @@ class Service(Section):
     start_timeout_seconds: Seconds = Field(
         default=900,
         title="how long an instance may take to run, or a first health check to be over; 0 is for ever",
+        description=SECONDS,
+    )
+    unreachable_seconds: Seconds = Field(
+        default=0,
+        title="how long an instance that Mesos can't reach is waited for before another takes its place",
         description=SECONDS,
     )
     kill_grace_seconds: Seconds = Field(default=5, title="from SIGTERM to SIGKILL", description=SECONDS)

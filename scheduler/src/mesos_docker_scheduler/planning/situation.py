@@ -25,7 +25,7 @@ from mesos_docker_scheduler.planning.stop_order import StopOrder
 from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.census import Census, Group, Standing
 from mesos_docker_scheduler.records.rollout import Progress, Rollout, advance, deadline
-from mesos_docker_scheduler.records.tasks import Task
+from mesos_docker_scheduler.records.tasks import Task, TaskState
 from mesos_docker_scheduler.wording import clock, instances
 
 _GIVEN_UP_SECONDS = 300.0
@@ -165,7 +165,7 @@ class Situation:
         standing = self.standing
         present = len(standing.tasks) - len(standing.absent) - len(standing.drained) - self._given_up()
         missing = self.service.count - kept
-        possible = max(0, min(missing, ceiling - present))
+        possible = max(0, min(missing - self._awaited(aim), ceiling - present))
         launches = self._held_back(possible, failing, current)
         self._explain(moving, missing > 0)
         if rollout.stopped and self.service.count:
@@ -175,6 +175,22 @@ class Situation:
         wake_at = min((time for time in self.times if time > self.now), default=inf)
         vacating = Counter(task.agent_id for task in moving.values() if task.version == aim.version)
         return Step(aim, launches, tuple(self.kills), tuple(self.reasons), rollout, wake_at, vacating)
+
+    def _awaited(self, aim: Service) -> int:
+        """How many can't be reached, but not for so long that others take their place."""
+        awaited = [
+            (task.state_since + self.service.unreachable_seconds, task.hostname)
+            for task in (self.standing.absent.values() if self.service.unreachable_seconds else ())
+            if task.state is TaskState.UNREACHABLE and task.version == aim.version
+        ]
+        awaited = sorted(one for one in awaited if one[0] > self.now)
+        if awaited:
+            until, hostname = awaited[0]
+            self.times.append(until)
+            where = hostname if len(awaited) == 1 else f"{hostname} and other slaves"
+            text = f"{instances(len(awaited))} unreachable, on {where}: replaced from {clock(until)} on"
+            self.reasons.append(Reason("unreachable", text, len(awaited), until))
+        return len(awaited)
 
     def _given_up(self) -> int:
         """How many that never ran were told to stop long ago: what hangs keeps no place."""

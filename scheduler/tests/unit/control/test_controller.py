@@ -1282,3 +1282,20 @@ def test_what_an_earlier_release_has_started_is_not_replaced(tmp_path: Path) -> 
     bench.tell("1", "RUNNING")
     assert list(settle(bench, "a", "b")) == ["1"]
     assert bench.view.converged
+
+
+def test_what_can_not_be_reached_is_awaited_for_as_long_as_its_service_says(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=1, unreachable_seconds=300), service(name="db", count=1))
+    bench.subscribe()
+    running = bench.launch("a", "b")
+    for task_id in running:
+        bench.tell(task_id, "UNREACHABLE", bench.controller._ledger.tasks[task_id].agent_id)
+    bench.offer("c")
+    assert [info["name"] for info in bench.launched()] == ["db"]
+    (reason,) = bench.view.reasons
+    assert reason.kind == "unreachable"
+    assert "1 instance unreachable, on host-" in reason.text
+    assert not bench.view.converged
+    bench.take(after=bench.controller.wake_at - bench.now)
+    bench.offer("c", after=298)
+    assert [info["name"] for info in bench.launched()] == ["web"]

@@ -60,6 +60,7 @@ const TRANSITIONS = [
   ["moving", "Moving"],
   ["misplaced", "Moving"],
   ["starting", "Starting"],
+  ["unreachable", "Unreachable"],
   ["unhealthy", "Not healthy yet"],
   ["stopping", "Stopping"],
   ["unconfirmed", "Not confirmed"],
