@@ -109,12 +109,14 @@ def _reset(found: Api, name: str) -> Message:
 
 @click.command()
 @click.argument("task_id", metavar="INSTANCE")
+@click.option("--scale", is_flag=True, help="Run one fewer from now on.")
 @target_options
 @output.as_json_option
-def kill(task_id: str, url: str | None, token_file: Path | None, as_json: bool) -> int:
-    """Stop one INSTANCE; another takes its place."""
-    body = Api.at(url, token_file).post(f"/v1/instances/{task_id}/kill")
-    return _told(body, f"{task_id} is being stopped; another takes its place", as_json)
+def kill(task_id: str, scale: bool, url: str | None, token_file: Path | None, as_json: bool) -> int:
+    """Stop one INSTANCE; another takes its place, unless --scale is given."""
+    body = Api.at(url, token_file).post(f"/v1/instances/{task_id}/kill", {"scale": scale})
+    then = "its service runs one fewer" if scale else "another takes its place"
+    return _told(body, f"{task_id} is being stopped; {then}", as_json)
 
 
 def _is_changed(service: Message) -> bool:

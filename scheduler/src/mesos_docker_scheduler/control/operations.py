@@ -130,12 +130,16 @@ class Operations:
         self._stop(replace(rollout, good=good, previous=None), "rolled back", "an operator asked for it", now)
         self._note(now, f"rolled back to {self._image(name, good)}", by, name)
 
-    def kill(self, task_id: str, by: str, now: float) -> None:
-        """Stop one instance; another takes its place."""
+    def kill(self, task_id: str, by: str, now: float, *, scale: bool = False) -> None:
+        """Stop one instance; another takes its place, unless its service is to run one fewer (`scale`)."""
         task = self._ledger.tasks.get(task_id)
         if task is None or not task.present:
             raise NotFoundError(f'no instance "{task_id}" runs')
         if not task.leaving:
+            if scale:
+                count = self._overrides.of(task.service).count
+                wanted = self._service(task.service).count if count is None else count
+                self.scale(task.service, max(0, wanted - 1), by, now)
             self._stopping.intend(Kill(task_id, f"an operator asked for it ({by})"), now)
 
     def forget_failures(self, name: str, by: str, now: float) -> None:

@@ -82,10 +82,10 @@ def router(snapshot: Callable[[], Snapshot], ask: Callable[[Asked], None]) -> AP
     verb("reset-backoff", Operations.forget_failures, "Try again at once what waits because it failed.")
 
     @routes.post("/v1/instances/{task_id}/kill", status_code=202, response_model=models.Nothing)
-    async def kill(task_id: str, request: Request, nothing: models.Nothing | None = None) -> Response:
-        """Stop one instance; another takes its place."""
-        by = _by(request)
-        await _done(ask, lambda operations, now: operations.kill(task_id, by, now))
+    async def kill(task_id: str, request: Request, wish: models.Kill | None = None) -> Response:
+        """Stop one instance; another takes its place, unless its service is to run one fewer."""
+        by, scale = _by(request), wish is not None and wish.scale
+        await _done(ask, lambda operations, now: operations.kill(task_id, by, now, scale=scale))
         return json_answer({}, 202)
 
     return routes

@@ -27,6 +27,14 @@ class Scale(Section):
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+class Kill(Section):
+    """How to stop an instance."""
+
+    scale: bool = Field(
+        default=False, title="whether its service runs one fewer from now on", description="true or false"
+    )
+
+
 class Nothing(Section):
     """An empty object; the body may be left out."""
 

@@ -107,6 +107,13 @@ def test_verbs_do_what_they_say(run: Run, site: HandDrivenSite) -> None:
     assert json.loads(run("reset", "web", "--json")[1])["update"]["state"] == "rolling"
     one = site.view().instances[0].task_id
     assert run("kill", one)[:2] == (OK, f"{one} is being stopped; another takes its place\n")
+    site.run("a", "b")
+    other = next(each.task_id for each in site.view().instances if each.leaving is None)
+    assert run("kill", other, "--scale")[:2] == (
+        OK,
+        f"{other} is being stopped; its service runs one fewer\n",
+    )
+    assert (site.view().wanted, site.view().configured) == (1, 2)
 
 
 def test_all_is_reset_at_once(run: Run) -> None:
