@@ -723,3 +723,32 @@ def test_the_number_of_instances_has_a_bound() -> None:
     for count in (100_001, 10**30):
         (problem,) = problems(changed("services.0.count", count))
         assert "is not allowed; it must be a whole number from 0 to 100000" in problem
+
+
+@pytest.mark.parametrize(
+    ("surge", "unavailable", "count", "more", "fewer"),
+    [
+        (1, 0, 3, 1, 0),
+        ("25%", "25%", 10, 3, 2),
+        ("25%", "25%", 1, 1, 0),
+        ("0%", "10%", 3, 0, 1),  # as in Kubernetes: one of them must be, or nothing could ever be replaced
+        ("100%", 0, 5, 5, 0),
+        (0, 2, 5, 0, 2),
+        ("50%", 0, 0, 0, 0),
+    ],
+)
+def test_an_updates_limits_may_be_shares(
+    surge: int | str, unavailable: int | str, count: int, more: int, fewer: int
+) -> None:
+    update = service(update={"max_surge": surge, "max_unavailable": unavailable}).update
+    assert (update.surge(count), update.unavailable(count)) == (more, fewer)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "", "25", "101%", "-1%", "2 %", None, []])
+def test_what_is_no_share_is_refused(value: object) -> None:
+    (found,) = problems(changed("services.0.update", {"max_surge": value}))
+    assert found == (
+        f"services[0].update.max_surge: {json.dumps(value)} is not allowed; it must be a whole number, 0 or"
+        ' more, or a share of count such as "25%"'
+    )
+    assert problems(changed("services.0.update", {"max_surge": "0%", "max_unavailable": 0}))

@@ -6,10 +6,11 @@ says what the field is for; the documentation is made from both.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WrapValidator
 
 THOUSANDTHS = 1000
 
@@ -18,6 +19,7 @@ A_PORT = "a whole number from 1 to 65535"
 SECONDS = "a number of seconds, 0 or more"
 SOME_TEXT = "a text that is not empty"
 YES_OR_NO = "true or false"
+A_SHARE = 'a whole number, 0 or more, or a share of count such as "25%"'
 
 
 def _in_thousandths(value: float) -> float:
@@ -28,6 +30,19 @@ def _in_thousandths(value: float) -> float:
 
 Amount = Annotated[float, Field(le=1e9, allow_inf_nan=False), AfterValidator(_in_thousandths)]
 Seconds = Annotated[float, Field(ge=0, le=365 * 86_400, allow_inf_nan=False)]
+
+
+def _some_or_share(value: object) -> object:
+    if isinstance(value, bool) or not (
+        (isinstance(value, int) and value >= 0)
+        or (isinstance(value, str) and re.fullmatch(r"(100|[1-9]?[0-9])%", value))
+    ):
+        raise ValueError(f"must be {A_SHARE}")
+    return value
+
+
+# One validator for both, so that there is one message for what is neither.
+Share = Annotated[int | str, WrapValidator(lambda value, _: _some_or_share(value))]
 PortNumber = Annotated[int, Field(ge=1, le=65_535)]
 Text = Annotated[str, Field(min_length=1)]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]*$")]

@@ -7,7 +7,9 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping, Set
+from fractions import Fraction
 from functools import cached_property
+from math import ceil, floor
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -16,6 +18,7 @@ from mesos_docker_scheduler import expressions
 from mesos_docker_scheduler.config.sections import (
     A_PORT,
     A_ROLE,
+    A_SHARE,
     SECONDS,
     YES_OR_NO,
     AbsolutePath,
@@ -24,6 +27,7 @@ from mesos_docker_scheduler.config.sections import (
     Role,
     Seconds,
     Section,
+    Share,
     Text,
 )
 
@@ -268,17 +272,17 @@ def _counts(value: str | None) -> bool:
 class Update(Section):
     """How instances of an old version give way to the new one."""
 
-    max_surge: int = Field(
+    max_surge: Share = Field(
         default=1,
-        ge=0,
-        title="how many instances more than count may run meanwhile",
-        description="a whole number, 0 or more",
+        title="how many instances more than count may run meanwhile; a share of it is rounded up",
+        description=A_SHARE,
     )
-    max_unavailable: int = Field(
+    max_unavailable: Share = Field(
         default=0,
-        ge=0,
-        title="how many instances fewer than count may be in service meanwhile",
-        description="a whole number, 0 or more",
+        title=(
+            "how many instances fewer than count may be in service meanwhile; a share of it is rounded down"
+        ),
+        description=A_SHARE,
     )
     min_ready_seconds: Seconds = Field(
         default=3,
@@ -305,12 +309,28 @@ class Update(Section):
 
     @model_validator(mode="after")
     def _can_move(self) -> Update:
-        if self.max_surge == 0 and self.max_unavailable == 0:
+        nothing = (0, "0%")
+        if self.max_surge in nothing and self.max_unavailable in nothing:
             raise ValueError(
                 "max_surge: 0 is not allowed while max_unavailable is 0; one of them must be 1 or more,"
                 " or no instance could ever be replaced"
             )
         return self
+
+    def surge(self, count: int) -> int:
+        """How many more than `count` may run."""
+        return ceil(_share_of(self.max_surge, count))
+
+    def unavailable(self, count: int) -> int:
+        """How many fewer than `count` may be in service: one, if there could be no more either."""
+        fewer = floor(_share_of(self.max_unavailable, count))
+        return fewer if fewer or self.surge(count) else min(1, count)
+
+
+def _share_of(value: int | str, count: int) -> Fraction:
+    if isinstance(value, int):
+        return Fraction(value)
+    return Fraction(int(value.removesuffix("%")) * count, 100)
 
 
 class Backoff(Section):

@@ -151,8 +151,8 @@ class Situation:
         staying = len(current) - len(moving)
         gone_ready = self._stop_surplus(current, staying, ready, fresh, moving)
         kept, ready = staying - len(self.kills), ready - gone_ready
-        ceiling = self.service.count + (self.service.update.max_surge if replaced else 0)
-        spare = ready - max(0, self.service.count - self.service.update.max_unavailable)
+        ceiling = self.service.count + (self.service.update.surge(self.service.count) if replaced else 0)
+        spare = ready - max(0, self.service.count - self.service.update.unavailable(self.service.count))
         if failing is not None and self.service.count:
             # No more goes than makes room for one new instance to prove itself.
             kept_old = ready_outdated + outdated.doubtful + ready_moving
@@ -217,7 +217,7 @@ class Situation:
         ]
         going = self.order.sort(unready)[:surplus]
         # Those that serve, but have not proved themselves, go as far as enough others serve.
-        serving = ready + len(fresh) - max(0, count - self.service.update.max_unavailable)
+        serving = ready + len(fresh) - max(0, count - self.service.update.unavailable(count))
         going += self.order.sort(fresh.values())[: max(0, min(surplus - len(going), serving))]
         for task in going:
             self._stop(task, why)

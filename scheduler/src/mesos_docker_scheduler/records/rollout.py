@@ -144,7 +144,7 @@ def _why_failed(service: Service, progress: Progress, failing: Wait | None, over
     if failing is not None:
         return f"{reason}; the last failure: {failing.why}"
     fixed = sorted({port for port in service.host_ports if port})
-    if fixed and progress.others and not service.update.max_unavailable:
+    if fixed and progress.others and not service.update.unavailable(service.count):
         ports = ", ".join(map(str, fixed))
         reason += (
             f"; each needs host port {ports}, which the old ones hold, and none of these goes first while"

@@ -351,7 +351,7 @@ class History:
         others = [one.id for one in self.containers(old.name) if one not in serving]
         if back == "rollback" and (len(serving) != old.count or others):
             raise InvariantError(f"{old.name} is not rolled back: {self._state()}")
-        if len(serving) < old.count - old.update.max_unavailable or others:
+        if len(serving) < old.count - old.update.unavailable(old.count) or others:
             raise InvariantError(f"{old.name} is paused with {others}: {self._state()}")
         self.change(self.wishes.good())
         self.finish()

@@ -221,7 +221,7 @@ class Judge:
         for service in self.config.services:
             new = [info["task_id"]["value"] for info in infos if info["name"] == service.name]
             there = running.get(service.name, [])
-            if new and len(there) + len(new) > service.count + service.update.max_surge:
+            if new and len(there) + len(new) > service.count + service.update.surge(service.count):
                 self._fail(
                     f"{service.name}: {new} are launched beside {there};"
                     f" count is {service.count}, max_surge {service.update.max_surge}"
@@ -327,7 +327,7 @@ class Judge:
             if not mine:
                 continue
             staying = {one for one in mine if self.disk.durable.tasks[one].kill_reason is None}
-            least = service.count - service.update.max_unavailable
+            least = service.count - service.update.unavailable(service.count)
             going = mine & task_ids
             if going and len(staying) < least and not self._are_superseded(service.name, going, staying):
                 self._fail(

@@ -17,6 +17,7 @@ _BAD_IMAGES = tuple(f"demo/{kind}:1" for kind in (BAD, CRASHING, SLOW, SICK, BAT
 _UPDATES: tuple[Fields, ...] = (
     {"max_surge": 1},
     {"max_surge": 2},
+    {"max_surge": "50%", "max_unavailable": "34%"},
     {"max_surge": 0, "max_unavailable": 1},
     {"max_surge": 1, "max_unavailable": 1, "min_ready_seconds": 0},
     {"max_surge": 3, "max_unavailable": 2, "min_ready_seconds": 10},
