@@ -443,7 +443,7 @@ def test_never_starts_more_than_may_run(case: Case) -> None:
     wished = service(count=case.count, **case.fields)
     present = sum(made.present for made in tasks_of(case.has, wished)[0])
     started = len(starts(decide(case)))
-    assert started == 0 or present + started <= case.count + wished.update.max_surge
+    assert started == 0 or present + started <= case.count + wished.update.surge(wished.count)
 
 
 @given(situations)
@@ -453,7 +453,7 @@ def test_never_stops_what_the_service_needs(case: Case) -> None:
     serving = {made.id for made in tasks if made.well and made.id not in doubtful}
     stopped = {kill.task_id for kill in decide(case).kills}
     if stopped & serving:
-        assert len(serving - stopped) >= case.count - wished.update.max_unavailable
+        assert len(serving - stopped) >= case.count - wished.update.unavailable(wished.count)
 
 
 @given(situations)
