@@ -253,7 +253,7 @@ class Situation:
             if task.id not in fresh and task.id not in moving and task.id not in self.census.doubtful
         ]
         old = [task for part in outdated.well for task in part.values()]
-        old += (task for task in moving.values() if task.well)
+        old += (task for task_id, task in moving.items() if task.well and task_id not in self.misplaced)
         old = self.order.sort(task for task in old if task.id not in self.census.doubtful)
         found: dict[str, Task] = {}
         for tally in limits:

@@ -1264,6 +1264,8 @@ def test_what_may_share_a_place_no_more_is_moved(tmp_path: Path, limit: tuple[st
     before = settle(bench, "a")
     assert list(before.values()) == ["a", "a", "a"]
     bench.take(events.ConfigRead(configuration(limited(limit, count=3)), ""))
+    bench.take(after=60)
+    assert bench.driver.take("kill") == [], "there is nowhere to go to yet"
     after = settle(bench, "a", "b", "c")
     assert sorted(after.values()) == ["a", "b", "c"]
     assert len(before.keys() & after.keys()) == 1
