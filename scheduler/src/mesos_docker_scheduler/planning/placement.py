@@ -59,6 +59,7 @@ class Placement:
         self._census = census
         self._now = now
         self._role = role
+        self._spared_ports: Collection[int] = ()
         self._explanations = explanations or Explanations()
         self._filters = filters or {}
         self._places = places or {}
@@ -76,6 +77,10 @@ class Placement:
         self._unfit: dict[str, str] = {}
         self._candidates: Candidates | None = None
         self._searches: dict[str, Search] = {}
+
+    def spare(self, ports: Collection[int]) -> None:
+        """Note the ports that services need by number: who takes any gets others, if there are others."""
+        self._spared_ports = ports
 
     def place(self, service: Service, count: int, vacating: Mapping[str, int] = NONE) -> int:
         """Place up to `count` instances; returns how many found no room.
@@ -122,7 +127,7 @@ class Placement:
     def _launch(self, service: Service, need: Need, lot: Lot) -> None:
         if not lot.launches and len(lot.offers) == 1:
             lot.pool = lot.pool.copy()
-        resources, host_ports = lot.pool.take_checked(need)
+        resources, host_ports = lot.pool.take_checked(need, self._spared_ports)
         lot.launches.append(Launch(service, lot.agent_id, lot.hostname, tuple(resources), host_ports))
 
     def accepts(self) -> tuple[Accept, ...]:

@@ -151,6 +151,8 @@ def plan(
             steps.append(step.rollout)
         wake_at = min(wake_at, step.wake_at)
 
+    if any(0 in step.service.host_ports for step in launching.values()):
+        placement.spare(frozenset(port for service in services for port in service.host_ports if port))
     for made in biggest_first([step.service for step in launching.values()]):
         step = launching[made.name]
         missing = placement.place(made, step.launches, step.vacating)

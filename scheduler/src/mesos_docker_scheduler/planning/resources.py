@@ -6,7 +6,7 @@ whole thousandths until it leaves as JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,17 +124,20 @@ class Pool:
         times = min((totals[name] // amount for name, amount in wanted.items() if amount), default=1)
         return min(times, 1) if need.fixed_ports else times
 
-    def take(self, need: Need) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
+    def take(self, need: Need, spared: Collection[int] = ()) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
         """Remove what an instance needs; returns v1 Resources, and the host port for each of `need.ports`.
 
-        ValueError when the pool lacks something.
+        `spared`: ports that others need by number; they are not given to who takes any, unless there are no
+        others. ValueError when the pool lacks something.
         """
         lacking = self.lacks(need)
         if lacking is not None:
             raise ValueError(f"the pool lacks {lacking}")
-        return self.take_checked(need)
+        return self.take_checked(need, spared)
 
-    def take_checked(self, need: Need) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
+    def take_checked(
+        self, need: Need, spared: Collection[int] = ()
+    ) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
         """Do what `take` does, after `lacks` has said that nothing is lacking."""
         taken: list[dict[str, Any]] = []
         for name in SCALARS:
@@ -144,7 +147,7 @@ class Pool:
         if not need.ports:
             return taken, ()
         self._totals["ports"] -= need.ports_in_all
-        ports, parts = self._take_ports(need.ports, need.fixed_ports)
+        ports, parts = self._take_ports(need.ports, need.fixed_ports, spared)
         return taken + parts, ports
 
     def _totals_now(self) -> dict[str, int]:
@@ -178,14 +181,17 @@ class Pool:
                 amount -= part
                 taken.append({**entry.template, "scalar": {"value": part / 1000}})
 
-    def _next_of(self, ranges: Sequence[tuple[int, int]]) -> int:
-        start = self.next_port
-        if start is None:
-            return _nth(ranges, self.skipped)
-        return next((max(first, start) for first, last in ranges if last >= start), ranges[0][0])
+    def _next_of(self, ranges: Sequence[tuple[int, int]], spared: Collection[int]) -> int:
+        found = _nth(ranges, self.skipped) if self.next_port is None else _from(ranges, self.next_port)
+        number = found
+        for _ in spared:
+            if number not in spared:
+                return number
+            number = _from(ranges, number + 1)
+        return found if number in spared else number
 
     def _take_ports(
-        self, wanted: Sequence[int], fixed: Iterable[int]
+        self, wanted: Sequence[int], fixed: Iterable[int], spared: Collection[int]
     ) -> tuple[tuple[int, ...], list[dict[str, Any]]]:
         entries = self._entries["ports"]
         taken: list[list[int]] = [[] for _ in entries]
@@ -200,7 +206,7 @@ class Pool:
                 index, ranges = next(
                     (index, entry.ranges) for index, entry in enumerate(entries) if entry.ranges
                 )
-                number = self._next_of(ranges)
+                number = self._next_of(ranges, spared)
                 _remove_port(entries[index], number)
                 self.next_port = number + 1
                 taken[index].append(number)
@@ -214,6 +220,11 @@ class Pool:
             if numbers
         ]
         return tuple(result), parts
+
+
+def _from(ranges: Sequence[tuple[int, int]], start: int) -> int:
+    """The first port from one on, or else the first of all."""
+    return next((max(first, start) for first, last in ranges if last >= start), ranges[0][0])
 
 
 def _nth(ranges: Sequence[tuple[int, int]], index: int) -> int:

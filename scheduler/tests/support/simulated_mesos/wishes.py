@@ -75,6 +75,10 @@ class Wishes:
         elif what < 0.8:
             image = self._image(good=self._random.random() < 0.6)
             services[index] = _again(old, image=image)
+        elif what < 0.87 and not old.ports:
+            fields: Fields = {"count": old.count}
+            self._constrain(fields)
+            services[index] = _again(old, **fields)
         else:
             services[index] = self._service(old.name, good=self._random.random() < 0.5)
         return configuration(*services)
@@ -111,8 +115,8 @@ class Wishes:
         if chance.random() < 0.2:
             fields["ports"] = [{"container_port": 80}]
         elif chance.random() < 0.2:
-            # Each service has a port of its own, which no other takes by chance (they take the lowest); while
-            # it is updated, one agent must be free of it; another may be away for good.
+            # Each service has a port of its own, which no other takes by chance while this one is configured;
+            # while it is updated, one agent must be free of it; another may be away for good.
             fields["ports"] = [{"container_port": 80, "host_port": 31_019 - _NAMES.index(name)}]
             fields["count"] = chance.randint(0, self._machines - 2)
             fields["update"] = {"max_surge": 1}

@@ -145,6 +145,14 @@ def test_the_first_port_is_any_of_those_that_are_offered() -> None:
     assert [first(skipped) for skipped in range(7)] == [80, 31000, 31001, 31002, 31003, 80, 31000]
 
 
+def test_a_port_that_another_needs_by_number_is_given_last() -> None:
+    pool = Pool(resources(ports="31000-31004"), skipped=1)
+    spared = {31001, 31002, 31004}
+    given = [pool.take(need(ports=(0,)), spared)[1][0] for _ in range(5)]
+    assert set(given[:2]) == {31000, 31003}
+    assert sorted(given) == [31000, 31001, 31002, 31003, 31004]
+
+
 def test_ports_come_from_several_ranges_and_reservations() -> None:
     more = resources(cpus=0, mem=0, disk=0, ports="80-80")[0]
     pool = Pool([*resources(ports="31000-31000,32000-32000"), {**more, **RESERVED}])
