@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from mesos_docker_scheduler.config import SCHEDULING_ONLY, Config, Service
@@ -39,14 +39,14 @@ def _new(service: Service) -> list[str]:
 
 def _changed(service: Service, before: Message, version: str) -> Iterator[str]:
     name, after = service.name, service.model_dump(mode="json")
-    differing = [field for field in after if after[field] != before.get(field)]
-    made_of = [
-        text
-        for field in differing
-        if field not in SCHEDULING_ONLY
-        for text in _differences(field, before.get(field), after[field])
-    ]
-    if not made_of and service.secrets and not service.lacks_secrets and version not in _names(service):
+    differences = {
+        field: list(_differences(field, before.get(field), after[field]))
+        for field in after
+        if after[field] != before.get(field)
+    }
+    made_of = _texts(differences, differences.keys() - SCHEDULING_ONLY)
+    known = (service.version, service.former_version)
+    if not made_of and service.secrets and not service.lacks_secrets and version not in known:
         made_of = ["a secret"]
     stay = min(before["count"], after["count"])
     if made_of and stay:
@@ -58,20 +58,15 @@ def _changed(service: Service, before: Message, version: str) -> Iterator[str]:
     if more:
         done = f"{instances(abs(more))} {is_are(abs(more))} {'started' if more > 0 else 'stopped'}"
         yield f"{name}: count {before['count']} → {after['count']}: {done}"
-    if "constraints" in differing and not made_of:
+    if "constraints" in differences and not made_of:
         yield f"{name}: those of its instances move that the new constraints keep off their slaves"
-    settings = [
-        text
-        for field in differing
-        if field in SCHEDULING_ONLY - {"count", "constraints"}
-        for text in _differences(field, before.get(field), after[field])
-    ]
+    settings = _texts(differences, SCHEDULING_ONLY - {"count", "constraints"})
     if settings:
         yield f"{name}: nothing is restarted for {', '.join(settings)}"
 
 
-def _names(service: Service) -> tuple[str, str]:
-    return service.version, service.former_version
+def _texts(differences: Mapping[str, list[str]], fields: Set[str]) -> list[str]:
+    return [text for field, texts in differences.items() if field in fields for text in texts]
 
 
 def _differences(field: str, before: Any, after: Any) -> Iterator[str]:

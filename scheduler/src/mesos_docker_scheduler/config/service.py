@@ -7,9 +7,7 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping, Set
-from fractions import Fraction
 from functools import cached_property
-from math import ceil, floor
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -50,6 +48,8 @@ SCHEDULING_ONLY = frozenset(
 )
 """Fields of a service that say nothing of what its instances are made of: they may change while these run."""
 
+_Label = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+_A_LABEL = "at most 63 small letters, digits and dashes, with no dash at either end"
 # Docker separates the parts of a volume with colons and has no way to quote one.
 _VolumePath = Annotated[str, Field(pattern=r"^/[^:\x00]*$")]
 _VariableName = Annotated[str, Field(pattern=r"^[^=\x00]+$")]
@@ -79,13 +79,12 @@ _TAKEN_BY_PROGRAMS = re.compile(
 class Port(Section):
     """A port of the container."""
 
-    name: str | None = Field(
+    name: _Label | None = Field(
         default=None,
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
         title=(
             "what it is called: the instance finds its host port in PORT_NAME, others in Mesos' DiscoveryInfo"
         ),
-        description="at most 63 small letters, digits and dashes, with no dash at either end",
+        description=_A_LABEL,
     )
     container_port: int = Field(
         ge=0,
@@ -319,18 +318,18 @@ class Update(Section):
 
     def surge(self, count: int) -> int:
         """How many more than `count` may run."""
-        return ceil(_share_of(self.max_surge, count))
+        value = self.max_surge
+        return value if isinstance(value, int) else -(-_hundredths(value, count) // 100)
 
     def unavailable(self, count: int) -> int:
         """How many fewer than `count` may be in service: one, if there could be no more either."""
-        fewer = floor(_share_of(self.max_unavailable, count))
+        value = self.max_unavailable
+        fewer = value if isinstance(value, int) else _hundredths(value, count) // 100
         return fewer if fewer or self.surge(count) else min(1, count)
 
 
-def _share_of(value: int | str, count: int) -> Fraction:
-    if isinstance(value, int):
-        return Fraction(value)
-    return Fraction(int(value.removesuffix("%")) * count, 100)
+def _hundredths(share: str, count: int) -> int:
+    return int(share.removesuffix("%")) * count
 
 
 class Backoff(Section):
@@ -371,11 +370,9 @@ class Backoff(Section):
 class Service(Section):
     """What should run: COUNT instances of IMAGE."""
 
-    name: str = Field(
-        max_length=63,
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    name: _Label = Field(
         title="what it is called; another name is another service",
-        description="at most 63 small letters, digits and dashes, with no dash at either end",
+        description=_A_LABEL,
     )
     image: str = Field(
         pattern=_IMAGE,

@@ -75,7 +75,7 @@ class Operations:
                 f"count: {count} is not allowed; it must be a whole number from 0 to {MOST_INSTANCES}"
             )
         service, override = self._service(name), self._overrides.of(name)
-        before = service.count if override.count is None else override.count
+        before = self._wanted(service)
         new = None if count == service.count else count
         self._overrides.put(replace(override, count=new, configured=service.count, since=now))
         text = f"scaled from {before} to {count}"
@@ -137,8 +137,7 @@ class Operations:
             raise NotFoundError(f'no instance "{task_id}" runs')
         if not task.leaving:
             if scale:
-                count = self._overrides.of(task.service).count
-                wanted = self._service(task.service).count if count is None else count
+                wanted = self._wanted(self._service(task.service))
                 self.scale(task.service, max(0, wanted - 1), by, now)
             self._stopping.intend(Kill(task_id, f"an operator asked for it ({by})"), now)
 
@@ -159,6 +158,11 @@ class Operations:
         if service is None:
             raise NotFoundError(f'service "{name}" is not in the configuration')
         return service
+
+    def _wanted(self, service: Service) -> int:
+        """How many are to run now, whoever asks for them."""
+        count = self._overrides.of(service.name).count
+        return service.count if count is None else count
 
     def _rollout(self, name: str) -> Rollout | None:
         service, rollout = self._service(name), self._rollouts.records.get(name)

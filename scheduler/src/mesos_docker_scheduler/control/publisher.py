@@ -30,7 +30,6 @@ class Publisher:
         self._untold: dict[str, float] = {}
         self._published_at = 0.0
         self._shown_generation = -1
-        self._shown_problem = ledger.problem
         self._urgent = False
         self.snapshot = look(now)
 
@@ -74,14 +73,13 @@ class Publisher:
 
     def publish(self, now: float, *, at_once: bool = False) -> None:
         """Show what has changed, if it is time."""
-        problem_shown = self._shown_problem == self._ledger.problem
+        problem_shown = self.snapshot.problem == self._ledger.problem
         due = at_once or self._urgent or now >= self._published_at + _PUBLISH_SECONDS
         if problem_shown and not (self._is_stale and due):
             return
         self._urgent = False
         self._published_at = now
         self._shown_generation = self._ledger.generation
-        self._shown_problem = self._ledger.problem
         before = {service.name: service.converged for service in self.snapshot.services}
         self.snapshot = self._look(now)
         self._metrics.show(self.snapshot)

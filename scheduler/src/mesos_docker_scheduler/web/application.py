@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -110,14 +108,10 @@ def _tell_of_end(sources: Sources, sampling: asyncio.Task[None]) -> None:
 
 async def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
-    return _json({"error": str(error.detail)}, error.status_code, error.headers)
+    return reading.json_answer({"error": str(error.detail)}, error.status_code, error.headers)
 
 
 async def _input_told(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     status, text = input_error(error)
-    return _json({"error": text}, status, None)
-
-
-def _json(body: Any, status: int, headers: Any) -> Response:
-    return Response(orjson.dumps(body), status, headers, "application/json")
+    return reading.json_answer({"error": text}, status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Annotated, Any
 
@@ -28,9 +28,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Answer with JSON that was checked when it was made."""
-    return Response(orjson.dumps(body), status, headers, "application/json")
+def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON that was checked when it was made: bytes are its text already."""
+    text = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Response(text, status, headers, "application/json")
 
 
 def found(snapshot: Snapshot, name: str) -> ServiceView:
@@ -71,18 +72,19 @@ def router(
     @routes.get("/v1/status", response_model=models.Status, responses=BAD_INPUT)
     async def status(instances: bool = True) -> Response:
         """Give everything at one moment; instances only if they are asked for."""
-        return _json(snapshot().json(instances=instances))
+        return json_answer(snapshot().json(instances=instances))
 
     @routes.get("/v1/services", response_model=models.Services)
     async def services() -> Response:
         """List the services."""
-        return _json(b'{"services":[%s]}' % b",".join(view.summary_json for view in snapshot().services))
+        texts = (view.summary_json for view in snapshot().services)
+        return json_answer(b'{"services":[%s]}' % b",".join(texts))
 
     @routes.get("/v1/services/{name}", response_model=models.Service, responses=NOT_FOUND)
     async def service(name: str) -> Response:
         """Give one service with its instances; the ETag is its revision."""
         view = found(snapshot(), name)
-        return _json(view.json, etag(view))
+        return json_answer(view.json, headers=etag(view))
 
     @routes.get("/v1/services/{name}/instances", response_model=models.Instances, responses=NOT_FOUND)
     async def instances_of(name: str) -> Response:
@@ -124,11 +126,7 @@ def router(
 
 def _instances(services: Iterable[ServiceView]) -> Response:
     texts = filter(None, (service.instances_json for service in services))
-    return _json(b'{"instances":[%s]}' % b",".join(texts))
-
-
-def _json(body: bytes, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, headers=headers, media_type="application/json")
+    return json_answer(b'{"instances":[%s]}' % b",".join(texts))
 
 
 def _agents(snapshot: Snapshot) -> list[dict[str, Any]]:
