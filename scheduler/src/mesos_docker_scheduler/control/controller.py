@@ -35,7 +35,7 @@ from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, Snapshot, Views
 from mesos_docker_scheduler.planning.placement import role_of, suiting
-from mesos_docker_scheduler.planning.planner import Memory, Plan, plan
+from mesos_docker_scheduler.planning.planner import Inputs, Memory, Plan, plan
 from mesos_docker_scheduler.planning.shortage import Explanations
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
@@ -555,7 +555,7 @@ class Controller:
         offers = [] if gathering or not_yet else self._offers.at_hand()
         before = self._before()
         with self._metrics.plan_seconds.time():
-            decided = plan(
+            inputs = Inputs(
                 services,
                 self._ledger.census,
                 offers,
@@ -568,14 +568,13 @@ class Controller:
                 going=self._maintenance.going(now),
                 acting_since=self._acting_since or now,
                 hold=hold,
-                memory=self._memory,
-                role=self._config.framework.role,
-                explanations=self._explanations,
                 held=self._launching.held(services),
+                role=self._config.framework.role,
                 filters=self._registration.filters.texts,
                 restarts=self._overrides.restarts(),
                 unconfirmed=self._unconfirmed.reasons(now),
             )
+            decided = plan(inputs, self._memory, self._explanations)
         self._take_rollouts(decided.rollouts, now)
         self._publisher.tell_waiting(decided.waiting, now)
         self._plan = decided

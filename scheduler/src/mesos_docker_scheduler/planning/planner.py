@@ -6,7 +6,7 @@ event. Whatever is missing comes with a reason that a person can read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -20,6 +20,39 @@ from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.census import Census
 from mesos_docker_scheduler.records.rollout import Rollout
 from mesos_docker_scheduler.records.tasks import wait_key
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a plan is made from: what should run, what runs, and what is offered.
+
+    `waits` holds failures by service version (see `wait_key`), `places` those of what never ran, by version
+    and agent. Tasks that the census doubts are counted as there, but nothing is stopped because of them, nor
+    they themselves. `before`: the good version of services whose update may fail. `going`: agents that will
+    soon go away. `acting_since`: when the last `hold` ended. `hold`: why nothing may be started or stopped;
+    `held`: why nothing of one service may. `role`: that of services without one of their own. `filters`: by
+    role, what agents must have to be offered. `restarts`: by service, how many restarts have been asked for:
+    what was launched when there were fewer is replaced by others of the same version. `unconfirmed`: by
+    service, what is said of instances that the master does not know yet. Times are seconds of the epoch.
+    """
+
+    services: Sequence[Service]
+    census: Census
+    offers: Sequence[Offer]
+    agents: Mapping[str, Agent]
+    waits: Mapping[str, Wait]
+    now: float
+    places: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)
+    before: Mapping[str, Service] = field(default_factory=dict)
+    going: frozenset[str] = frozenset()
+    acting_since: float = 0.0
+    hold: str | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
+    role: str = "*"
+    filters: Mapping[str, str] = field(default_factory=dict)
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    unconfirmed: Mapping[str, Reason] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,118 +98,113 @@ class Memory:
             del self._steps[name]
 
 
-def plan(
-    services: Sequence[Service],
-    census: Census,
-    offers: Sequence[Offer],
-    agents: Mapping[str, Agent],
-    waits: Mapping[str, Wait],
-    now: float,
-    *,
-    places: Mapping[str, Mapping[str, Wait]] | None = None,
-    rollouts: Mapping[str, Rollout] | None = None,
-    before: Mapping[str, Service] | None = None,
-    going: frozenset[str] = frozenset(),
-    acting_since: float = 0.0,
-    hold: str | None = None,
-    memory: Memory | None = None,
-    role: str = "*",
-    explanations: Explanations | None = None,
-    held: Mapping[str, str] | None = None,
-    filters: Mapping[str, str] | None = None,
-    restarts: Mapping[str, int] | None = None,
-    unconfirmed: Mapping[str, Reason] | None = None,
-) -> Plan:
+def plan(inputs: Inputs, memory: Memory | None = None, explanations: Explanations | None = None) -> Plan:
     """Plan the next step.
 
-    `waits` holds failures by service version (see `wait_key`), `places` those of what never ran, by version
-    and agent. Tasks that the census doubts are counted as there, but nothing is stopped because of them, nor
-    they themselves. `before`: the good version of services whose update may fail. `going`: agents that will
-    soon go away. `acting_since`: when the last `hold` ended. `hold`: why nothing may be started or stopped.
-    With a `memory`, services where nothing has changed cost next to nothing; the plan is the same. `held`:
-    why nothing of one service may be done. `role`: that of services without one of their own. `explanations`:
-    of earlier rounds. `filters`: by role, what agents must have to be offered. `restarts`: by service, how
-    many restarts have been asked for: what was launched when there were fewer is replaced by others of the
-    same version. `unconfirmed`: by service, what is said of instances that the master does not know yet.
+    With a `memory`, services where nothing has changed cost next to nothing; the plan is the same.
+    `explanations`: of earlier rounds.
     """
-    placement = Placement(
-        offers,
-        agents,
-        census,
-        now,
-        role=role,
-        explanations=explanations,
-        filters=filters,
-        places=places,
-        going=going,
-    )
-    kills: list[Kill] = []
-    wanted: dict[str, int] = {}
-    asking: dict[str, Service] = {}
-    launching: dict[str, Step] = {}
+    memory = memory or Memory()
+    steps: dict[str, Step] = {}
     waiting: dict[str, tuple[Reason, ...]] = {}
-    steps: list[Rollout] = []
-    rollouts, before, memory = rollouts or {}, before or {}, memory or Memory()
-    wake_at = inf
-
-    for service in services:
-        standing = census.standing(service.name)
-        own_hold = (held or {}).get(service.name)
-        why_held = hold or own_hold
-        if why_held is not None:
-            short = max(0, service.count - len(standing.tasks) + len(standing.absent))
-            unwell = sum(len(group.well) for group in standing.versions.values()) < service.count
-            waiting[service.name] = (Reason("held", why_held, short),) if unwell or own_hold else ()
+    for service in inputs.services:
+        held = _held(service, inputs)
+        if held is not None:
+            waiting[service.name] = held
             continue
-        rollout, good = rollouts.get(service.name), before.get(service.name)
-        own_waits = (
-            waits.get(wait_key(service.name, service.version)),
-            waits.get(wait_key(service.name, good.version)) if good is not None else None,
-        )
-        own_going = frozenset(going & standing.on_agents.keys()) if going else going
-        restart = (restarts or {}).get(service.name, 0)
-        made_from = (service, standing.generation, rollout, good, own_waits, own_going, acting_since, restart)
-        step = memory.recall(service.name, made_from, now)
-        if step is None:
-            step = Situation(service, good, standing, census, agents, own_going, restart, now).step(
-                rollout, own_waits, acting_since
-            )
-            memory.keep(service.name, made_from, step)
-        kills += step.kills
-        if step.launches:
-            launching[service.name] = step
-        awaited = (unconfirmed or {}).get(service.name)
+        step = steps[service.name] = _step(service, inputs, memory)
+        awaited = inputs.unconfirmed.get(service.name)
         waiting[service.name] = step.reasons if awaited is None else (*step.reasons, awaited)
-        if step.rollout is not rollout:
-            steps.append(step.rollout)
-        wake_at = min(wake_at, step.wake_at)
-
-    if any(0 in step.service.host_ports for step in launching.values()):
-        placement.spare(frozenset(port for service in services for port in service.host_ports if port))
-    for made in biggest_first([step.service for step in launching.values()]):
-        step = launching[made.name]
-        missing = placement.place(made, step.launches, step.vacating)
-        if missing:
-            wanted[made.name] = missing
-            asking[made.name] = made
+    placement = _placement(inputs, explanations)
+    wanted, asking = _place(steps.values(), placement, inputs.services)
     for name, missing in wanted.items():
         waiting[name] = (*waiting[name], placement.explain(asking[name], missing))
-
-    if hold is None and census.services:
-        for name in sorted(census.services - {service.name for service in services}):
-            kills += [
-                Kill(task.id, "the configuration has no such service any more")
-                for task in census.of(name)
-                if task.present and not task.leaving and task.id not in census.doubtful
-            ]
+    wake_at = min((step.wake_at for step in steps.values()), default=inf)
     return Plan(
         accepts=placement.accepts(),
-        kills=tuple(kills),
+        kills=(*(kill for step in steps.values() for kill in step.kills), *_leftovers(inputs)),
         declines=placement.unused_offers(),
         wanted=wanted,
         asking=asking,
         waiting=waiting,
-        rollouts=tuple(steps),
+        rollouts=tuple(
+            step.rollout for name, step in steps.items() if step.rollout is not inputs.rollouts.get(name)
+        ),
         wake_at=None if wake_at == inf else wake_at,
         unused=placement.unused_because(asking.values()),
     )
+
+
+def _held(service: Service, inputs: Inputs) -> tuple[Reason, ...] | None:
+    """Why nothing of a service may be started or stopped; None: it may."""
+    own = inputs.held.get(service.name)
+    why = inputs.hold or own
+    if why is None:
+        return None
+    standing = inputs.census.standing(service.name)
+    short = max(0, service.count - len(standing.tasks) + len(standing.absent))
+    unwell = sum(len(group.well) for group in standing.versions.values()) < service.count
+    return (Reason("held", why, short),) if unwell or own else ()
+
+
+def _step(service: Service, inputs: Inputs, memory: Memory) -> Step:
+    """What to do about one service, as far as it can be said without looking at the others."""
+    name, census = service.name, inputs.census
+    standing = census.standing(name)
+    rollout, good = inputs.rollouts.get(name), inputs.before.get(name)
+    waits = (
+        inputs.waits.get(wait_key(name, service.version)),
+        inputs.waits.get(wait_key(name, good.version)) if good is not None else None,
+    )
+    going = frozenset(inputs.going & standing.on_agents.keys()) if inputs.going else inputs.going
+    restart = inputs.restarts.get(name, 0)
+    made_from = (service, standing.generation, rollout, good, waits, going, inputs.acting_since, restart)
+    step = memory.recall(name, made_from, inputs.now)
+    if step is None:
+        situation = Situation(service, good, standing, census, inputs.agents, going, restart, inputs.now)
+        step = situation.step(rollout, waits, inputs.acting_since)
+        memory.keep(name, made_from, step)
+    return step
+
+
+def _placement(inputs: Inputs, explanations: Explanations | None) -> Placement:
+    return Placement(
+        inputs.offers,
+        inputs.agents,
+        inputs.census,
+        inputs.now,
+        role=inputs.role,
+        explanations=explanations,
+        filters=inputs.filters,
+        places=inputs.places,
+        going=inputs.going,
+    )
+
+
+def _place(
+    steps: Iterable[Step], placement: Placement, services: Sequence[Service]
+) -> tuple[dict[str, int], dict[str, Service]]:
+    """Find places for what is to be started; returns how many of which services found none."""
+    launching = {step.service.name: step for step in steps if step.launches}
+    if any(0 in step.service.host_ports for step in launching.values()):
+        placement.spare(frozenset(port for service in services for port in service.host_ports if port))
+    wanted: dict[str, int] = {}
+    asking: dict[str, Service] = {}
+    for service in biggest_first([step.service for step in launching.values()]):
+        step = launching[service.name]
+        missing = placement.place(service, step.launches, step.vacating)
+        if missing:
+            wanted[service.name] = missing
+            asking[service.name] = service
+    return wanted, asking
+
+
+def _leftovers(inputs: Inputs) -> Iterator[Kill]:
+    """Stop what belongs to no service of the configuration."""
+    census = inputs.census
+    if inputs.hold is not None or not census.services:
+        return
+    for name in sorted(census.services - {service.name for service in inputs.services}):
+        for task in census.of(name):
+            if task.present and not task.leaving and task.id not in census.doubtful:
+                yield Kill(task.id, "the configuration has no such service any more")

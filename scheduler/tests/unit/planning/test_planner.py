@@ -17,7 +17,7 @@ from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent, Offer
 from mesos_docker_scheduler.planning.explanation import Reason, sentences
 from mesos_docker_scheduler.planning.placement import need_of
-from mesos_docker_scheduler.planning.planner import Plan, plan
+from mesos_docker_scheduler.planning.planner import Inputs, Plan, plan
 from mesos_docker_scheduler.planning.resources import Pool
 from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.census import Census
@@ -74,7 +74,7 @@ def decide(case: Case) -> Plan:
     tasks, doubtful = tasks_of(case.has, wished)
     waits = {wait_key(wished.name, wished.version): case.wait} if case.wait else {}
     offers = [offer(agent_id) for agent_id in case.offers.split()]
-    return plan([wished], Census(tasks, doubtful), offers, {}, waits, NOW)
+    return plan(Inputs([wished], Census(tasks, doubtful), offers, {}, waits, NOW))
 
 
 def starts(decided: Plan) -> list[str]:
@@ -148,7 +148,7 @@ def test_stopping_keeps_groups_even(has: str, count: int, stops: set[str]) -> No
     wished = service(count=count, constraints=[{"field": "rack", "operator": "GROUP_BY"}])
     tasks, _ = tasks_of(has, wished)
     agents = {name: Agent(name, name, attributes={"rack": "2" if name == "d" else "1"}) for name in "abcd"}
-    decided = plan([wished], Census(tasks), [], agents, {}, NOW)
+    decided = plan(Inputs([wished], Census(tasks), [], agents, {}, NOW))
     assert {kill.task_id for kill in decided.kills} == stops
 
 
@@ -227,7 +227,7 @@ def test_backing_off(case: Case) -> None:
 
 def test_a_change_of_count_alone_stops_and_starts_nothing_else() -> None:
     tasks, _ = tasks_of("a b", service(count=2))
-    decided = plan([service(count=4)], Census(tasks), [offer("a"), offer("b")], {}, {}, NOW)
+    decided = plan(Inputs([service(count=4)], Census(tasks), [offer("a"), offer("b")], {}, {}, NOW))
     assert starts(decided) == ["a", "b"]
     assert not decided.kills
 
@@ -244,25 +244,27 @@ def test_a_change_of_count_alone_stops_and_starts_nothing_else() -> None:
 )
 def test_what_concerns_only_scheduling_restarts_nothing(change: dict[str, Any]) -> None:
     tasks, _ = tasks_of("a b", service(count=2))
-    assert plan([service(count=2, **change)], Census(tasks), [], {}, {}, NOW).kills == ()
+    assert plan(Inputs([service(count=2, **change)], Census(tasks), [], {}, {}, NOW)).kills == ()
 
 
 def test_instances_of_a_service_that_is_gone_from_the_configuration_are_stopped() -> None:
     gone = service(name="gone")
     decided = plan(
-        [service(count=0)],
-        Census([task("1", gone), task("2", gone, state=TaskState.UNREACHABLE)]),
-        [],
-        {},
-        {},
-        NOW,
+        Inputs(
+            [service(count=0)],
+            Census([task("1", gone), task("2", gone, state=TaskState.UNREACHABLE)]),
+            [],
+            {},
+            {},
+            NOW,
+        )
     )
     assert [kill.task_id for kill in decided.kills] == ["1"]
 
 
 def test_services_share_an_agent_and_its_offers_are_taken_in_one_go() -> None:
     offers = [offer("a", cpus=1, mem=64), offer("a", cpus=0, mem=64, ports="")]
-    decided = plan([service(count=1), service(name="db", count=1)], Census(), offers, {}, {}, NOW)
+    decided = plan(Inputs([service(count=1), service(name="db", count=1)], Census(), offers, {}, {}, NOW))
     (accept,) = decided.accepts
     assert accept.offer_ids == (offers[0].id, offers[1].id)
     assert [launch.service.name for launch in accept.launches] == ["web", "db"]
@@ -271,9 +273,12 @@ def test_services_share_an_agent_and_its_offers_are_taken_in_one_go() -> None:
 
 def test_offers_that_nobody_needs_are_declined() -> None:
     offers = [offer("a"), offer("b")]
-    decided = plan([service(count=1)], Census(), offers, {}, {}, NOW)
+    decided = plan(Inputs([service(count=1)], Census(), offers, {}, {}, NOW))
     assert decided.declines == (offers[1].id,)
-    assert plan([service(count=0)], Census(), offers, {}, {}, NOW).declines == (offers[0].id, offers[1].id)
+    assert plan(Inputs([service(count=0)], Census(), offers, {}, {}, NOW)).declines == (
+        offers[0].id,
+        offers[1].id,
+    )
 
 
 def test_an_agent_in_or_before_maintenance_gets_nothing() -> None:
@@ -288,7 +293,7 @@ def test_an_agent_in_or_before_maintenance_gets_nothing() -> None:
         Offer.from_message(offer_message("a", more=soon)),
         Offer.from_message(offer_message("b", more=over)),
     ]
-    assert starts(plan([service(count=2)], Census(), offers, {}, {}, NOW)) == ["b", "b"]
+    assert starts(plan(Inputs([service(count=2)], Census(), offers, {}, {}, NOW))) == ["b", "b"]
 
 
 def known(agent_id: str, **more: Any) -> dict[str, Agent]:
@@ -305,7 +310,9 @@ def test_explains_that_nothing_was_offered() -> None:
 
 
 def test_explains_which_resource_is_too_small_and_how_much_there_is() -> None:
-    decided = plan([service(count=2, mem=9999)], Census(), [offer("a"), offer("b", cpus=0.05)], {}, {}, NOW)
+    decided = plan(
+        Inputs([service(count=2, mem=9999)], Census(), [offer("a"), offer("b", cpus=0.05)], {}, {}, NOW)
+    )
     assert reasons(decided) == (
         "2 instances waiting for resources (needs 0.1 cpus, 9,999 MiB of memory): of 2 slaves"
         " 1 has too few cpus (the most that was offered is 4, on host-a),"
@@ -314,7 +321,7 @@ def test_explains_which_resource_is_too_small_and_how_much_there_is() -> None:
 
 
 def test_remembers_agents_whose_offers_were_declined() -> None:
-    decided = plan([service(count=1, mem=9999)], Census(), [], known("a"), {}, NOW)
+    decided = plan(Inputs([service(count=1, mem=9999)], Census(), [], known("a"), {}, NOW))
     assert "of 1 slave 1 has too little memory (the most that was offered is 4,096, on host-a)" in reasons(
         decided
     )
@@ -323,7 +330,7 @@ def test_remembers_agents_whose_offers_were_declined() -> None:
 
 def test_explains_that_a_fixed_port_is_taken() -> None:
     wished = service(count=2, ports=[{"container_port": 80, "host_port": 31000}])
-    decided = plan([wished], Census(), [offer("a")], {}, {}, NOW)
+    decided = plan(Inputs([wished], Census(), [offer("a")], {}, {}, NOW))
     assert starts(decided) == ["a"]
     assert "1 instance waiting for resources (needs 0.1 cpus, 64 MiB of memory, host port 31000)" in reasons(
         decided
@@ -337,7 +344,7 @@ def test_explains_maintenance_and_agents_that_are_avoided() -> None:
         **known("b", avoid=FAILING),
         **known("c", amounts={"ports": ""}),
     }
-    decided = plan([service(count=1, ports=[{"container_port": 80}])], Census(), [], agents, {}, NOW)
+    decided = plan(Inputs([service(count=1, ports=[{"container_port": 80}])], Census(), [], agents, {}, NOW))
     (reason,) = decided.waiting["web"]
     assert (reason.kind, reason.instances) == ("resources", 1)
     assert reason.agents == {"maintenance": 1, "avoided": 1, "ports": 1}
@@ -348,10 +355,12 @@ def test_explains_maintenance_and_agents_that_are_avoided() -> None:
 
 def test_an_agent_that_is_avoided_gets_nothing_until_its_time() -> None:
     offers = [offer("a")]
-    assert starts(plan([service(count=1)], Census(), offers, known("a", avoid=FAILING), {}, NOW)) == []
-    assert starts(plan([service(count=1)], Census(), offers, known("a", avoid=FAILED_BEFORE), {}, NOW)) == [
-        "a"
-    ]
+    assert (
+        starts(plan(Inputs([service(count=1)], Census(), offers, known("a", avoid=FAILING), {}, NOW))) == []
+    )
+    assert starts(
+        plan(Inputs([service(count=1)], Census(), offers, known("a", avoid=FAILED_BEFORE), {}, NOW))
+    ) == ["a"]
 
 
 def test_explains_back_off_with_its_end_and_cause_and_wakes_then() -> None:
@@ -387,7 +396,9 @@ def test_wakes_when_a_new_instance_has_proved_itself() -> None:
 def test_holds_everything_when_told_to() -> None:
     wished = service(count=1)
     tasks, _ = tasks_of("a b", wished)
-    held = plan([wished, service(name="db")], Census(tasks), [offer("a")], {}, {}, NOW, hold="a reason")
+    held = plan(
+        Inputs([wished, service(name="db")], Census(tasks), [offer("a")], {}, {}, NOW, hold="a reason")
+    )
     assert not held.accepts
     assert not held.kills
     assert held.waiting == {"web": (), "db": (Reason("held", "a reason", 1),)}
@@ -396,14 +407,16 @@ def test_holds_everything_when_told_to() -> None:
 def test_says_what_holds_it_while_an_instance_is_starting() -> None:
     wished = service(count=2)
     tasks, _ = tasks_of("a a/staging", wished)
-    held = plan([wished], Census(tasks), [], {}, {}, NOW, hold="a reason")
+    held = plan(Inputs([wished], Census(tasks), [], {}, {}, NOW, hold="a reason"))
     assert held.waiting == {"web": (Reason("held", "a reason", 0),)}
 
 
 def test_holds_one_service_when_told_to() -> None:
     wished, other = service(count=1), service(name="db")
     tasks, _ = tasks_of("a/old", wished)
-    decided = plan([wished, other], Census(tasks), [offer("a")], {}, {}, NOW, held={"web": "a reason"})
+    decided = plan(
+        Inputs([wished, other], Census(tasks), [offer("a")], {}, {}, NOW, held={"web": "a reason"})
+    )
     (accept,) = decided.accepts
     assert [launch.service.name for launch in accept.launches] == ["db"]
     assert not decided.kills
@@ -470,7 +483,7 @@ def test_every_offer_is_either_used_or_declined_and_never_overdrawn(case: Case) 
     wished = service(count=case.count, **case.fields)
     tasks, doubtful = tasks_of(case.has, wished)
     offers = [offer(agent_id, cpus=2, mem=4096) for agent_id in case.offers.split()]
-    decided = plan([wished], Census(tasks, doubtful), offers, {}, {}, NOW)
+    decided = plan(Inputs([wished], Census(tasks, doubtful), offers, {}, {}, NOW))
     used = [offer_id for accept in decided.accepts for offer_id in accept.offer_ids]
     assert sorted([*used, *decided.declines]) == sorted(made.id for made in offers)
     for accept in decided.accepts:
@@ -500,7 +513,7 @@ def test_repeated_rounds_come_to_rest(case: Case) -> None:
     now, numbers = NOW, iter(range(100, 1000))
     for _ in range(40):
         now += 10
-        decided = plan([wished], Census(tasks), [offer(agent_id) for agent_id in "abc"], {}, {}, now)
+        decided = plan(Inputs([wished], Census(tasks), [offer(agent_id) for agent_id in "abc"], {}, {}, now))
         stopped = {kill.task_id for kill in decided.kills}
         tasks = [
             replace(made, state=TaskState.RUNNING, healthy=None, running_since=made.running_since or now)
@@ -516,9 +529,9 @@ def test_repeated_rounds_come_to_rest(case: Case) -> None:
 
 def test_big_services_go_first_so_that_small_ones_leave_them_room() -> None:
     small, big = service(name="small", count=4, cpus=1, mem=10), service(name="big", count=1, cpus=4, mem=10)
-    decided = plan([small, big], Census(), [offer("a"), offer("b")], {}, {}, NOW)
+    decided = plan(Inputs([small, big], Census(), [offer("a"), offer("b")], {}, {}, NOW))
     assert decided.wanted == {}
-    decided = plan([small, big], Census(), [offer("a")], {}, {}, NOW)
+    decided = plan(Inputs([small, big], Census(), [offer("a")], {}, {}, NOW))
     assert decided.wanted == {"small": 4}
     assert decided.waiting["small"][0].agents == {"cpus": 1}
 
@@ -527,4 +540,4 @@ def test_what_keeps_together_leaves_agents_that_go_away() -> None:
     web = service(count=1, constraints=[{"field": "hostname", "operator": "CLUSTER"}])
     census = Census([task("1", web, "a")])
     agents = {**known("a"), **known("b")}
-    assert starts(plan([web], census, [offer("b")], agents, {}, NOW, going=frozenset("a"))) == ["b"]
+    assert starts(plan(Inputs([web], census, [offer("b")], agents, {}, NOW, going=frozenset("a")))) == ["b"]

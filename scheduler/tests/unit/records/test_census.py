@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mesos_docker_scheduler.planning.planner import Memory, plan
+from mesos_docker_scheduler.planning.planner import Inputs, Memory, plan
 from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.census import Census, Standing
 from mesos_docker_scheduler.records.rollout import Rollout
@@ -95,8 +95,8 @@ def test_step_by_step_is_as_good_as_anew(
             assert census.here(agent_id) == anew.here(agent_id)
         offers = [offer("a"), offer("b")] if offered else []
         more: dict[str, Any] = {"rollouts": rollouts, "before": before, "going": frozenset("c")}
-        first = plan(services, census, offers, {}, failing, now, memory=memory, **more)
-        second = plan(services, anew, offers, {}, failing, now, **more)
+        first = plan(Inputs(services, census, offers, {}, failing, now, **more), memory=memory)
+        second = plan(Inputs(services, anew, offers, {}, failing, now, **more))
         assert set(first.kills) == set(second.kills)
         assert (first.wanted, first.rollouts, first.wake_at) == (
             second.wanted,
