@@ -203,10 +203,13 @@ class Pool:
         for port in wanted:
             number = port
             if not port:
-                index, ranges = next(
-                    (index, entry.ranges) for index, entry in enumerate(entries) if entry.ranges
-                )
-                number = self._next_of(ranges, spared)
+                free = [
+                    (index, self._next_of(entry.ranges, spared))
+                    for index, entry in enumerate(entries)
+                    if entry.ranges
+                ]
+                # Reserved ports come first, but they may be just those that are spared.
+                index, number = next((one for one in free if one[1] not in spared), free[0])
                 _remove_port(entries[index], number)
                 self.next_port = number + 1
                 taken[index].append(number)

@@ -153,6 +153,13 @@ def test_a_port_that_another_needs_by_number_is_given_last() -> None:
     assert sorted(given) == [31000, 31001, 31002, 31003, 31004]
 
 
+def test_spared_ports_are_given_last_even_when_they_are_reserved() -> None:
+    more = resources(cpus=0, mem=0, disk=0, ports="80-80")[0]
+    pool = Pool([{**more, **RESERVED}, *resources(ports="31000-31001")])
+    given = [pool.take(need(ports=(0,)), {80})[1][0] for _ in range(3)]
+    assert given == [31000, 31001, 80]
+
+
 def test_ports_come_from_several_ranges_and_reservations() -> None:
     more = resources(cpus=0, mem=0, disk=0, ports="80-80")[0]
     pool = Pool([*resources(ports="31000-31000,32000-32000"), {**more, **RESERVED}])
