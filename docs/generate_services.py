@@ -45,6 +45,30 @@ masters and slaves it travels as safely as everything else there: encrypted when
 - While a secret can't be read, nothing of its service is started or stopped, and the status says why.
 - This needs the executor of this project's Mesos package. Mesos' own would leave the variable empty.
 
+## What an instance is told
+
+| variable | value |
+| --- | --- |
+| `HOST` | the name of its slave |
+| `PORT0`, `PORT1`, ... | the host's port of the first, the second, ... of its `ports` |
+| `PORT_NAME` | that of the port `name`, in capitals and with `_` for `-`: `PORT_ADMIN_API` for `admin-api` |
+
+What `env` and `secrets` say comes before these. Others find the named ports in the task's DiscoveryInfo.
+
+## One on each slave
+
+With `mode: global` a service has one instance on each slave that its constraints allow, for a collector of
+logs or an agent of the monitoring. A slave that joins gets one within seconds; one that is drained or leaves
+is not missed. A slave of which nothing is free is known as soon as something is. An update replaces the
+instances where they are, `max_unavailable` at a time, one by default.
+
+## Services that need others
+
+`depends_on: [db]` starts a service when all wanted instances of `db` are healthy. From then on `db` holds it
+up only while none of it is healthy. Where both stop, because their `count` becomes 0 or the file leaves them
+out, `db` stops when the other has ended. What runs is never stopped because something that it depends on is
+down.
+
 This page is generated from the scheduler's own schema by `docs/generate_services.py`.
 """
 

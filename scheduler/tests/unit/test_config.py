@@ -89,7 +89,7 @@ def test_the_shortest_configuration_is_enough() -> None:
         (
             "services.0.zzz",
             1,
-            "services[0].zzz: is not a known key; known keys are name, image, count, cpus, mem",
+            "services[0].zzz: is not a known key; known keys are name, image, mode, count, depends_on, cpus",
         ),
         ("http.prot", 80, 'http.prot: is not a known key; did you mean "port"?'),
         ("framework", [], "framework: [] is not allowed; it must be a dictionary"),
@@ -136,7 +136,7 @@ def test_the_shortest_configuration_is_enough() -> None:
             "services.0.update",
             {"max_surge": 0},
             "services[0].update.max_surge: 0 is not allowed while max_unavailable is 0;"
-            " one of them must be 1 or more, or no instance could ever be replaced",
+            " one of them must be more, or no instance could ever be replaced",
         ),
         (
             "services.0.backoff",
@@ -255,7 +255,7 @@ def test_the_shortest_configuration_is_enough() -> None:
         (
             "services.0.update",
             {"max_failures": 0},
-            "services[0].update.max_failures: 0 is not allowed; it must be a whole number, 1 or more",
+            "services[0].update.max_failures: 0 is not allowed; it must be a whole number from 1 to 1000000",
         ),
         ("framework.secret_file", "/s", "framework.principal: is missing; secret_file needs it"),
         ("framework.role", "-x", 'framework.role: "-x" is not allowed; it must be a Mesos role, such as "*"'),
@@ -294,7 +294,11 @@ def test_ports_must_fit_the_network_and_each_other() -> None:
         ' with network "host" it must be 0 or the container_port, 1'
     ]
     twice = [{"container_port": 1, "host_port": 31000}, {"container_port": 2, "host_port": 31000}]
-    assert problems(web(ports=twice))[0] == "services[0].ports: host_port 31000/tcp is given more than once"
+    said = "services[0].ports: the host's port {}/tcp is given more than once"
+    assert problems(web(ports=twice))[0] == said.format(31000)
+    assert problems(web(network="host", ports=[{"container_port": 80}] * 2))[0] == said.format(80)
+    any_port = [{"container_port": 0}] * 2
+    assert parse(web(network="host", ports=any_port)).services[0].host_ports == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -376,7 +380,46 @@ def test_constraints_that_are_understood(operator: str, value: str | None) -> No
         ),
         (
             {"health_check": {"protocol": "tcp", "port_name": "web"}},
-            'health_check.port_name: "web" is not the name of one of the ports',
+            'health_check.port_name: "web" is not allowed; it must be the name of one of the ports',
+        ),
+        (
+            {
+                "health_check": {"protocol": "tcp", "port_name": "dns"},
+                "ports": [{"name": "dns", "container_port": 53, "protocol": "udp"}],
+            },
+            'health_check.port_name: "dns" is not allowed; it must be the name of one of the ports',
+        ),
+        (
+            {"health_check": {"protocol": "tcp"}},
+            'health_check.port: is missing; a check with protocol "tcp" needs it, or port_name',
+        ),
+        (
+            {"mode": "global", "count": 3},
+            'count: 3 is not allowed with mode "global", which has one instance on each slave; leave it out',
+        ),
+        (
+            {"mode": "global", "update": {"max_surge": 2}},
+            'update.max_surge: 2 is not allowed with mode "global", which has one instance on each slave;',
+        ),
+        ({"mode": "global", "rebalance": True}, 'rebalance: true is not allowed with mode "global"'),
+        ({"mode": "global", "placement": "pack"}, 'placement: "pack" is not allowed with mode "global"'),
+        ({"mode": "daemon"}, 'mode: "daemon" is not allowed; it must be "replicated" or "global"'),
+        (
+            {"rebalance": True, "placement": "pack"},
+            'rebalance: true is not allowed with placement "pack"; it is for "spread"',
+        ),
+        ({"depends_on": ["web"]}, 'depends_on: "web" is not allowed; it is this service itself'),
+        (
+            {"depends_on": ["db"]},
+            'depends_on: "db" is not allowed; it must be the name of another service of the file',
+        ),
+        (
+            {"preferences": [{"field": "rack", "operator": "UNIQUE", "value": "r1"}]},
+            'preferences[0].operator: "UNIQUE" is not allowed; it must be "LIKE", "UNLIKE" or "IS"',
+        ),
+        (
+            {"preferences": [{"field": "rack", "operator": "LIKE", "value": "("}]},
+            'preferences[0].value: "(" is not allowed; with LIKE it must be an RE2 regular expression',
         ),
         (
             {"health_check": {"protocol": "tcp", "port_name": "web", "port": 1}},
@@ -744,11 +787,11 @@ def test_an_updates_limits_may_be_shares(
     assert (update.surge(count), update.unavailable(count)) == (more, fewer)
 
 
-@pytest.mark.parametrize("value", [-1, 1.5, True, "", "25", "101%", "-1%", "2 %", None, []])
+@pytest.mark.parametrize("value", [-1, 1.5, True, "", "25", "101%", "-1%", "2 %", None, [], 10**30])
 def test_what_is_no_share_is_refused(value: object) -> None:
     (found,) = problems(changed("services.0.update", {"max_surge": value}))
     assert found == (
-        f"services[0].update.max_surge: {json.dumps(value)} is not allowed; it must be a whole number, 0 or"
-        ' more, or a share of count such as "25%"'
+        f"services[0].update.max_surge: {json.dumps(value)} is not allowed; it must be a whole number from 0"
+        ' to 100000, or a share of count such as "25%"'
     )
     assert problems(changed("services.0.update", {"max_surge": "0%", "max_unavailable": 0}))

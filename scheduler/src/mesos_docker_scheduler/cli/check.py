@@ -15,9 +15,17 @@ from mesos_docker_scheduler.exits import OK, REFUSED
 @click.argument("path", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--without-secrets", is_flag=True, help="The files of secrets are not on this host.")
 @click.option("--against", is_flag=True, help="Say what it would change of what the running scheduler runs.")
+@click.option(
+    "--reset", is_flag=True, help="... if what operators have changed is taken back, as by site.yml."
+)
 @target_options
 def check_config(
-    path: Path, without_secrets: bool, against: bool, url: str | None, token_file: Path | None
+    path: Path,
+    without_secrets: bool,
+    against: bool,
+    reset: bool,
+    url: str | None,
+    token_file: Path | None,
 ) -> int:
     """Say what is wrong with FILE, a line for each mistake."""
     try:
@@ -29,14 +37,16 @@ def check_config(
     count = len(loaded.services)
     click.echo(f"{path}: good, with {count} service{'' if count == 1 else 's'}")
     if against:
-        for line in _changes(loaded, url, token_file):
+        for line in _changes(loaded, reset, url, token_file):
             click.echo(line)
+        if any(service.lacks_secrets for service in loaded.services):
+            click.echo("The values of secrets are not compared.")
     return OK
 
 
-def _changes(loaded: config.Config, url: str | None, token_file: Path | None) -> list[str]:
+def _changes(loaded: config.Config, reset: bool, url: str | None, token_file: Path | None) -> list[str]:
     from mesos_docker_scheduler.cli.api import Api  # noqa: PLC0415
     from mesos_docker_scheduler.cli.comparison import changes  # noqa: PLC0415
 
     running = Api.at(url, token_file).get("/v1/definitions")["definitions"]
-    return changes(loaded, running) or ["Nothing that runs would change."]
+    return changes(loaded, running, reset=reset) or ["Nothing that runs would change."]

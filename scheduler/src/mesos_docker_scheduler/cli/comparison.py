@@ -6,63 +6,98 @@ import json
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from mesos_docker_scheduler.config import SCHEDULING_ONLY, Config, Service
-from mesos_docker_scheduler.wording import instances, is_are
+from mesos_docker_scheduler.config import SCHEDULING_ONLY, Config, Constraint, Service
+from mesos_docker_scheduler.wording import instances, is_are, printable
 
 Message = dict[str, Any]
 
 _LONGEST_VALUE = 60
-# Their values are nobody's business.
-_HIDDEN = ("env", "secrets")
+# They can hold passwords.
+_HIDDEN = frozenset({"env", "secrets", "command", "args", "parameters"})
 
 
-def changes(config: Config, definitions: list[Message]) -> list[str]:
+def changes(config: Config, definitions: list[Message], *, reset: bool = False) -> list[str]:
     """What will be started, stopped, moved and replaced, a sentence each; none: nothing changes.
 
-    `definitions`: as /v1/definitions lists them.
+    `definitions`: as /v1/definitions lists them. `reset`: what operators have asked for is taken back, too.
     """
     running = {one["service"]["name"]: one for one in definitions}
     lines: list[str] = []
     for service in config.services:
         known = running.pop(service.name, None)
-        lines += _new(service) if known is None else _changed(service, known["service"], known["version"])
+        lines += [_new(service)] if known is None else _changed(service, known, reset)
     for name, gone in running.items():
-        count = gone["service"]["count"]
-        lines.append(f"{name}: is in the file no more: its {instances(count)} {is_are(count)} stopped")
+        count = sum(gone["running"].values())
+        lines.append(f"{name}: is in the file no more; {_so_many(count, 'stopped')}")
     return lines
 
 
-def _new(service: Service) -> list[str]:
-    count = service.count
-    return [f"{service.name}: is new: {instances(count)} of {service.image} {is_are(count)} started"]
+def _new(service: Service) -> str:
+    if service.mode == "global":
+        return f"{service.name}: is new: an instance of {service.image} is started on each slave that suits"
+    return f"{service.name}: is new; {_so_many(service.count, 'started')}, of {service.image}"
 
 
-def _changed(service: Service, before: Message, version: str) -> Iterator[str]:
-    name, after = service.name, service.model_dump(mode="json")
+def _changed(service: Service, known: Message, reset: bool) -> Iterator[str]:
+    name, before, after = service.name, known["service"], service.model_dump(mode="json")
     differences = {
         field: list(_differences(field, before.get(field), after[field]))
         for field in after
         if after[field] != before.get(field)
     }
-    made_of = _texts(differences, differences.keys() - SCHEDULING_ONLY)
-    known = (service.version, service.former_version)
-    if not made_of and service.secrets and not service.lacks_secrets and version not in known:
-        made_of = ["a secret"]
-    stay = min(before["count"], after["count"])
-    if made_of and stay:
-        update = service.update
-        how = f"max_surge {update.max_surge}, max_unavailable {update.max_unavailable}"
-        why = ", ".join(made_of)
-        yield f"{name}: its {instances(stay)} {is_are(stay)} replaced ({how}), because of {why}"
-    more = after["count"] - before["count"]
-    if more:
-        done = f"{instances(abs(more))} {is_are(abs(more))} {'started' if more > 0 else 'stopped'}"
-        yield f"{name}: count {before['count']} → {after['count']}: {done}"
-    if "constraints" in differences and not made_of:
-        yield f"{name}: those of its instances move that the new constraints keep off their slaves"
-    settings = _texts(differences, SCHEDULING_ONLY - {"count", "constraints"})
+    count = _count(service, known, reset)
+    yield from _replaced(service, known, differences, count, reset)
+    if service.mode == "global":
+        if before["mode"] != "global":
+            yield f"{name}: mode {before['mode']} → global: one instance runs on each slave that suits"
+    elif count != known["wanted"]:
+        more = count - known["wanted"]
+        asked = ", what an operator asked for," if known["scaled"] else ""
+        done = _so_many(abs(more), "started" if more > 0 else "stopped")
+        yield f"{name}: count {known['wanted']}{asked} → {count}; {done}"
+    if differences.get("constraints") and after["constraints"]:
+        yield f"{name}: instances move that the new constraints keep off their slaves"
+    settings = _texts(differences, SCHEDULING_ONLY - {"count", "constraints", "mode"})
     if settings:
         yield f"{name}: nothing is restarted for {', '.join(settings)}"
+
+
+def _count(service: Service, known: Message, reset: bool) -> int:
+    """How many instances there will be. An operator's count gives way to another one of the file."""
+    stays = known["scaled"] and not reset and service.count == known["service"]["count"]
+    return int(known["wanted"]) if stays or service.mode == "global" else service.count
+
+
+def _replaced(
+    service: Service, known: Message, differences: Mapping[str, list[str]], count: int, reset: bool
+) -> Iterator[str]:
+    made_of = _texts(differences, differences.keys() - SCHEDULING_ONLY)
+    names = _names(service, known["service"])
+    if not made_of and service.secrets and not service.lacks_secrets and known["version"] not in names:
+        made_of = ["a secret"]
+    others = sum(number for version, number in known["running"].items() if version not in names)
+    if made_of and not others and known["running"]:
+        yield f"{service.name}: its instances are as configured already: nothing of them is replaced"
+    elif made_of and others and count:
+        number = min(count, others)
+        how = f"max_surge {service.update.max_surge}, max_unavailable {service.update.max_unavailable}"
+        if service.mode == "global":
+            how = "where they are, one slave after the other"
+        text = f"its {instances(number)} {is_are(number)} replaced ({how}), because of {', '.join(made_of)}"
+        yield f"{service.name}: {text}"
+    elif reset and known["stopped"] is not None and not made_of:
+        text = f"its update goes on, which an operator has {known['stopped']}"
+        yield f"{service.name}: {text}: {instances(others)} {is_are(others)} replaced"
+
+
+def _names(service: Service, before: Message) -> tuple[str, str]:
+    """What its version may be called: an earlier release counted the constraints of then."""
+    constraints = tuple(Constraint.model_validate(one) for one in before["constraints"])
+    return service.version, service.model_copy(update={"constraints": constraints}).former_version
+
+
+def _so_many(count: int, done: str) -> str:
+    return f"{instances(count)} {is_are(count)} {done}" if count else f"nothing is {done}"
 
 
 def _texts(differences: Mapping[str, list[str]], fields: Set[str]) -> list[str]:
@@ -73,7 +108,8 @@ def _differences(field: str, before: Any, after: Any) -> Iterator[str]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
             if before.get(key) != after.get(key):
-                yield _difference(f"{field}.{key}", before.get(key), after.get(key), field in _HIDDEN)
+                hidden = field in _HIDDEN or key in _HIDDEN
+                yield _difference(f"{field}.{printable(key)}", before.get(key), after.get(key), hidden)
     else:
         yield _difference(field, before, after, field in _HIDDEN)
 
@@ -85,5 +121,5 @@ def _difference(field: str, before: Any, after: Any, hidden: bool) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
-    return value if isinstance(value, str) else json.dumps(value)
+        return f"{value:.12g}"
+    return " ".join(printable(value).split()) if isinstance(value, str) else json.dumps(value)

@@ -166,6 +166,8 @@ def _print_services(services: list[Message]) -> None:
 
 
 def _wanted(service: Message) -> str:
+    if service["mode"] == "global":
+        return f"{service['wanted']} (one on each slave)"
     if service["scaled_since"] is None:
         return str(service["wanted"])
     return f"{service['wanted']} (configured: {service['configured']})"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,15 +16,15 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from mesos_docker_scheduler.config import secrets
 from mesos_docker_scheduler.config.errors import ConfigError, sentence
 from mesos_docker_scheduler.config.framework import Framework, Http, Tls
-from mesos_docker_scheduler.config.sections import A_PATH, AbsolutePath, Section, Text
+from mesos_docker_scheduler.config.sections import A_PATH, MOST_INSTANCES, AbsolutePath, Section, Text
 from mesos_docker_scheduler.config.service import (
-    MOST_INSTANCES,
     SCHEDULING_ONLY,
     Backoff,
     Constraint,
     HealthCheck,
     Parameter,
     Port,
+    Preference,
     Service,
     Update,
     Volume,
@@ -41,6 +42,7 @@ __all__ = [
     "Http",
     "Parameter",
     "Port",
+    "Preference",
     "Service",
     "Tls",
     "Update",
@@ -98,6 +100,25 @@ class Config(Section):
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise ValueError(f'services[{index}].name: "{name}" is used more than once')
+        return self
+
+    @model_validator(mode="after")
+    def _dependencies_can_be_met(self) -> Config:
+        names = {service.name for service in self.services}
+        for index, service in enumerate(self.services):
+            for name in service.depends_on:
+                if name not in names:
+                    raise ValueError(
+                        f'services[{index}].depends_on: "{name}" is not allowed; it must be the name of'
+                        " another service of the file"
+                    )
+        try:
+            TopologicalSorter({service.name: service.depends_on for service in self.services}).prepare()
+        except CycleError as error:
+            circle = " → ".join(reversed(error.args[1]))
+            raise ValueError(
+                f"services: depends_on leads in a circle, which is not allowed: {circle}"
+            ) from None
         return self
 
     def restart_needed(self, newer: Config) -> list[str]:

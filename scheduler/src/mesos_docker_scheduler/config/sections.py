@@ -13,13 +13,15 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WrapValidator
 
 THOUSANDTHS = 1000
+MOST_INSTANCES = 100_000
+"""How many instances one service may have."""
 
 A_PATH = "an absolute path"
 A_PORT = "a whole number from 1 to 65535"
 SECONDS = "a number of seconds, 0 or more"
 SOME_TEXT = "a text that is not empty"
 YES_OR_NO = "true or false"
-A_SHARE = 'a whole number, 0 or more, or a share of count such as "25%"'
+A_SHARE = f'a whole number from 0 to {MOST_INSTANCES}, or a share of count such as "25%"'
 
 
 def _in_thousandths(value: float) -> float:
@@ -34,7 +36,7 @@ Seconds = Annotated[float, Field(ge=0, le=365 * 86_400, allow_inf_nan=False)]
 
 def _some_or_share(value: object) -> object:
     if isinstance(value, bool) or not (
-        (isinstance(value, int) and value >= 0)
+        (isinstance(value, int) and 0 <= value <= MOST_INSTANCES)
         or (isinstance(value, str) and re.fullmatch(r"(100|[1-9]?[0-9])%", value))
     ):
         raise ValueError(f"must be {A_SHARE}")

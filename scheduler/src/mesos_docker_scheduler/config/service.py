@@ -10,13 +10,14 @@ from collections.abc import Mapping, Set
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mesos_docker_scheduler import expressions
 from mesos_docker_scheduler.config.sections import (
     A_PORT,
     A_ROLE,
     A_SHARE,
+    MOST_INSTANCES,
     SECONDS,
     YES_OR_NO,
     AbsolutePath,
@@ -28,9 +29,6 @@ from mesos_docker_scheduler.config.sections import (
     Share,
     Text,
 )
-
-MOST_INSTANCES = 100_000
-"""How many instances one service may have."""
 
 SCHEDULING_ONLY = frozenset(
     {
@@ -44,6 +42,10 @@ SCHEDULING_ONLY = frozenset(
         "unreachable_seconds",
         "force_pull",
         "placement",
+        "mode",
+        "depends_on",
+        "preferences",
+        "rebalance",
     }
 )
 """Fields of a service that say nothing of what its instances are made of: they may change while these run."""
@@ -188,7 +190,9 @@ class HealthCheck(Section):
         if self.protocol == "command" and self.command is None:
             raise ValueError('command: is missing; a check with protocol "command" needs it')
         if self.protocol != "command" and self.port is None and self.port_name is None:
-            raise ValueError(f'port: is missing; a check with protocol "{self.protocol}" needs it')
+            raise ValueError(
+                f'port: is missing; a check with protocol "{self.protocol}" needs it, or port_name'
+            )
         if self.port is not None and self.port_name is not None:
             raise ValueError("port_name: is not allowed together with port; use one of them")
         for name, value, protocols in (
@@ -206,14 +210,14 @@ class HealthCheck(Section):
         return self
 
 
+_AgentField = Annotated[str, Field(pattern=r"^(@region|@zone|[^@\s]\S*)$")]
+_AN_AGENT_FIELD = '"hostname", "@region", "@zone" or the name of an attribute'
+
+
 class Constraint(Section):
     """Which agents instances may run on, by Marathon's rules."""
 
-    field: str = Field(
-        pattern=r"^(@region|@zone|[^@\s]\S*)$",
-        title="what of an agent is looked at",
-        description='"hostname", "@region", "@zone" or the name of an attribute',
-    )
+    field: _AgentField = Field(title="what of an agent is looked at", description=_AN_AGENT_FIELD)
     operator: Literal["UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER", "IS"] = Field(
         title=(
             "UNIQUE: no two instances share a value; MAX_PER: at most so many do; GROUP_BY: spread evenly"
@@ -247,18 +251,40 @@ class Constraint(Section):
             case "IS" if self.value is None:
                 raise ValueError("value: is missing; with IS it must be a text")
             case "LIKE" | "UNLIKE":
-                self._check_expression()
+                if self.value is None:
+                    raise ValueError(
+                        f"value: is missing; with {self.operator} it must be a regular expression"
+                    )
+                _check_expression(self.operator, self.value)
         return self
 
-    def _check_expression(self) -> None:
-        if self.value is None:
-            raise ValueError(f"value: is missing; with {self.operator} it must be a regular expression")
-        problem = expressions.problem(self.value)
-        if problem is not None:
-            raise ValueError(
-                f"value: {json.dumps(self.value)} is not allowed; with {self.operator} it must be an RE2"
-                f" regular expression: {problem}"
-            )
+
+class Preference(Section):
+    """Which agents are used first, as long as they have room."""
+
+    field: _AgentField = Field(title="what of an agent is looked at", description=_AN_AGENT_FIELD)
+    operator: Literal["LIKE", "UNLIKE", "IS"] = Field(
+        title="IS: this value; LIKE, UNLIKE: a value that the regular expression fits, or does not",
+        description='"LIKE", "UNLIKE" or "IS"',
+    )
+    value: str = Field(
+        title="LIKE, UNLIKE: an RE2 regular expression for the whole value; IS: which", description="a text"
+    )
+
+    @model_validator(mode="after")
+    def _has_an_expression(self) -> Preference:
+        if self.operator != "IS":
+            _check_expression(self.operator, self.value)
+        return self
+
+
+def _check_expression(operator: str, value: str) -> None:
+    problem = expressions.problem(value)
+    if problem is not None:
+        raise ValueError(
+            f"value: {json.dumps(value)} is not allowed; with {operator} it must be an RE2 regular"
+            f" expression: {problem}"
+        )
 
 
 _A_COUNT = 'a whole number in quotes, "1" or more'
@@ -291,8 +317,11 @@ class Update(Section):
     max_failures: int = Field(
         default=3,
         ge=1,
+        le=1_000_000,
         title="so many failures in a row of the new version end the update",
-        description="a whole number, 1 or more: so many failures in a row of the new version end the update",
+        description=(
+            "a whole number from 1 to 1000000: so many failures in a row of the new version end the update"
+        ),
     )
     on_failure: Literal["pause", "rollback"] = Field(
         default="pause",
@@ -311,8 +340,9 @@ class Update(Section):
         nothing = (0, "0%")
         if self.max_surge in nothing and self.max_unavailable in nothing:
             raise ValueError(
-                "max_surge: 0 is not allowed while max_unavailable is 0; one of them must be 1 or more,"
-                " or no instance could ever be replaced"
+                f"max_surge: {json.dumps(self.max_surge)} is not allowed while max_unavailable is"
+                f" {json.dumps(self.max_unavailable)}; one of them must be more, or no instance could ever be"
+                " replaced"
             )
         return self
 
@@ -380,12 +410,28 @@ class Service(Section):
         title="what runs",
         description='the name of a Docker image, such as "nginx:1.27", in lower case and without a scheme',
     )
+    mode: Literal["replicated", "global"] = Field(
+        default="replicated",
+        title=(
+            "replicated: count instances; global: one on each slave that the constraints allow, on one that"
+            " joins later, too, and an update replaces them where they are"
+        ),
+        description='"replicated" or "global"',
+    )
     count: int = Field(
         default=1,
         ge=0,
         le=MOST_INSTANCES,
-        title="how many instances",
+        title="how many instances, with mode replicated",
         description=f"a whole number from 0 to {MOST_INSTANCES}",
+    )
+    depends_on: tuple[_Label, ...] = Field(
+        default=(),
+        title=(
+            "services that must have all their instances healthy before this one starts, and one of them at"
+            " least whenever more of this one is started; where all of them stop, this one stops first"
+        ),
+        description="a list of names of other services",
     )
     cpus: Amount = Field(
         default=0.1,
@@ -506,10 +552,26 @@ class Service(Section):
         title="where instances may run; when they change, those that may not stay where they are move",
         description="a list of constraints",
     )
+    preferences: tuple[Preference, ...] = Field(
+        default=(),
+        title=(
+            "where instances run if there is room; first on the agents that meet most of them; nothing moves"
+            " for them"
+        ),
+        description="a list of preferences",
+    )
     placement: Literal["spread", "pack"] = Field(
         default="spread",
         title="spread: as few as possible on one agent; pack: on as few agents as possible",
         description='"spread" or "pack"',
+    )
+    rebalance: bool = Field(
+        default=False,
+        title=(
+            "whether instances move, one at a time and by the rules of an update, to agents (or values of"
+            " GROUP_BY) that have at least two fewer"
+        ),
+        description=YES_OR_NO,
     )
     health_check: HealthCheck | None = Field(
         default=None,
@@ -547,6 +609,27 @@ class Service(Section):
         return self
 
     @model_validator(mode="after")
+    def _is_spread_as_its_mode_says(self) -> Service:
+        if self.name in self.depends_on:
+            raise ValueError(f'depends_on: "{self.name}" is not allowed; it is this service itself')
+        if self.rebalance and self.placement == "pack":
+            raise ValueError('rebalance: true is not allowed with placement "pack"; it is for "spread"')
+        if self.mode != "global":
+            return self
+        for name, value, allowed in (
+            ("count", self.count, 1),
+            ("rebalance", self.rebalance, False),
+            ("placement", self.placement, "spread"),
+            ("update.max_surge", self.update.max_surge, 1),
+        ):
+            if value != allowed:
+                raise ValueError(
+                    f'{name}: {json.dumps(value)} is not allowed with mode "global", which has one instance'
+                    " on each slave; leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _is_reached(self) -> Service:
         if self.network == "user" and self.network_name is None:
             raise ValueError('network_name: is missing; network "user" needs it')
@@ -571,10 +654,14 @@ class Service(Section):
                 f'health_check.protocol: "{check.protocol}" is not allowed with network "none"; it must be'
                 ' "command"'
             )
-        fixed = [(port.host_port, port.protocol) for port in self.ports if port.host_port]
-        for number, protocol in fixed:
-            if fixed.count((number, protocol)) > 1:
-                raise ValueError(f"ports: host_port {number}/{protocol} is given more than once")
+        taken = [
+            (number, port.protocol)
+            for number, port in zip(self.host_ports, self.ports, strict=True)
+            if number
+        ]
+        for number, protocol in taken:
+            if taken.count((number, protocol)) > 1:
+                raise ValueError(f"ports: the host's port {number}/{protocol} is given more than once")
         return self
 
     @model_validator(mode="after")
@@ -589,9 +676,13 @@ class Service(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f'ports: name "{name}" is given more than once')
-        wanted = None if self.health_check is None else self.health_check.port_name
-        if wanted is not None and wanted not in names:
-            raise ValueError(f'health_check.port_name: "{wanted}" is not the name of one of the ports')
+        check = self.health_check
+        tcp = [port.name for port in self.ports if port.protocol == "tcp"]
+        if check is not None and check.port_name is not None and check.port_name not in tcp:
+            raise ValueError(
+                f'health_check.port_name: "{check.port_name}" is not allowed; it must be the name of one of'
+                " the ports with protocol tcp"
+            )
         return self
 
     @model_validator(mode="after")
@@ -649,6 +740,20 @@ class Service(Section):
         """The name that the version had when constraints were part of what instances are made of."""
         return self._name_of(SCHEDULING_ONLY - {"constraints"})
 
+    def is_made_as(self, version: str, spec: str | None) -> bool:
+        """Whether this is what a version on record is made of, under whichever name a release gave it.
+
+        `spec`: the version's definition as JSON, if that is known.
+        """
+        before = self
+        if spec is not None:
+            try:
+                before = Service.model_validate_json(spec)
+            except ValidationError:
+                return False
+            before = before.with_secrets(self._secret_values, self._secrets_digest)
+        return before.version == self.version and version in (before.version, before.former_version)
+
     def _name_of(self, excluded: Set[str]) -> str:
         made_of = self.model_dump(mode="json", exclude=set(excluded), exclude_defaults=True)
         if self._secrets_digest:
@@ -684,6 +789,27 @@ class Service(Section):
     def recorded(cls, spec: str, version: str) -> Service:
         """Read a service that was written down with `model_dump_json`, under the version it had."""
         return cls.model_validate_json(spec).named(version)
+
+    @property
+    def surge(self) -> int:
+        """How many instances more than `count` may run while others are replaced."""
+        return 0 if self.mode == "global" else self.update.surge(self.count)
+
+    @property
+    def unavailable(self) -> int:
+        """How many instances fewer than `count` may be in service while others are replaced."""
+        fewer = self.update.unavailable(self.count)
+        return max(fewer, min(1, self.count)) if self.mode == "global" else fewer
+
+    @property
+    def watches_agents(self) -> bool:
+        """Whether an agent that joins is of interest even when all wanted instances run."""
+        return self.mode == "global" or self.rebalance
+
+    def on_each_of(self, hosts: int) -> Service:
+        """Return the same service with mode "global", where so many hosts shall have one."""
+        one_each = Constraint(field="hostname", operator="UNIQUE")
+        return self.model_copy(update={"count": hosts, "constraints": (*self.constraints, one_each)})
 
     @property
     def host_ports(self) -> tuple[int, ...]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
 from mesos_docker_scheduler.config import Config, Service
 from mesos_docker_scheduler.control import events, launching, ownership, status_updates, stopping
+from mesos_docker_scheduler.control.desired_state import DesiredState
 from mesos_docker_scheduler.control.framework import Registration
 from mesos_docker_scheduler.control.inquiry import Inquiry
 from mesos_docker_scheduler.control.launching import Launching
@@ -34,9 +35,10 @@ from mesos_docker_scheduler.control.unconfirmed import Unconfirmed
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, Snapshot, Views
-from mesos_docker_scheduler.planning.placement import role_of, suiting
+from mesos_docker_scheduler.planning.placement import hosts_for, role_of, suiting
 from mesos_docker_scheduler.planning.planner import Inputs, Memory, Plan, plan
 from mesos_docker_scheduler.planning.shortage import Explanations
+from mesos_docker_scheduler.records.dependencies import Dependencies
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.rollout import Rollout, Rollouts
@@ -129,11 +131,21 @@ class Controller:
         self._registration = Registration(config)
         self._maintenance = Maintenance()
         self._versions = Versions(remembered.versions)
-        keepers = (self._failures, self._offers, self._rollouts, self._overrides, self._leader)
+        self._dependencies = Dependencies()
+        self._dependencies.restore(remembered.records)
+        self._desired = DesiredState(self._overrides, self._rollouts, self._dependencies, self._versions)
+        keepers = (
+            self._failures,
+            self._offers,
+            self._rollouts,
+            self._overrides,
+            self._leader,
+            self._dependencies,
+        )
         self._ledger = Ledger(store, remembered, keepers, metrics, tell)
         self._messages = Messages(self._ledger, driver, metrics)
         self._unconfirmed = Unconfirmed(self._ledger, self._reconciliation, self._leader)
-        self._take_wishes(config, now)
+        self._take_desired(config, now)
         self._launching = Launching(
             self._ledger,
             self._offers,
@@ -142,11 +154,11 @@ class Controller:
             self._overrides,
             keep_version=self._keep_version,
             new_id=new_id,
-            secret_values=lambda: self._secret_values,
+            secret_values=lambda: self._desired.secret_values,
         )
-        self._stopping = Stopping(self._ledger, driver, metrics, self._configured)
+        self._stopping = Stopping(self._ledger, driver, metrics, self._desired.configured)
         self._start_timeouts = StartTimeouts(
-            self._ledger, self._stopping, self._failures, metrics, self._configured
+            self._ledger, self._stopping, self._failures, metrics, self._desired.configured
         )
         self._status_updates = StatusUpdates(
             self._ledger,
@@ -158,7 +170,7 @@ class Controller:
             failures=self._failures,
             overrides=self._overrides,
             versions=self._versions,
-            configured=self._configured,
+            configured=self._desired.configured,
         )
         self._operations = Operations(
             self._ledger,
@@ -167,7 +179,7 @@ class Controller:
             self._versions,
             self._failures,
             self._stopping,
-            configured=self._in_file,
+            configured=self._desired.in_file,
         )
         self._remember(remembered, now)
 
@@ -195,35 +207,35 @@ class Controller:
             self._inquiry.begin()
         self._ledger.restore(remembered.tasks.values(), now, self._stopping.delay)
 
-    def _take_wishes(self, config: Config, now: float) -> None:
+    def _take_desired(self, config: Config, now: float) -> None:
         """Take what the file says, and what operators have asked for on top of it."""
-        config = config.model_copy(
-            update={"services": tuple(self._under_its_name(service) for service in config.services)}
-        )
-        self._file_services = {service.name: service for service in config.services}
-        for void in self._overrides.give_way(config.services):
-            configured = self._file_services[void.service].count
-            text = f"the configuration's count is now {configured}: scaling to {void.count} is over"
+        for void in self._desired.take(config):
+            configured = self._desired.file_services[void.service]
+            now_is = (
+                f"count is now {configured.count}"
+                if configured.mode == "replicated"
+                else "mode is now global"
+            )
+            text = f"the configuration's {now_is}: scaling to {void.count} is over"
             self._ledger.note(now, "operator", text, void.service)
-        self._file_config = config
-        self._secret_values = {
-            path: value for service in config.services for path, value in service.secret_values.items()
+        self._expect()
+
+    def _expect(self) -> None:
+        self._failures.expect(sum(service.count for service in self._desired.services.values()))
+        self._metrics.expect(self._desired.services)
+
+    def _follow_agents(self, going: frozenset[str]) -> None:
+        """Count the hosts on which services with mode "global" should run."""
+        role = self._desired.config.framework.role
+        agents, census = self._offers.agents, self._ledger.census
+        hosts = {
+            service.name: hosts_for(service, role, agents, census, going)
+            for service in self._desired.file_services.values()
+            if service.mode == "global"
         }
-        self._use_wishes()
-
-    def _under_its_name(self, service: Service) -> Service:
-        """What an earlier release has started keeps its name for as long as nothing of it changes."""
-        rollout = self._rollouts.records.get(service.name)
-        former = (
-            bool(service.constraints) and rollout is not None and rollout.target == service.former_version
-        )
-        return service.named(service.former_version) if former else service
-
-    def _use_wishes(self) -> None:
-        self._config = config = self._overrides.applied_to(self._file_config)
-        self._services = {service.name: service for service in config.services}
-        self._failures.expect(sum(service.count for service in config.services))
-        self._metrics.expect(self._services)
+        if self._desired.follow(hosts):
+            self._expect()
+            self._ledger.touch()
 
     def _let_watch(self, metrics: Metrics) -> None:
         """Show what is looked at when Prometheus asks, on the web's thread: it costs a round nothing."""
@@ -370,6 +382,8 @@ class Controller:
     def _take_update(self, event: events.Update, now: float) -> None:
         if self._messages.is_understood(event.status, now):
             self._status_updates.take(event.status, now)
+            if event.status.get("reason") == "REASON_AGENT_DRAINING":
+                self._offers.agent_drains(event.status.get("agent_id", {}).get("value", ""))
             return
         task_id = task_of(event.status)
         if task_id is not None:  # the master knows what has become of it
@@ -400,7 +414,8 @@ class Controller:
         except RefusedError as error:
             asked.reply(error)
         else:
-            self._use_wishes()
+            self._desired.apply()
+            self._expect()
             self._publisher.hurry()
             self._ledger.send(partial(self._answers.append, asked.reply))
 
@@ -503,31 +518,38 @@ class Controller:
                 self._config_view = replace(self._config_view, error=event.error)
                 self._ledger.note(now, "config refused", f"the old configuration stays: {event.error}")
             return
-        before = self._services
-        self._take_wishes(event.config, now)
+        before = self._desired.services
+        self._take_desired(event.config, now)
         # While the store fails nothing is planned: what was said of the old must not stand at the new.
         self._plan = replace(
             self._plan,
             waiting={
                 name: reasons
                 for name, reasons in self._plan.waiting.items()
-                if self._services.get(name) == before[name]
+                if self._desired.services.get(name) == before[name]
             },
         )
         for kept in (self._rollouts, self._memory, self._views):
-            kept.forget_except(self._services)
-        self._ledger.keep_versions(self._versions.forget_except(self._services, self._in_use))
+            kept.forget_except(self._desired.services)
+        self._ledger.keep_versions(self._versions.forget_except(self._desired.services, self._in_use))
         if event.asked:
             self._failures.forgive_all()
-            for rollout in self._rollouts.ask_again(now):
-                text = f"version {rollout.target} is tried again: the scheduler was told to reload"
-                self._ledger.note(now, "update", text, rollout.service)
+            self._try_again(self._desired.services, "the scheduler was told to reload", now)
+        else:
+            changed = [name for name, one in before.items() if _is_run_otherwise(one, self._desired.services)]
+            self._try_again(changed, "its configuration has changed", now)
         waiting = tuple(self._started_with.restart_needed(event.config))
         self._config_view = ConfigView(event.sha256, now, restart_needed=waiting)
         text = f"applied ({event.sha256[:12]})"
         if waiting:
             text += f"; with the next restart of the scheduler: {', '.join(waiting)}"
         self._ledger.note(now, "config", text)
+
+    def _try_again(self, names: Collection[str], why: str, now: float) -> None:
+        for rollout in self._rollouts.ask_again(names, now):
+            self._failures.forget(wait_key(rollout.service, rollout.target))
+            text = f"version {rollout.target} is tried again: {why}"
+            self._ledger.note(now, "update", text, rollout.service)
 
     def _ask(self, now: float) -> None:
         """Ask Mesos for what we should know of our tasks."""
@@ -541,7 +563,6 @@ class Controller:
     # Decisions
 
     def _decide(self, now: float) -> None:
-        services = self._config.services
         self._forgive(now)
         gathering = self._offers.gathering(now)
         not_yet = self._not_yet(now)
@@ -553,6 +574,11 @@ class Controller:
             self._start_timeouts.enforce(self._acting_since, now)
         # While we only wait for a moment, offers are kept for what comes then.
         offers = [] if gathering or not_yet else self._offers.at_hand()
+        going = self._maintenance.going(now)
+        self._follow_agents(going)
+        services = self._desired.config.services
+        if self._dependencies.records:
+            self._dependencies.forget_except(self._desired.services.keys() | self._ledger.census.services)
         before = self._before()
         with self._metrics.plan_seconds.time():
             inputs = Inputs(
@@ -565,14 +591,16 @@ class Controller:
                 places=self._failures.places(),
                 rollouts=self._rollouts.records,
                 before=before,
-                going=self._maintenance.going(now),
+                going=going,
                 acting_since=self._acting_since or now,
                 hold=hold,
-                held=self._launching.held(services),
-                role=self._config.framework.role,
+                held={**self._unsettled(now), **self._launching.held(services)},
+                role=self._desired.config.framework.role,
                 filters=self._registration.filters.texts,
                 restarts=self._overrides.restarts(),
                 unconfirmed=self._unconfirmed.reasons(now),
+                dependents=self._dependencies.dependents(),
+                facts_generation=self._offers.facts_generation,
             )
             decided = plan(inputs, self._memory, self._explanations)
         self._take_rollouts(decided.rollouts, now)
@@ -594,12 +622,22 @@ class Controller:
         if not gathering:
             self._tell_wishes(decided, now)
 
+    def _unsettled(self, now: float) -> dict[str, str]:
+        """Why nothing may be done yet for services with mode "global": too few slaves may be known."""
+        if self._offers.have_come(now):
+            return {}
+        return {
+            service.name: "asking Mesos which slaves there are"
+            for service in self._desired.config.services
+            if service.mode == "global"
+        }
+
     def _forgive(self, now: float) -> None:
         """Forget failures that have been lived down; see `Failures.forgive`."""
         if not self._failures.waits():
             return
         runs = {}
-        for service in self._config.services:
+        for service in self._desired.config.services:
             for made in (service, self._rollouts.before(service, self._versions)):
                 if made is not None:
                     well = self._ledger.census.standing(service.name).version(made.version).well
@@ -609,7 +647,7 @@ class Controller:
     def _before(self) -> dict[str, Service]:
         """The good versions of services whose update may end, or has ended, without success."""
         before = {}
-        for service in self._config.services:
+        for service in self._desired.config.services:
             rollout = self._rollouts.records.get(service.name)
             if rollout is not None and rollout.good not in (None, service.version):
                 good = self._rollouts.before(service, self._versions)
@@ -620,7 +658,7 @@ class Controller:
     def _take_rollouts(self, steps: Iterable[Rollout], now: float) -> None:
         for rollout in steps:
             before = self._rollouts.records.get(rollout.service)
-            service = self._services[rollout.service]
+            service = self._desired.services[rollout.service]
             self._keep_version(service)
             self._rollouts.put(rollout)
             if before is not None and rollout.state != before.state:
@@ -652,7 +690,10 @@ class Controller:
 
     def _tell_framework(self, before: Mapping[str, Service], asking: Mapping[str, Service]) -> None:
         """Tell Mesos which roles are in use and, while somebody asks for offers, which agents to offer."""
-        change = self._registration.change(self._config, before, asking)
+        watching = {
+            service.name: service for service in self._desired.config.services if service.watches_agents
+        }
+        change = self._registration.change(self._desired.config, before, {**watching, **asking})
         if change is not None:
             self._ledger.send(partial(self._driver.updateFramework, *change))
 
@@ -661,18 +702,15 @@ class Controller:
         roles: list[str] = self._registration.info["roles"]
         by_role: dict[str, dict[str, int]] = {role: {} for role in roles}
         for name, service in decided.asking.items():
-            by_role[role_of(service, self._config.framework.role)][name] = decided.wanted[name]
-        for wish, told in self._offers.wishes(by_role, now).items():
+            by_role[role_of(service, self._desired.config.framework.role)][name] = decided.wanted[name]
+        watching = {
+            role_of(service, self._desired.config.framework.role)
+            for service in self._desired.config.services
+            if service.watches_agents
+        }
+        for wish, told in self._offers.wishes(by_role, now, watching).items():
             call = self._driver.reviveOffers if wish is Wish.REVIVE else self._driver.suppressOffers
             self._ledger.send(partial(call, None if len(told) == len(roles) else told))
-
-    def _configured(self, name: str) -> Service | None:
-        """A service as it should run."""
-        return self._services.get(name)
-
-    def _in_file(self, name: str) -> Service | None:
-        """A service as the file has it."""
-        return self._file_services.get(name)
 
     def _snapshot(self, now: float) -> Snapshot:
         certain = self._connected and self._reconciliation.settled
@@ -688,14 +726,14 @@ class Controller:
                     self._ledger.census.standing(service.name),
                     self._plan.waiting.get(service.name, ()),
                     Wishes(
-                        self._file_services[service.name],
+                        self._desired.file_services[service.name],
                         self._overrides.of(service.name),
                         self._rollouts.records.get(service.name),
                     ),
                     self._offers.agents,
                     certain,
                 )
-                for service in self._config.services
+                for service in self._desired.config.services
             ),
             agents=self._offers.agents,
             avoided={
@@ -706,3 +744,9 @@ class Controller:
             broken=next(iter(self._ended_threads), None),
             events=tuple(self._ledger.events),
         )
+
+
+def _is_run_otherwise(before: Service, services: Mapping[str, Service]) -> bool:
+    """Whether a service has other settings now, not counting how many instances it has."""
+    after = services.get(before.name)
+    return after is not None and before.model_copy(update={"count": after.count}) != after

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import ChainMap
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -35,6 +35,7 @@ _GATHER_AFTER_SUBSCRIBING = 1.0
 _GATHER_AFTER_REVIVING = 0.25
 _SHORTEST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_LONGEST_GATHERING = 10.0
 _STRANDED_SECONDS = 5.0
 
 
@@ -55,13 +56,14 @@ class _Asking:
     revive_at: float = 0.0
     pause: float = _SHORTEST_PAUSE
 
-    def wish(self, wanted: Mapping[str, int], now: float) -> Wish | None:
+    def wish(self, wanted: Mapping[str, int], watching: bool, now: float) -> Wish | None:
+        """`watching`: whether an agent that joins is of interest even if nothing is wanted."""
         if not wanted:
             self.asked_for = {}
-            if self.suppressed:
+            if self.suppressed is not watching:
                 return None
-            self.suppressed = True
-            return Wish.SUPPRESS
+            self.suppressed = not watching
+            return Wish.SUPPRESS if self.suppressed else Wish.REVIVE
         if wanted != self.asked_for:
             self.asked_for = dict(wanted)
             self.pause = _SHORTEST_PAUSE
@@ -84,8 +86,8 @@ class OfferBook:
     The facts of agents where something of ours was placed (hostname, attributes, region, zone) outlive the
     process, as records of the store: constraints compare offers with them.
 
-    `skipped_ports`: how many free ports are passed over when the first is taken of an agent. It should not be
-    the same for two processes in a row.
+    `facts_generation` grows when these change. `skipped_ports`: how many free ports are passed over when the
+    first is taken of an agent. It should not be the same for two processes in a row.
     """
 
     def __init__(self, skipped_ports: int = 0) -> None:
@@ -101,6 +103,8 @@ class OfferBook:
         self._gather_until: float | None = None
         self._subscribed_at = 0.0
         self._asking: dict[str, _Asking] = {}
+        self._have_come = False
+        self.facts_generation = 0
 
     def restore(self, records: Mapping[tuple[str, str], str]) -> None:
         """Take in the facts that an earlier process has written. StoreError when a record is damaged."""
@@ -130,6 +134,7 @@ class OfferBook:
         self._agents = {agent_id: self._facts_of(agent_id) for agent_id in self._recorded}
         self._gather_seconds = _GATHER_AFTER_SUBSCRIBING
         self._subscribed_at = now
+        self._have_come = False
         self._asking = {}
 
     def void(self) -> None:
@@ -154,7 +159,7 @@ class OfferBook:
             if len(own) > 1:
                 together = [part for one in own for part in one.resources]
                 pool = Pool(together, pool.next_port, pool.skipped)
-            self._agents[offer.agent_id] = Agent(
+            agent = self._agents[offer.agent_id] = Agent(
                 offer.agent_id,
                 offer.hostname,
                 {offer.role: pool} if before is None else {**before.free, offer.role: pool},
@@ -165,6 +170,10 @@ class OfferBook:
                 offer.zone,
                 offer.url,
             )
+            if before is None or any(getattr(agent, name) != getattr(before, name) for name in _FACTS):
+                self.facts_generation += 1
+                if agent.id in self._recorded:
+                    self._record(agent)
         if self._gather_seconds and self._gather_until is None:
             self._gather_until = now + self._gather_seconds
         return len(new)
@@ -205,6 +214,11 @@ class OfferBook:
         else:
             self._agents.pop(agent_id, None)
 
+    def agent_drains(self, agent_id: str) -> None:
+        """Note that Mesos empties an agent: it is as in maintenance until it is offered again."""
+        if agent_id in self._agents:
+            self._agents[agent_id] = replace(self._agents[agent_id], in_maintenance=True)
+
     @property
     def agents(self) -> Mapping[str, Agent]:
         """The agents that have offered something since we subscribed, and those of which we have a record."""
@@ -228,25 +242,32 @@ class OfferBook:
         if now < self._gather_until and not all_here:
             return True
         self._gather_until, self._gather_seconds = None, 0.0
+        self._have_come = True
         return False
+
+    def have_come(self, now: float) -> bool:
+        """Whether there has been time for the first offers since we subscribed, if there are any."""
+        return self._have_come or now >= self._subscribed_at + _LONGEST_GATHERING
 
     def at_hand(self) -> Sequence[Offer]:
         """All offers."""
         return list(self._offers.values())
 
-    def wishes(self, wanted: Mapping[str, Mapping[str, int]], now: float) -> Mapping[Wish, list[str]]:
+    def wishes(
+        self, wanted: Mapping[str, Mapping[str, int]], now: float, watching: Collection[str] = ()
+    ) -> Mapping[Wish, list[str]]:
         """What to tell Mesos now, for which roles.
 
         `wanted` has each of our roles with the instances, by service, that could start now if an offer to it
         fitted. REVIVE at once when they change, then ever more slowly while that does not help; SUPPRESS when
-        none is left.
+        none is left, unless the role is among those `watching` for agents that join.
         """
         self._asking = {role: state for role, state in self._asking.items() if role in wanted}
         wishes: dict[Wish, list[str]] = {}
         for role, instances in wanted.items():
             if role not in self._asking:
                 self._asking[role] = _Asking(self._subscribed_at + _SHORTEST_PAUSE)
-            wish = self._asking[role].wish(instances, now)
+            wish = self._asking[role].wish(instances, role in watching, now)
             if wish is not None:
                 wishes.setdefault(wish, []).append(role)
         if Wish.REVIVE in wishes:

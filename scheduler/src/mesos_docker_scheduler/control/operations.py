@@ -75,6 +75,10 @@ class Operations:
                 f"count: {count} is not allowed; it must be a whole number from 0 to {MOST_INSTANCES}"
             )
         service, override = self._service(name), self._overrides.of(name)
+        if service.mode == "global":
+            raise RefusedError(
+                f'{name} can\'t be scaled: with mode "global" it has one instance on each slave'
+            )
         before = self._wanted(service)
         new = None if count == service.count else count
         self._overrides.put(replace(override, count=new, configured=service.count, since=now))
@@ -135,6 +139,11 @@ class Operations:
         task = self._ledger.tasks.get(task_id)
         if task is None or not task.present:
             raise NotFoundError(f'no instance "{task_id}" runs')
+        if task.leaving and scale:
+            raise RefusedError(
+                f"{task_id} is being stopped already, and another takes its place: scale {task.service}"
+                " instead"
+            )
         if not task.leaving:
             if scale:
                 wanted = self._wanted(self._service(task.service))

@@ -103,8 +103,9 @@ class ServiceView:
 
     @property
     def configured(self) -> int:
-        """How many instances the file wants."""
-        return self.wishes.configured.count
+        """How many instances the file wants; with mode "global", what the slaves make of it."""
+        configured = self.wishes.configured
+        return self.wanted if configured.mode == "global" else configured.count
 
     @property
     def scaled_since(self) -> float | None:
@@ -116,6 +117,7 @@ class ServiceView:
         """As the API lists it: without its instances."""
         return {
             "name": self.name,
+            "mode": self.wishes.configured.mode,
             "image": self.image,
             "version": self.version,
             "wanted": self.wanted,

@@ -194,10 +194,10 @@ class Search:
     """Finds lots for the instances of one service, one after the other. `close` it before the next one's.
 
     Spread: first where the fewest instances of the same version are, then of the same service, then of any.
-    Pack: fill up what is loaded most, then what has least memory left. GROUP_BY comes before both. Agents in
-    `last` are used when there is no other, those of them in `closed` not at all. `wanted`: how many instances
-    there shall be in all. `same_version` counts those that keep others off, `staying` those to keep together
-    with.
+    Pack: fill up what is loaded most, then what has least memory left. What meets more `preferences` comes
+    before both, and GROUP_BY before that. Agents in `last` are used when there is no other, those in `closed`
+    not at all. `wanted`: how many instances there shall be in all. `same_version` counts those that keep
+    others off, `staying` those to keep together with.
     """
 
     def __init__(
@@ -214,6 +214,7 @@ class Search:
         staying: Mapping[str, int],
         last: Collection[str] = (),
         closed: Collection[str] = (),
+        preferences: Sequence[Constraint] = (),
     ) -> None:
         self._candidates = candidates
         self._lots = candidates.lots
@@ -242,6 +243,7 @@ class Search:
         self._own_fields = [(tally, tally.constraint.field) for tally in by_agent]
         even = any(tally.constraint.operator == "GROUP_BY" for tally in by_agent)
         self._pack = pack and not even
+        self._preferences = preferences
         group = candidates.group(
             role,
             self.tests,
@@ -257,11 +259,12 @@ class Search:
         if not group.has_no_room_for(need):
             self._open_all()
         # What has instances of ours that count is ranked by their number, in heaps of this search alone.
-        self._marked: dict[int, tuple[int, int, int]] = {}
-        self._own: dict[tuple[str, ...], list[tuple[int, int, int, int, int]]] = {}
+        self._marked: dict[int, tuple[int, int, int, int]] = {}
+        self._own: dict[tuple[str, ...], list[tuple[int, int, int, int, int, int]]] = {}
         self._aside: dict[tuple[str, ...], list[int]] = {}
         self._later: dict[tuple[str, ...], list[int]] = {}
-        self._own_later: dict[tuple[str, ...], list[tuple[int, int, int, int, int]]] = {}
+        self._own_later: dict[tuple[str, ...], list[tuple[int, int, int, int, int, int]]] = {}
+        self._order: dict[tuple[str, ...], list[tuple[int, int]]] = {}
         self._filled: Counter[tuple[str, ...]] = Counter()
         if not self._pack:
             self._mark(role, same_version, same_service)
@@ -383,7 +386,9 @@ class Search:
 
     def _mark(self, role: str, same_version: Mapping[str, int], same_service: Mapping[str, int]) -> None:
         numbers = self._candidates.numbers(role)
-        marked = {numbers[agent_id] for agent_id in same_service if agent_id in numbers}
+        # Preferences are this service's own: all that it may use is ranked for it alone.
+        marked = set(numbers.values()) if self._preferences else set()
+        marked |= {numbers[agent_id] for agent_id in same_service if agent_id in numbers}
         for tally, name in self._own_fields:
             by_value = self._candidates.values(role, name)
             marked.update(number for value in tally.values if value in by_value for number in by_value[value])
@@ -391,6 +396,7 @@ class Search:
             lot = self._lots[number]
             rank = (
                 self._own_count(lot),
+                self._unmet(lot),
                 same_version.get(lot.agent_id, 0),
                 same_service.get(lot.agent_id, 0),
             )
@@ -406,6 +412,10 @@ class Search:
             if tally.constraint.operator == "GROUP_BY"
         )
 
+    def _unmet(self, lot: Lot) -> int:
+        """How many preferences an agent does not meet."""
+        return sum(not suits(one, field_of(lot.facts, one.field)) for one in self._preferences)
+
     def _bucket_counts(self, values: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(map(Tally.count, self._shared, values))
 
@@ -416,7 +426,7 @@ class Search:
         lots, marked, need = self._lots, self._marked, self._need
         heap = self._group.buckets[values]
         aside = self._aside.setdefault(values, [])
-        while heap:
+        while heap and not self._preferences:
             load, number = heap[0]
             lot = lots[number]
             if load != lot.load:
@@ -445,7 +455,12 @@ class Search:
         return None
 
     def _first_fit(self, values: tuple[str, ...]) -> int | None:
-        order = self._group.buckets[values]
+        order = self._order.get(values)
+        if order is None:
+            order = self._group.buckets[values]
+            if self._preferences:
+                order = sorted(order, key=lambda entry: self._unmet(self._lots[entry[1]]))
+            self._order[values] = order
         while self._filled[values] < len(order):
             number = order[self._filled[values]][1]
             lot = self._lots[number]
@@ -467,8 +482,8 @@ class Search:
         for tally in self.tallies:
             tally.add(field_of(lot.facts, tally.constraint.field) or "")
         if not self._pack:
-            _, same_version, same_service = self._marked.get(number, (0, 0, 0))
-            rank = (self._own_count(lot), same_version + 1, same_service + 1)
+            _, unmet, same_version, same_service = self._marked.get(number, (0, 0, 0, 0))
+            rank = (self._own_count(lot), unmet, same_version + 1, same_service + 1)
             self._marked[number] = rank
             own = self._own.setdefault(self._group.bucket_of[number], [])
             heapq.heappush(own, (*rank, lot.load, number))

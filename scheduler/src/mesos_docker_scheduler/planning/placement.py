@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from types import MappingProxyType
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.candidates import Candidates, Lot, Search
@@ -32,8 +31,6 @@ from mesos_docker_scheduler.planning.shortage import (
 from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.census import Census
 from mesos_docker_scheduler.records.tasks import wait_key
-
-NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class Placement:
@@ -82,13 +79,21 @@ class Placement:
         """Note the ports that services need by number: who takes any gets others, if there are others."""
         self._spared_ports = ports
 
-    def place(self, service: Service, count: int, vacating: Mapping[str, int] = NONE) -> int:
+    def place(
+        self,
+        service: Service,
+        count: int,
+        staying: Mapping[str, int] | None = None,
+        closed: Collection[str] = (),
+    ) -> int:
         """Place up to `count` instances; returns how many found no room.
 
-        `vacating`: by agent, how many of the same version give way to these, and keep none off. Agents where
-        the version has failed before it ran come last, and not before their time.
+        `staying`: by agent, how many of the service are to stay: those which constraints count; None: all of
+        its version. `closed`: agents that get none. Agents where the version has failed before it ran come
+        last, and not before their time.
         """
         failed_on = self._failed_on(service)
+        same_version = self._census.on_agents(service.name, service.version)
         search = self._searches[service.name] = Search(
             self._prepared(),
             role_of(service, self._role),
@@ -96,11 +101,15 @@ class Placement:
             need_of(service),
             max(count, service.count),
             service.placement == "pack",
-            _less(self._census.on_agents(service.name, service.version), vacating),
+            same_version if staying is None else staying,
             self._census.on_agents(service.name),
-            staying=_without(self._census.on_agents(service.name, service.version), self._going),
+            staying=_without(same_version, self._going),
             last=failed_on,
-            closed=[agent_id for agent_id, wait in failed_on.items() if wait.until > self._now],
+            closed=[
+                *closed,
+                *(agent_id for agent_id, wait in failed_on.items() if wait.until > self._now),
+            ],
+            preferences=service.preferences,
         )
         while count:
             lot = search.next()
@@ -222,13 +231,6 @@ class Placement:
         return AVOIDED if agent.avoid is not None and agent.avoid.until > self._now else None
 
 
-def _less(counts: Mapping[str, int], others: Mapping[str, int]) -> Mapping[str, int]:
-    if not others:
-        return counts
-    left = {agent_id: count - others.get(agent_id, 0) for agent_id, count in counts.items()}
-    return {agent_id: count for agent_id, count in left.items() if count > 0}
-
-
 def _without(counts: Mapping[str, int], agents: Collection[str]) -> Mapping[str, int]:
     if not agents:
         return counts
@@ -237,8 +239,37 @@ def _without(counts: Mapping[str, int], agents: Collection[str]) -> Mapping[str,
 
 def suiting(service: Service, agents: Iterable[Facts]) -> int:
     """How many agents a service may run on, as far as its constraints look at them alone."""
-    tests = [one for one in service.constraints if looks_at_agent_alone(one)]
-    return sum(all(suits(test, field_of(agent, test.field)) for test in tests) for agent in agents)
+    tests = _agent_tests(service)
+    return sum(_passes(tests, agent) for agent in agents)
+
+
+def _agent_tests(service: Service) -> list[Constraint]:
+    return [one for one in service.constraints if looks_at_agent_alone(one)]
+
+
+def _passes(tests: Iterable[Constraint], facts: Facts) -> bool:
+    return all(suits(test, field_of(facts, test.field)) for test in tests)
+
+
+def hosts_for(
+    service: Service, role: str, agents: Mapping[str, Agent], census: Census, going: Collection[str]
+) -> int:
+    """How many hosts are to have an instance of a service with mode "global".
+
+    Those with an agent that has offered something to the service's role, or has something of ours, may have
+    it by the constraints, and does not go into maintenance. `role`: that of services that name none.
+    """
+    wanted, tests = role_of(service, role), _agent_tests(service)
+    return len(
+        {
+            agent.hostname
+            for agent in agents.values()
+            if (wanted in agent.free or any(task.present for task in census.here(agent.id).values()))
+            and not agent.in_maintenance
+            and agent.id not in going
+            and _passes(tests, agent)
+        }
+    )
 
 
 def biggest_first(services: Collection[Service]) -> list[Service]:

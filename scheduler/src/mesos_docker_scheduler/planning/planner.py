@@ -12,6 +12,7 @@ from math import inf
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Accept, Agent, Offer
+from mesos_docker_scheduler.planning.dependency_order import Order
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.placement import Placement, biggest_first
 from mesos_docker_scheduler.planning.shortage import Explanations
@@ -33,7 +34,9 @@ class Inputs:
     `held`: why nothing of one service may. `role`: that of services without one of their own. `filters`: by
     role, what agents must have to be offered. `restarts`: by service, how many restarts have been asked for:
     what was launched when there were fewer is replaced by others of the same version. `unconfirmed`: by
-    service, what is said of instances that the master does not know yet. Times are seconds of the epoch.
+    service, what is said of instances that the master does not know yet. `dependents`: by service, those that
+    depend on it, or did when they were configured. `facts_generation` changes when an agent has other
+    attributes, another name or place. Times are seconds of the epoch.
     """
 
     services: Sequence[Service]
@@ -53,6 +56,8 @@ class Inputs:
     filters: Mapping[str, str] = field(default_factory=dict)
     restarts: Mapping[str, int] = field(default_factory=dict)
     unconfirmed: Mapping[str, Reason] = field(default_factory=dict)
+    dependents: Mapping[str, Collection[str]] = field(default_factory=dict)
+    facts_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +112,16 @@ def plan(inputs: Inputs, memory: Memory | None = None, explanations: Explanation
     memory = memory or Memory()
     steps: dict[str, Step] = {}
     waiting: dict[str, tuple[Reason, ...]] = {}
+    dependencies = Order(inputs.services, inputs.census, inputs.dependents)
     for service in inputs.services:
         held = _held(service, inputs)
         if held is not None:
             waiting[service.name] = held
             continue
-        step = steps[service.name] = _step(service, inputs, memory)
-        awaited = inputs.unconfirmed.get(service.name)
-        waiting[service.name] = step.reasons if awaited is None else (*step.reasons, awaited)
+        step, awaited = dependencies.kept(service, _step(service, inputs, memory))
+        steps[service.name] = step
+        reasons = (*step.reasons, inputs.unconfirmed.get(service.name), awaited)
+        waiting[service.name] = tuple(reason for reason in reasons if reason is not None)
     placement = _placement(inputs, explanations)
     wanted, asking = _place(steps.values(), placement, inputs.services)
     for name, missing in wanted.items():
@@ -122,7 +129,7 @@ def plan(inputs: Inputs, memory: Memory | None = None, explanations: Explanation
     wake_at = min((step.wake_at for step in steps.values()), default=inf)
     return Plan(
         accepts=placement.accepts(),
-        kills=(*(kill for step in steps.values() for kill in step.kills), *_leftovers(inputs)),
+        kills=(*(kill for step in steps.values() for kill in step.kills), *_leftovers(inputs, dependencies)),
         declines=placement.unused_offers(),
         wanted=wanted,
         asking=asking,
@@ -158,10 +165,33 @@ def _step(service: Service, inputs: Inputs, memory: Memory) -> Step:
     )
     going = frozenset(inputs.going & standing.on_agents.keys()) if inputs.going else inputs.going
     restart = inputs.restarts.get(name, 0)
-    made_from = (service, standing.generation, rollout, good, waits, going, inputs.acting_since, restart)
-    step = memory.recall(name, made_from, inputs.now)
+    facts = inputs.facts_generation if service.constraints else 0
+    made_from = (
+        service,
+        standing.generation,
+        rollout,
+        good,
+        waits,
+        going,
+        inputs.acting_since,
+        restart,
+        facts,
+    )
+    # What is free changes with every offer: whether the spread is bad has to be found out anew.
+    step = None if service.rebalance else memory.recall(name, made_from, inputs.now)
     if step is None:
-        situation = Situation(service, good, standing, census, inputs.agents, going, restart, inputs.now)
+        situation = Situation(
+            service,
+            good,
+            standing,
+            census,
+            inputs.agents,
+            going,
+            restart,
+            inputs.now,
+            role=inputs.role,
+            failed_on=inputs.places.get(wait_key(name, service.version), ()),
+        )
         step = situation.step(rollout, waits, inputs.acting_since)
         memory.keep(name, made_from, step)
     return step
@@ -192,19 +222,19 @@ def _place(
     asking: dict[str, Service] = {}
     for service in biggest_first([step.service for step in launching.values()]):
         step = launching[service.name]
-        missing = placement.place(service, step.launches, step.vacating)
+        missing = placement.place(service, step.launches, step.staying, step.closed)
         if missing:
             wanted[service.name] = missing
             asking[service.name] = service
     return wanted, asking
 
 
-def _leftovers(inputs: Inputs) -> Iterator[Kill]:
+def _leftovers(inputs: Inputs, dependencies: Order) -> Iterator[Kill]:
     """Stop what belongs to no service of the configuration."""
     census = inputs.census
     if inputs.hold is not None or not census.services:
         return
     for name in sorted(census.services - {service.name for service in inputs.services}):
-        for task in census.of(name):
+        for task in () if dependencies.stop_first(name) else census.of(name):
             if task.present and not task.leaving and task.id not in census.doubtful:
                 yield Kill(task.id, "the configuration has no such service any more")

@@ -17,18 +17,25 @@ from mesos_docker_scheduler.planning.constraints import (
     Constraint,
     Tally,
     field_of,
-    looks_at_agent_alone,
     suits,
 )
 from mesos_docker_scheduler.planning.explanation import Reason
+from mesos_docker_scheduler.planning.rebalancing import Destinations, destinations
 from mesos_docker_scheduler.planning.stop_order import StopOrder
 from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.census import Census, Group, Standing
 from mesos_docker_scheduler.records.rollout import Progress, Rollout, advance, deadline
 from mesos_docker_scheduler.records.tasks import Task, TaskState
-from mesos_docker_scheduler.wording import clock, instances
+from mesos_docker_scheduler.wording import clock, count_of, instances
 
 _GIVEN_UP_SECONDS = 300.0
+_WHY_MOVED = {
+    "moving": "its agent will go into maintenance",
+    "misplaced": "the constraints keep it off its agent",
+    "restart": "restarted",
+    "rebalancing": "others share its agent, and there is one with fewer",
+}
+"""What is said of an instance that others of its version stand in for, by the kind of the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class Kill:
 class Step:
     """What to do about one service now. `wake_at`: the second of the epoch at which time alone changes it.
 
-    `vacating`: how many instances of what is started give way to it, by agent.
+    `staying`: how many are to stay, by agent: those which constraints count. `closed`: agents that get none.
     """
 
     service: Service  # what is started
@@ -52,7 +59,8 @@ class Step:
     reasons: tuple[Reason, ...]
     rollout: Rollout
     wake_at: float
-    vacating: Mapping[str, int]
+    staying: Mapping[str, int]
+    closed: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -61,6 +69,7 @@ class _Side:
 
     well: list[Mapping[str, Task]] = field(default_factory=list)
     unready: list[Mapping[str, Task]] = field(default_factory=list)
+    on_agents: list[Counter[str]] = field(default_factory=list)
     doubtful: int = 0
     doubtful_well: int = 0
 
@@ -70,6 +79,7 @@ class _Side:
 
     def add_well(self, group: Group) -> None:
         self.well.append(group.well)
+        self.on_agents.append(group.on_agents)
         self.doubtful += group.doubtful_well
         self.doubtful_well += group.doubtful_well
 
@@ -96,7 +106,8 @@ class Situation:
     """What is to be decided about one service.
 
     `good`: its good version, if an update may fail. `going`: agents that will soon go away.
-    `restarts`: what was launched when fewer had been asked for is to be replaced. Times are seconds of the
+    `restarts`: what was launched when fewer had been asked for is to be replaced. `role`: that of services
+    without one of their own. `failed_on`: agents where it has failed before it ran. Times are seconds of the
     epoch.
     """
 
@@ -110,6 +121,9 @@ class Situation:
         going: frozenset[str],
         restarts: int,
         now: float,
+        *,
+        role: str = "*",
+        failed_on: Collection[str] = (),
     ) -> None:
         self.service = service
         self.good = good
@@ -120,7 +134,10 @@ class Situation:
         self.going = going
         self.restarts = restarts
         self.now = now
-        self.misplaced: dict[str, Task] = {}
+        self.role = role
+        self.failed_on = failed_on
+        self.why_moved: dict[str, str] = {}  # kinds of reasons
+        self.destinations: Destinations | None = None
         self.times: list[float] = []
         self.reasons: list[Reason] = []
         self.kills: list[Kill] = []
@@ -134,6 +151,8 @@ class Situation:
         aim, failing = (self.service, waits[0]) if back is None else (back, waits[1])
         current, outdated = self._sides(rollout, back)
         moving = self._moving(aim, current, outdated)
+        if not moving and aim.rebalance and rollout.state == "complete" and failing is None:
+            moving = self._rebalancing(aim, current, outdated)
         replaced = len(outdated) + len(moving)
         # During an update a new instance must have proved itself before it stands in for an old one.
         proving = self.service.update.min_ready_seconds if replaced else 0.0
@@ -151,14 +170,18 @@ class Situation:
         staying = len(current) - len(moving)
         gone_ready = self._stop_surplus(current, staying, ready, fresh, moving)
         kept, ready = staying - len(self.kills), ready - gone_ready
-        ceiling = self.service.count + (self.service.update.surge(self.service.count) if replaced else 0)
-        spare = ready - max(0, self.service.count - self.service.update.unavailable(self.service.count))
+        ceiling = self.service.count + (self.service.surge if replaced else 0)
+        spare = ready - max(0, self.service.count - self.service.unavailable)
         if failing is not None and self.service.count:
             # No more goes than makes room for one new instance to prove itself.
             kept_old = ready_outdated + outdated.doubtful + ready_moving
             room = kept_old + 1 - ceiling if not staying and failing.until <= self.now else 0
             spare = min(spare, room)
-        superseded = self._superseded(aim, current, outdated, fresh, moving) if failing is None else {}
+        superseded = {}
+        if failing is None:
+            # An update never leaves fewer in service than it found, or than losses have left of these.
+            most = max(0, ready - rollout.served) if rollout.state == "rolling" else ready
+            superseded = self._superseded(aim, current, outdated, fresh, moving, most)
         spare -= self._stop_outdated(outdated, superseded, spare if ready_outdated else 0, back)
         self._stop_moving(moving, superseded, spare, all_replaced=kept >= self.service.count)
 
@@ -173,8 +196,19 @@ class Situation:
         elif outdated and self.service.count:
             self.reasons.append(self._update(current, outdated, failing is not None))
         wake_at = min((time for time in self.times if time > self.now), default=inf)
-        vacating = Counter(task.agent_id for task in moving.values() if task.version == aim.version)
-        return Step(aim, launches, tuple(self.kills), tuple(self.reasons), rollout, wake_at, vacating)
+        closed = () if self.destinations is None else self.agents.keys() - self.destinations.agents
+        kills, reasons = tuple(self.kills), tuple(self.reasons)
+        return Step(aim, launches, kills, reasons, rollout, wake_at, self._staying(current, moving), closed)
+
+    def _staying(self, current: _Side, moving: Mapping[str, Task]) -> Mapping[str, int]:
+        """Where those are that stay, by agent. What replaces another on the same agent waits for its end."""
+        if self.service.mode == "global":
+            return self.standing.on_agents
+        if not moving and len(current.on_agents) == 1:
+            return current.on_agents[0]  # as a rule; there may be very many
+        staying = sum(current.on_agents, Counter[str]())
+        staying.subtract(task.agent_id for task in moving.values())
+        return +staying
 
     def _awaited(self, aim: Service) -> int:
         """How many can't be reached, but not for so long that others take their place."""
@@ -217,7 +251,7 @@ class Situation:
         ]
         going = self.order.sort(unready)[:surplus]
         # Those that serve, but have not proved themselves, go as far as enough others serve.
-        serving = ready + len(fresh) - max(0, count - self.service.update.unavailable(count))
+        serving = ready + len(fresh) - max(0, count - self.service.unavailable)
         going += self.order.sort(fresh.values())[: max(0, min(surplus - len(going), serving))]
         for task in going:
             self._stop(task, why)
@@ -238,14 +272,17 @@ class Situation:
         outdated: _Side,
         fresh: Collection[str],
         moving: Mapping[str, Task],
+        most: int,
     ) -> dict[str, Task]:
         """Those in whose place a new one has proved itself, where a constraint has no place for both.
 
-        They go even if fewer than wanted run: there may never be room for more.
+        They go, `most` of them, even if fewer than wanted run: where the constraints allow fewer than that on
+        all agents together, there will never be more.
         """
         limits = [tally for tally in map(Tally, aim.constraints) if tally.limit is not None]
-        if not limits or not (len(outdated) or moving):
+        if not limits or not (len(outdated) or moving) or self._places(aim, limits) >= aim.count:
             return {}
+        misplaced = {task_id for task_id, why in self.why_moved.items() if why == "misplaced"}
         proved = [
             task
             for part in current.well
@@ -253,19 +290,32 @@ class Situation:
             if task.id not in fresh and task.id not in moving and task.id not in self.census.doubtful
         ]
         old = [task for part in outdated.well for task in part.values()]
-        old += (task for task_id, task in moving.items() if task.well and task_id not in self.misplaced)
+        old += (task for task_id, task in moving.items() if task.well and task_id not in misplaced)
         old = self.order.sort(task for task in old if task.id not in self.census.doubtful)
         found: dict[str, Task] = {}
         for tally in limits:
+            limit = tally.limit or 0
             new = Counter(self._value(task, tally.constraint) for task in proved)
-            both = new + Counter(self._value(task, tally.constraint) for task in old)
+            before = Counter(self._value(task, tally.constraint) for task in old)
+            both = new + before
             for task in old:
                 value = self._value(task, tally.constraint)
-                if value is not None and new[value] and both[value] > (tally.limit or 0):
+                # Where there are more than a new limit allows, all but a few would go for one that has come.
+                if value is not None and new[value] and before[value] <= limit < both[value]:
                     new[value] -= 1
                     both[value] -= 1
                     found[task.id] = task
-        return dict(itertools.islice(found.items(), len(proved)))
+        return dict(itertools.islice(found.items(), min(most, len(proved))))
+
+    def _places(self, aim: Service, limits: Sequence[Tally]) -> int:
+        """How many instances the constraints allow, on all agents that are known."""
+        suiting = [
+            agent
+            for agent in self.agents.values()
+            if all(suits(one, field_of(agent, one.field)) for one in aim.constraints)
+        ]
+        values = ({field_of(agent, tally.constraint.field) for agent in suiting} for tally in limits)
+        return min(len(own) * (tally.limit or 0) for own, tally in zip(values, limits, strict=True))
 
     def _value(self, task: Task, constraint: Constraint) -> str | None:
         agent = self.agents.get(task.agent_id)
@@ -301,14 +351,24 @@ class Situation:
     def _advance(self, rollout: Rollout | None, failing: Wait | None, acting_since: float) -> Rollout:
         target = self.standing.version(self.service.version)
         fresh = sum(1 for _ in self._fresh(target.well, self.service.update.min_ready_seconds))
+        others = [
+            len(group.well) for name, group in self.standing.versions.items() if name != self.service.version
+        ]
         progress = Progress(
             ready=len(target.well) - target.doubtful_well - fresh,
             others=self.standing.staying - len(target),
             proving=fresh,
-            serving=sum(
-                len(group.well)
-                for version, group in self.standing.versions.items()
-                if version != self.service.version
+            serving=min(self.service.count, max(others, default=0)),
+            in_service=sum(others) + len(target.well),
+            held_ports=frozenset(
+                port
+                for task in (self.standing.tasks.values() if any(self.service.host_ports) else ())
+                if task.version != self.service.version
+                for port in task.host_ports
+            ),
+            unreachable=sum(
+                task.version == self.service.version
+                for task in (self.standing.absent.values() if self.service.unreachable_seconds else ())
             ),
         )
         known = rollout is not None and rollout.target == self.service.version
@@ -323,7 +383,7 @@ class Situation:
         )
         if advanced.state == "rolling":
             if advanced.good not in (None, advanced.target):
-                self.times.append(deadline(advanced, self.service, acting_since))
+                self.times.append(deadline(advanced, self.service, progress, acting_since))
         else:
             self.times.clear()  # nothing hangs on who is ready when
         return advanced
@@ -349,22 +409,57 @@ class Situation:
 
         Its agent will go, or it is to be restarted, or the constraints do not let it stay where it is.
         """
-        moving = {
+        going = {
             task_id: task
             for agent_id in sorted(self.going)
             for task_id, task in self._mine(agent_id, current).items()
         }
+        restarting = {}
         if self.restarts:
-            moving |= {task_id: task for task_id, task in current.items() if task.restarts < self.restarts}
+            restarting = {task_id: task for task_id, task in current.items() if task.restarts < self.restarts}
+        moving = going | restarting
+        misplaced = {}
         if aim.constraints:
             # Old and new ones may share what is UNIQUE until the old ones are gone.
-            self.misplaced = self._misplaced(aim, current, alone=not moving and not len(outdated))
-        return moving | self.misplaced
+            misplaced = self._misplaced(aim, current, alone=not moving and not len(outdated))
+        self.why_moved = {
+            **dict.fromkeys(restarting, "restart"),
+            **dict.fromkeys(misplaced, "misplaced"),
+            **dict.fromkeys(going, "moving"),
+        }
+        return moving | misplaced
+
+    def _rebalancing(self, aim: Service, current: _Side, outdated: _Side) -> dict[str, Task]:
+        """One that is to move to an agent with fewer, if all that is wanted serves."""
+        proving = {
+            task.id for part in current.well for task in self._fresh(part, aim.update.min_ready_seconds)
+        }
+        proved = Counter(
+            task.agent_id for part in current.well for task in part.values() if task.id not in proving
+        )
+        if len(outdated) or proved.total() < aim.count or current.doubtful:
+            return {}
+        closed = {*self.going, *self.failed_on}
+        self.destinations = destinations(
+            aim, self.standing.on_agents, proved, self.agents, closed, self.now, self.role
+        )
+        if self.destinations is None:
+            return {}
+        here = [
+            task
+            for agent_id in self.destinations.away_from
+            for task in self._mine(agent_id, current).values()
+            if task.well and task.id not in proving
+        ]
+        moving = {task.id: task for task in self.order.sort(here)[:1]}
+        self.why_moved = dict.fromkeys(moving, "rebalancing")
+        return moving
 
     def _misplaced(self, aim: Service, current: _Side, *, alone: bool) -> dict[str, Task]:
         """Those that would not be started where they are: constraints have changed, or what they look at.
 
-        CLUSTER and GROUP_BY move nothing. `alone`: whether there are none but those that are to stay.
+        CLUSTER without a value and GROUP_BY move only what is on an agent without their field. `alone`:
+        whether there are none but those that are to stay.
         """
         agents = {
             agent_id: agent
@@ -372,7 +467,7 @@ class Situation:
             if (agent := self.agents.get(agent_id)) is not None
         }
         found: dict[str, Task] = {}
-        for one in filter(looks_at_agent_alone, aim.constraints):
+        for one in aim.constraints:
             for agent_id, agent in agents.items():
                 if not suits(one, field_of(agent, one.field)):
                     found |= self._mine(agent_id, current)
@@ -390,9 +485,11 @@ class Situation:
         moving: Collection[str],
     ) -> dict[str, Task]:
         """Those beyond the limit of what may share a value, the newest."""
-        sharing: dict[str | None, list[str]] = {}
+        sharing: dict[str, list[str]] = {}
         for agent_id, agent in agents.items():
-            sharing.setdefault(field_of(agent, constraint.field), []).append(agent_id)
+            value = field_of(agent, constraint.field)
+            if value is not None:
+                sharing.setdefault(value, []).append(agent_id)
         found: dict[str, Task] = {}
         for together in sharing.values():
             if sum(self.standing.on_agents[agent_id] for agent_id in together) > limit:
@@ -439,13 +536,8 @@ class Situation:
             if task.id in self.census.doubtful:
                 continue
             if (spare > 0 or task.id in superseded) if task.well else all_replaced:
-                self._stop(task, self._why_moved(task))
+                self._stop(task, _WHY_MOVED[self.why_moved[task.id]])
                 spare -= task.well
-
-    def _why_moved(self, task: Task) -> str:
-        if task.agent_id in self.going:
-            return "its agent will go into maintenance"
-        return "the constraints keep it off its agent" if task.id in self.misplaced else "restarted"
 
     def _explain(self, moving: Mapping[str, Task], missing: bool) -> None:
         standing = self.standing
@@ -464,22 +556,15 @@ class Situation:
             # They take the place of new ones until they are gone.
             leaving = len(standing.leaving)
             self.reasons.append(Reason("stopping", f"{instances(leaving)} still stopping", leaving))
-        going = [task for task in moving.values() if task.agent_id in self.going]
-        if going:
-            agents = len({task.agent_id for task in going})
-            text = (
-                f"{instances(len(going))} to move away from {agents} slave{'' if agents == 1 else 's'}"
-                " before maintenance"
-            )
-            self.reasons.append(Reason("moving", text, len(going)))
-        elsewhere = [task for task in self.misplaced.values() if task.agent_id not in self.going]
-        if elsewhere:
-            text = f"{instances(len(elsewhere))} to move to other slaves, as the constraints say"
-            self.reasons.append(Reason("misplaced", text, len(elsewhere)))
-        old = len(moving) - len(going) - len(elsewhere)
-        if old:
-            text = f"restart: {instances(old)} of {self.service.count} still to be replaced"
-            self.reasons.append(Reason("restart", text, old))
+        slaves = count_of(len({task.agent_id for task in moving.values()} & self.going), "slave")
+        for kind, number in Counter(self.why_moved.values()).items():
+            texts = {
+                "moving": f"{instances(number)} to move away from {slaves} before maintenance",
+                "misplaced": f"{instances(number)} to move to other slaves, as the constraints say",
+                "restart": f"restart: {instances(number)} of {self.service.count} still to be replaced",
+                "rebalancing": f"{instances(number)} to move to a slave with fewer of them",
+            }
+            self.reasons.append(Reason(kind, texts[kind], number))
 
     def _update(self, current: _Side, outdated: _Side, failing: bool) -> Reason:
         new, count = len(current), self.service.count
@@ -492,7 +577,7 @@ class Situation:
         count = self.service.count
         good = f"The version before ({back.image})" if back is not None else "What still runs"
         how = f"the update to {self.service.image} is {rollout.state} since {clock(rollout.since)}"
-        when = "the configuration changes or the scheduler is told to reload"
+        when = "the service's configuration changes or the scheduler is told to reload"
         if rollout.by_operator:
             when = "it is resumed or the configuration asks for another version"
         text = f"{how}: {rollout.reason}. {good} serves; the update goes on when {when}"

@@ -51,7 +51,9 @@ class Overrides(RecordBook[Override]):
 
     def give_way(self, services: Iterable[Service]) -> list[Override]:
         """Drop what newer services of the file have overruled; returns the counts that are void."""
-        configured = {service.name: service.count for service in services}
+        configured = {
+            service.name: service.count if service.mode == "replicated" else None for service in services
+        }
         void = []
         for name, override in list(self.records.items()):
             if name not in configured:

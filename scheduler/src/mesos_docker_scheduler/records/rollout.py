@@ -27,10 +27,10 @@ class Rollout:
 
     `good`: the last version of which all wanted instances were well, or else as many as found room; None at a
     first deployment. `ready`: the most instances of the target that were ready at a time; `served`: how many
-    of other versions were well when it began. `since`: when the state was entered or `ready` grew, in seconds
-    of the epoch. `reason`: why it is paused or rolled back, after so many `failures`; `by_operator`: because
-    somebody asked for it. `previous`: the good version before a complete one. `began`: when it began, or was
-    told to go on, in seconds of the epoch; 0: not known.
+    of another version were well when it began, less what was lost since. `since`: when the state was entered
+    or `ready` grew, in seconds of the epoch. `reason`: why it is paused or rolled back, after so many
+    `failures`; `by_operator`: because somebody asked for it. `previous`: the good version before a complete
+    one. `began`: when it began, or was told to go on, in seconds of the epoch; 0: not known.
     """
 
     service: str
@@ -67,13 +67,17 @@ class Progress:
     """What an update has come to: ready instances of the target, and others that have not gone yet.
 
     `proving`: instances of the target that are well, but not for long enough yet to be called ready.
-    `serving`: those of the others that are well.
+    `serving`: how many of another version are well, at most count; `in_service`: how many of any are.
+    `unreachable`: those of the target that may come back. `held_ports`: host ports that the others hold.
     """
 
     ready: int
     others: int
     proving: int = 0
     serving: int = 0
+    in_service: int = 0
+    unreachable: int = 0
+    held_ports: frozenset[int] = frozenset()
 
 
 def advance(
@@ -98,12 +102,14 @@ def advance(
             rollout, state="rolling", since=now, began=now
         )  # there was nothing to complete before
     if rollout.state == "rolling":
+        if progress.in_service < rollout.served:
+            rollout = replace(rollout, served=progress.in_service)
         if progress.ready >= service.count and not progress.others:
             return _completed(rollout, service, progress, now)
         if progress.ready > rollout.ready:
             rollout = replace(rollout, ready=progress.ready, since=now)
         if rollout.good not in (None, rollout.target) and service.count:
-            overdue = now >= deadline(rollout, service, acting_since) and not progress.proving
+            overdue = now >= deadline(rollout, service, progress, acting_since) and not progress.proving
             as_before = not progress.others and progress.ready >= max(1, rollout.served)
             if overdue and failing is None and as_before:
                 # There is nothing left to replace, and no room for more: the version before had none either.
@@ -143,19 +149,19 @@ def _why_failed(service: Service, progress: Progress, failing: Wait | None, over
     reason = f"no new instance became ready within {service.update.progress_deadline_seconds:g} seconds"
     if failing is not None:
         return f"{reason}; the last failure: {failing.why}"
-    fixed = sorted({port for port in service.host_ports if port})
-    if fixed and progress.others and not service.update.unavailable(service.count):
-        ports = ", ".join(map(str, fixed))
+    held = sorted(progress.held_ports & set(service.host_ports))
+    if held and not service.unavailable:
         reason += (
-            f"; each needs host port {ports}, which the old ones hold, and none of these goes first while"
-            " update.max_unavailable is 0"
+            f"; each needs host port {', '.join(map(str, held))}, which the old ones hold where they are, and"
+            " none of these goes first while update.max_unavailable is 0"
         )
     return reason
 
 
-def deadline(rollout: Rollout, service: Service, acting_since: float) -> float:
-    """When an update that makes no progress has failed."""
-    return max(rollout.since, acting_since) + service.update.progress_deadline_seconds
+def deadline(rollout: Rollout, service: Service, progress: Progress, acting_since: float) -> float:
+    """When an update that makes no progress has failed. Instances that may come back are waited for first."""
+    awaited = service.unreachable_seconds if progress.unreachable else 0.0
+    return max(rollout.since, acting_since) + awaited + service.update.progress_deadline_seconds
 
 
 def anew(rollout: Rollout, now: float) -> Rollout:
@@ -199,12 +205,15 @@ class Rollouts(RecordBook[Rollout]):
             self.drop(name)
             self._before.pop(name, None)
 
-    def ask_again(self, now: float) -> list[Rollout]:
-        """Try updates that have failed again; returns these. What an operator has stopped stays so."""
+    def ask_again(self, names: Collection[str], now: float) -> list[Rollout]:
+        """Try updates of these services that have failed again; returns them.
+
+        What an operator has stopped stays so.
+        """
         again = [
             anew(rollout, now)
-            for rollout in self.records.values()
-            if rollout.stopped and not rollout.by_operator
+            for name, rollout in self.records.items()
+            if name in names and rollout.stopped and not rollout.by_operator
         ]
         for rollout in again:
             self.put(rollout)

@@ -5,12 +5,14 @@ An environment may hold anything, so reading it always needs the token.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from mesos_docker_scheduler.observability.snapshot import Snapshot
+from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.access import TokenCheck
 from mesos_docker_scheduler.web.reading import REFUSALS, json_answer
@@ -23,8 +25,19 @@ def router(snapshot: Callable[[], Snapshot], tokens: TokenCheck) -> APIRouter:
     @routes.get("/v1/definitions", response_model=models.Definitions)
     async def definitions() -> Response:
         """Give the services as they are configured, secrets by the paths of their files."""
-        configured = [view.wishes.configured for view in snapshot().services]
-        listed = [{"version": one.version, "service": one.model_dump(mode="json")} for one in configured]
-        return json_answer({"definitions": listed})
+        return json_answer({"definitions": [_definition(view) for view in snapshot().services]})
 
     return routes
+
+
+def _definition(view: ServiceView) -> dict[str, Any]:
+    configured, rollout = view.wishes.configured, view.wishes.rollout
+    by_operator = rollout is not None and rollout.stopped and rollout.by_operator
+    return {
+        "version": configured.version,
+        "service": configured.model_dump(mode="json"),
+        "wanted": view.wanted,
+        "scaled": view.scaled_since is not None,
+        "stopped": rollout.state if rollout is not None and by_operator else None,
+        "running": Counter(task.version for task in view.tasks if task.present and not task.leaving),
+    }

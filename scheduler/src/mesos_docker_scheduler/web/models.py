@@ -77,10 +77,18 @@ class Update(BaseModel):
 
 
 class Definition(BaseModel):
-    """A service as it is configured, and the name of its version."""
+    """A service as it is configured, and the name of its version.
+
+    `wanted`: how many instances it should have now; `scaled`: whether an operator has said so. `stopped`: how
+    an operator has stopped its update. `running`: how many instances there are, by version.
+    """
 
     version: str
     service: dict[str, Any]
+    wanted: int
+    scaled: bool
+    stopped: str | None
+    running: dict[str, int]
 
 
 class Definitions(BaseModel):
@@ -92,12 +100,13 @@ class Definitions(BaseModel):
 class ServiceSummary(BaseModel):
     """A service: what is wanted, what runs, what waits and why.
 
-    `configured`: the count of the configuration; `wanted`: what holds. `healthy`: of the version that should
-    run; `in_service`: of any. `scaled_since`: since when an operator's count holds instead, in seconds of the
-    epoch. `revision`: what is asked of it, for If-Match.
+    `mode`: "replicated" or "global". `configured`: the count of the configuration; `wanted`: what holds.
+    `healthy`: of the version that should run; `in_service`: of any. `scaled_since`: since when an operator's
+    count holds instead, in seconds of the epoch. `revision`: what is asked of it, for If-Match.
     """
 
     name: str
+    mode: str
     image: str
     version: str
     wanted: int

@@ -223,7 +223,7 @@ def test_a_file_is_compared_with_what_runs(run: Run, tmp_path: Path, token_file:
     assert compared({**same, "image": "demo/web:2"}, {"name": "db", "image": "db:1"}) == [
         "web: its 2 instances are replaced (max_surge 1, max_unavailable 0), because of image (demo/web:1 →"
         " demo/web:2)",
-        "db: is new: 1 instance of db:1 is started",
+        "db: is new; 1 instance is started, of db:1",
     ]
     token_file.write_text("wrong-wrong-wrong")
     assert run("check-config", str(file), "--against")[0] == UNREACHABLE

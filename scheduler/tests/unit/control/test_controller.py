@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from scheduler_fakes import (
     status,
     task,
 )
+from small_cluster import SmallCluster
 
 WEB = service(count=2)
 
@@ -275,37 +274,8 @@ def test_faults_of_mesos_do_not_hold_the_service_back(bench: Bench) -> None:
         first = info["task_id"]["value"]
 
 
-class Cluster:
-    """Three agents that take what they are given; what is launched runs at once, or never."""
-
-    def __init__(self, folder: Path, *services: Service) -> None:
-        self.bench = Bench(folder, *services)
-        self.bench.subscribe()
-        self.launches: Counter[tuple[str, str]] = Counter()
-
-    def play(
-        self, seconds: int, fails: Callable[[str, str], bool], reason: str = "REASON_CONTAINER_LAUNCH_FAILED"
-    ) -> None:
-        """Let time pass. `fails` says of a service and an agent whether the one never starts on the other."""
-        bench = self.bench
-        for _ in range(0, seconds, 2):
-            bench.offer("a", "b", "c", after=1)
-            for info in bench.launched():
-                name, agent = info["task_id"]["value"].partition(".")[0], info["agent_id"]["value"]
-                self.launches[name, agent] += 1
-                ended = {"state": "FAILED", "reason": reason, "message": "no space left on device"}
-                told = ended if fails(name, agent) else {"state": "RUNNING"}
-                bench.tell(info["task_id"]["value"], agent_id=agent, **told)
-            for _, task_id, agent, _ in bench.driver.take("kill"):
-                bench.tell(task_id, "KILLED", agent)
-
-    def running(self, name: str) -> int:
-        """How many instances of a service run."""
-        return {view.name: view.running for view in self.bench.controller.snapshot.services}[name]
-
-
 def test_one_agent_where_nothing_starts_swallows_no_launches(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path, service(count=4))
+    cluster = SmallCluster(tmp_path, service(count=4))
     cluster.play(60, lambda name, agent: agent == "a")
     assert cluster.running("web") == 4
     assert cluster.launches["web", "a"] <= 2
@@ -318,12 +288,14 @@ def test_one_agent_where_nothing_starts_swallows_no_launches(tmp_path: Path) -> 
 
 
 def test_an_agent_where_nothing_starts_is_used_again_once_it_is_mended(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path, service(count=3, constraints=[{"field": "hostname", "operator": "UNIQUE"}]))
+    cluster = SmallCluster(
+        tmp_path, service(count=3, constraints=[{"field": "hostname", "operator": "UNIQUE"}])
+    )
     cluster.play(120, lambda name, agent: agent == "a")
     assert cluster.running("web") == 2
     # Each failure there waits longer; nothing else waits for it.
     assert cluster.launches["web", "a"] < 10
-    cluster.bench.take(events.ConfigRead(cluster.bench.controller._file_config, "sha", asked=True))
+    cluster.bench.take(events.ConfigRead(cluster.bench.controller._desired.file_config, "sha", asked=True))
     cluster.play(10, lambda name, agent: False)
     assert cluster.running("web") == 3
 
@@ -331,7 +303,7 @@ def test_an_agent_where_nothing_starts_is_used_again_once_it_is_mended(tmp_path:
 @pytest.mark.parametrize("reason", ["REASON_EXECUTOR_TERMINATED", "REASON_CONTAINER_LAUNCH_FAILED"])
 def test_a_service_that_starts_nowhere_holds_no_other_back(tmp_path: Path, reason: str) -> None:
     bad, worse, good = service(name="bad"), service(name="worse", count=3), service(name="good", count=3)
-    cluster = Cluster(tmp_path, bad, worse, good)
+    cluster = SmallCluster(tmp_path, bad, worse, good)
 
     def fails(name: str, agent: str) -> bool:
         return name in ("bad", "worse")
@@ -350,7 +322,7 @@ def test_a_service_that_starts_nowhere_holds_no_other_back(tmp_path: Path, reaso
 def test_services_that_may_run_on_one_agent_only_do_not_make_it_avoided(tmp_path: Path) -> None:
     only_a = [{"field": "hostname", "operator": "LIKE", "value": "host-a"}]
     services = [service(name=name, count=1, constraints=only_a) for name in ("bad", "worse", "good")]
-    cluster = Cluster(tmp_path, *services)
+    cluster = SmallCluster(tmp_path, *services)
 
     def fails(name: str, agent: str) -> bool:
         return name in ("bad", "worse")
@@ -366,7 +338,7 @@ def test_services_that_may_run_on_one_agent_only_do_not_make_it_avoided(tmp_path
 
 def test_an_update_that_may_run_on_one_agent_only_fails_there(tmp_path: Path) -> None:
     only_a = [{"field": "hostname", "operator": "LIKE", "value": "host-a"}]
-    cluster = Cluster(tmp_path, service(count=1, constraints=only_a))
+    cluster = SmallCluster(tmp_path, service(count=1, constraints=only_a))
     cluster.play(60, lambda name, agent: False)
     new = service(count=1, constraints=only_a, image="demo/web:2")
     cluster.bench.take(events.ConfigRead(configuration(new), "sha"))
@@ -391,7 +363,7 @@ def test_where_nothing_started_is_remembered_by_the_next_process(tmp_path: Path)
 
 
 def test_an_update_that_starts_nowhere_is_paused_after_so_many_failures(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path, service(count=2))
+    cluster = SmallCluster(tmp_path, service(count=2))
     cluster.play(60, lambda name, agent: False)
     before = sum(cluster.launches.values())
     cluster.bench.take(events.ConfigRead(configuration(service(count=2, image="demo/web:2")), "sha"))
@@ -1272,18 +1244,27 @@ def test_what_may_share_a_place_no_more_is_moved(tmp_path: Path, limit: tuple[st
 
 
 def test_what_an_earlier_release_has_started_is_not_replaced(tmp_path: Path) -> None:
-    wish = limited(("hostname", "UNIQUE", None), count=1)
-    former = wish.named(wish.former_version)
-    assert former.version != wish.version
-    store = SqliteStore(tmp_path)
-    rollout = Rollout("web", former.version, "complete", former.version, 0, "", NOW)
-    change = Change("framework", tasks={"1": task("1", former)})
-    store.commit(replace(change, records={("rollout", "web"): json.dumps(asdict(rollout))}))
-    bench = Bench(tmp_path, wish, store=store)
-    bench.subscribe()
-    bench.tell("1", "RUNNING")
-    assert list(settle(bench, "a", "b")) == ["1"]
-    assert bench.view.converged
+    before = limited(("hostname", "UNIQUE", None), count=1)
+    former = before.named(before.former_version)
+    assert former.version != before.version
+    tried = service(count=1, image="demo/web:9")
+    for wish in (before, limited(("hostname", "LIKE", "host-.*"), count=1)):
+        for target in (former, tried):
+            store = SqliteStore(tmp_path / f"{wish.constraints[0].operator}-{target.version}")
+            rollout = Rollout("web", target.version, "paused", former.version, 0, "", NOW)
+            store.commit(
+                Change(
+                    "framework",
+                    tasks={"1": task("1", former)},
+                    versions={("web", former.version): before.model_dump_json()},
+                    records={("rollout", "web"): json.dumps(asdict(rollout))},
+                )
+            )
+            bench = Bench(tmp_path, wish, store=store)
+            bench.subscribe()
+            bench.tell("1", "RUNNING")
+            assert list(settle(bench, "a", "b")) == ["1"]
+            assert bench.view.converged
 
 
 def test_what_can_not_be_reached_is_awaited_for_as_long_as_its_service_says(tmp_path: Path) -> None:

@@ -81,6 +81,41 @@ def test_constraints(constraints: list[tuple[str, ...]], count: int, has: str, w
     assert missing == count - len(where.split())
 
 
+@pytest.mark.parametrize(
+    ("preferences", "fields", "count", "has", "where"),
+    [
+        ([("rack", "IS", "1")], {}, 3, "", "a a b"),
+        ([("rack", "IS", "1")], {}, 5, "", "a a b b c"),
+        ([("rack", "IS", "2")], {}, 4, "c c", "a a b d"),
+        ([("rack", "IS", "9")], {}, 4, "", "a b c d"),
+        ([("rack", "UNLIKE", "1"), ("hostname", "LIKE", "host-[cd]")], {}, 3, "", "c c d"),
+        ([("rack", "LIKE", "."), ("hostname", "IS", "host-c")], {}, 3, "", "a c c"),
+        ([("rack", "IS", "1")], {"placement": "pack"}, 5, "", "a a b b c"),
+        ([("rack", "IS", "2")], {"constraints": [("hostname", "UNIQUE")]}, 2, "", "a c"),
+        ([("hostname", "IS", "host-a")], {"constraints": [("rack", "GROUP_BY")]}, 4, "", "a a c c"),
+    ],
+    ids=str,
+)
+def test_agents_that_meet_more_preferences_are_filled_first(
+    preferences: list[tuple[str, ...]], fields: dict[str, Any], count: int, has: str, where: str
+) -> None:
+    limits = fields.get("constraints", ())
+    names = ("field", "operator", "value")
+    fields = {**fields, "preferences": [dict(zip(names, one, strict=True)) for one in preferences]}
+    fields.pop("constraints", None)
+    web = wished(*limits, **fields, cpus=1)
+    offers = [
+        offer("a", rack="1", cpus=2),
+        offer("b", rack="1", cpus=2),
+        offer("c", rack="2", cpus=2 - len(has.split())),
+        offer("d", cpus=2),
+    ]
+    census = Census(task(str(number), web, agent_id) for number, agent_id in enumerate(has.split()))
+    placement = Placement(offers, {}, census, NOW)
+    placement.place(web, count)
+    assert placed(placement) == where
+
+
 def test_old_instances_keep_no_new_one_off_their_agent() -> None:
     web = wished(("hostname", "UNIQUE"))
     old = web.model_copy(update={"image": "demo/web:0"})
@@ -120,9 +155,9 @@ def test_what_keeps_together_leaves_agents_that_go_away() -> None:
     census = Census(task(str(number), web, "a") for number in range(2))
     offers = [offer("b", rack="2")]
     agents = {"a": Agent("a", "host-a", attributes={"rack": "1"})}
-    assert Placement(offers, agents, census, NOW).place(web, 1, {"a": 2}) == 1
+    assert Placement(offers, agents, census, NOW).place(web, 1, {}) == 1
     placement = Placement(offers, agents, census, NOW, going=frozenset("a"))
-    assert placement.place(web, 1, {"a": 2}) == 0
+    assert placement.place(web, 1, {}) == 0
 
 
 DAY = 86_400

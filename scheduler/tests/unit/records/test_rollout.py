@@ -103,7 +103,8 @@ def test_asked_again_a_failed_one_is_tried_again_and_others_are_left_alone() -> 
     rollouts = Rollouts()
     rollouts.put(step(ROLLING, wait=THRICE))
     rollouts.put(replace(ROLLING, service="db", state="complete"))
-    (again,) = rollouts.ask_again(NOW + 50)
+    assert rollouts.ask_again(["db"], NOW + 50) == []
+    (again,) = rollouts.ask_again(["db", "web"], NOW + 50)
     assert (again.service, again.state, again.reason, again.since) == ("web", "rolling", "", NOW + 50)
 
 
@@ -145,7 +146,9 @@ class Update:
     def restart(self) -> None:
         bench = self.bench
         known = [task for task in bench.store.load().tasks.values() if task.present]
-        self.bench = Bench(Path(), bench.controller._config.services[0], store=bench.store, now=bench.now + 5)
+        self.bench = Bench(
+            Path(), bench.controller._desired.config.services[0], store=bench.store, now=bench.now + 5
+        )
         self.bench.subscribe()
         for task in known:
             self.bench.tell(task.id, task.state.value, task.agent_id)
@@ -369,21 +372,27 @@ def test_what_a_drain_stops_is_replaced_as_soon_as_it_begins_and_is_nobodys_faul
 
 def test_an_update_of_what_never_found_room_for_all_ends_when_as_many_run_as_before() -> None:
     part = replace(step(None, Progress(0, 0)), target=OLD.version, ready=1)
-    begun = step(part, Progress(0, 1, serving=1))
+    begun = step(part, Progress(0, 1, serving=1, in_service=1))
     assert (begun.good, begun.served) == (OLD.version, 1)
-    replaced = step(begun, Progress(1, 0), now=NOW + 10)
-    assert step(replaced, Progress(1, 0), now=NOW + 609).state == "rolling"
-    done = step(replaced, Progress(1, 0), now=NOW + 610)
+    alone = Progress(1, 0, in_service=1)
+    replaced = step(begun, alone, now=NOW + 10)
+    assert step(replaced, alone, now=NOW + 609).state == "rolling"
+    done = step(replaced, alone, now=NOW + 610)
     assert (done.state, done.good, done.previous) == ("complete", NEW.version, OLD.version)
     # Not while it fails, nor with fewer than there were.
-    assert step(replaced, Progress(1, 0), THRICE, now=NOW + 610).state == "paused"
-    assert step(replace(replaced, served=2), Progress(1, 0), now=NOW + 610).state == "paused"
+    assert step(replaced, alone, THRICE, now=NOW + 610).state == "paused"
+    fewer = Progress(1, 0, proving=0, in_service=2)
+    assert step(replace(replaced, served=2), fewer, now=NOW + 610).state == "paused"
 
 
 def test_an_update_that_waits_for_a_port_of_its_own_says_so() -> None:
     new = service(count=2, image="demo/web:2", ports=[{"container_port": 80, "host_port": 8080}])
     rolling = replace(ROLLING, target=new.version)
-    failed = advance(rolling, new, Progress(0, 2, serving=2), None, NOW + 600, can_return=True)
+    there = Progress(0, 2, serving=2, held_ports=frozenset([8080]))
+    failed = advance(rolling, new, there, None, NOW + 600, can_return=True)
     assert failed.state == "paused"
     assert "host port 8080, which the old ones hold" in failed.reason
     assert "update.max_unavailable is 0" in failed.reason
+    elsewhere = replace(there, held_ports=frozenset([8081]))
+    failed = advance(rolling, new, elsewhere, None, NOW + 600, can_return=True)
+    assert failed.reason == "no new instance became ready within 600 seconds"

@@ -94,6 +94,7 @@ export class Actions {
     for (const [action, button] of this.buttons) show(button, action.when(service), find("actions-title"));
     const texts = [];
     if (service.scaled_since !== null) texts.push(`Scaled by hand to ${service.wanted}; the configuration says ${service.configured}.`);
+    show(this.scale, service.mode === "replicated", find("actions-title"));
     if (service.update?.by_operator) texts.push(`Its update is ${service.update.state} by hand.`);
     setText(this.overridden, texts.join(" "));
     const at = service.scaled_since ?? service.update?.since ?? 0;

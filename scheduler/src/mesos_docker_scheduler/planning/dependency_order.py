@@ -1,0 +1,64 @@
+"""Starts a service when those that it depends on are healthy, and stops them when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.planning.explanation import Reason
+from mesos_docker_scheduler.planning.situation import Step
+from mesos_docker_scheduler.records.census import Census
+from mesos_docker_scheduler.wording import instances
+
+
+class Order:
+    """What waits for what. `dependents`: by service, those that depend on it, or did when configured."""
+
+    def __init__(
+        self, services: Sequence[Service], census: Census, dependents: Mapping[str, Collection[str]]
+    ) -> None:
+        self._counts = {service.name: service.count for service in services} if dependents else {}
+        self._census = census
+        self._dependents = dependents
+
+    def kept(self, service: Service, step: Step) -> tuple[Step, Reason | None]:
+        """The step without what is not its turn yet, and why."""
+        if service.depends_on and step.launches:
+            lacking = list(filter(None, (self._lacks(step, name) for name in service.depends_on)))
+            if lacking:
+                text = f"{instances(step.launches)} waiting for {' and '.join(lacking)}"
+                return replace(step, launches=0), Reason("dependency", text, step.launches)
+        if not service.count and step.kills:
+            first = self.stop_first(service.name)
+            if first:
+                number = len(step.kills)
+                text = (
+                    f"{instances(number)} to stop when {' and '.join(first)} have ended, which depend on it"
+                )
+                return replace(step, kills=()), Reason("dependency", text, number)
+        return step, None
+
+    def stop_first(self, name: str) -> list[str]:
+        """The services that must end before this one is stopped: they depend on it, and are to stop, too."""
+        return [
+            other
+            for other in sorted(self._dependents.get(name, ()))
+            if not self._counts.get(other) and self._some_there(other)
+        ]
+
+    def _some_there(self, name: str) -> bool:
+        standing = self._census.standing(name)
+        return len(standing.tasks) > len(standing.absent)
+
+    def _lacks(self, step: Step, name: str) -> str | None:
+        """What a service is waited for; None: nothing.
+
+        For the first start all of it must be healthy. Later an outage of a part of it holds nothing up.
+        """
+        count = self._counts.get(name, 0)
+        needed = max(1, count if step.rollout.good is None else 1)
+        healthy = sum(len(group.well) for group in self._census.standing(name).versions.values())
+        if healthy >= needed:
+            return None
+        return f"{name} ({healthy} of {needed} healthy)" if count else f"{name}, which has no instances"

@@ -1,0 +1,111 @@
+"""Finds out whether the instances of a service are spread badly, and where one of them should go. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.planning.cluster import Agent
+from mesos_docker_scheduler.planning.constraints import Constraint, Tally, field_of, suits
+from mesos_docker_scheduler.planning.placement import need_of, role_of
+
+_BAD = 2
+"""Where there are so many more than elsewhere, one of them moves: with fewer, nothing would be gained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """One instance should move from an agent of `away_from` to one of `agents`."""
+
+    away_from: Collection[str]
+    agents: Collection[str]
+
+
+def destinations(
+    service: Service,
+    there: Mapping[str, int],
+    proved: Mapping[str, int],
+    agents: Mapping[str, Agent],
+    closed: Collection[str],
+    now: float,
+    role: str,
+) -> Destinations | None:
+    """Where an instance should go, by what GROUP_BY keeps even, or else by agents; None: nowhere.
+
+    `there`: how many are on each agent; `proved`: how many of these have been well for long enough. One that
+    has come to its destination counts there when it has proved itself: until then what it is to replace stays
+    the one to go. `closed`: agents that get none. `role`: that of services without one of their own.
+    """
+    room = [
+        agent
+        for agent in agents.values()
+        if _is_open(agent, closed, now) and _has_room(service, agent, role) and _suits(service, agent)
+    ]
+    room = list(_within_limits(service, there, agents, room))
+    for value in _values(service):
+        counts, ready = _by(value, there, agents), _by(value, proved, agents)
+        most = max(counts.values(), default=0)
+        open_to = [agent for agent in room if value(agent) is not None]
+        if any(ready[value(agent)] + _BAD <= most for agent in open_to):
+            full = {one for one, count in counts.items() if count == most}
+            return Destinations(
+                [agent_id for agent_id in there if agent_id in agents and value(agents[agent_id]) in full],
+                {agent.id for agent in open_to if counts[value(agent)] + _BAD <= most},
+            )
+    return None
+
+
+def _values(service: Service) -> Iterator[Callable[[Agent], str | None]]:
+    """What is to be even, the most important first."""
+    for one in service.constraints:
+        if one.operator == "GROUP_BY":
+            yield lambda agent, field=one.field: field_of(agent, field)  # type: ignore[misc]
+    yield lambda agent: agent.id
+
+
+def _by(
+    value: Callable[[Agent], str | None], counts: Mapping[str, int], agents: Mapping[str, Agent]
+) -> Counter[str | None]:
+    found: Counter[str | None] = Counter()
+    for agent_id, count in counts.items():
+        if agent_id in agents:
+            found[value(agents[agent_id])] += count
+    return found
+
+
+def _is_open(agent: Agent, closed: Collection[str], now: float) -> bool:
+    avoided = agent.avoid is not None and agent.avoid.until > now
+    return not avoided and not agent.in_maintenance and agent.id not in closed
+
+
+def _has_room(service: Service, agent: Agent, role: str) -> bool:
+    pool = agent.free.get(role_of(service, role))
+    return pool is not None and pool.lacks(need_of(service)) is None
+
+
+def _suits(service: Service, agent: Agent) -> bool:
+    """Whether it would come there by its constraints, and with all its preferences met."""
+    tests: tuple[Constraint, ...] = (*service.constraints, *service.preferences)
+    return all(suits(one, field_of(agent, one.field)) for one in tests)
+
+
+def _within_limits(
+    service: Service, there: Mapping[str, int], agents: Mapping[str, Agent], room: Collection[Agent]
+) -> Iterator[Agent]:
+    """Those where limits such as MAX_PER allow one more. CLUSTER keeps all on its value."""
+    limits = [_tally(one, there, agents) for one in service.constraints]
+    for agent in room:
+        values = [(tally, field_of(agent, tally.constraint.field) or "") for tally in limits]
+        if not any(tally.full(value) or _leaves_cluster(tally, value) for tally, value in values):
+            yield agent
+
+
+def _tally(constraint: Constraint, there: Mapping[str, int], agents: Mapping[str, Agent]) -> Tally:
+    counts = _by(lambda agent: field_of(agent, constraint.field), there, agents)
+    return Tally(constraint, [(value, count) for value, count in counts.items() if value is not None])
+
+
+def _leaves_cluster(tally: Tally, value: str) -> bool:
+    return tally.constraint.operator == "CLUSTER" and bool(tally.values) and value not in tally.values
