@@ -47,7 +47,7 @@ class KillsTooMany(Controller):
 
     def _decide(self, now: float) -> None:
         super()._decide(now)
-        for one in self._config.services:
+        for one in self._desired.config.services:
             for task in list(self._ledger.census.of(one.name)):
                 if task.version != one.version and task.kill_reason is None and task.well:
                     self._stopping.intend(Kill(task.id, "old"), now)

@@ -203,7 +203,7 @@ class Situation:
     def _staying(self, current: _Side, moving: Mapping[str, Task]) -> Mapping[str, int]:
         """Where those are that stay, by agent. What replaces another on the same agent waits for its end."""
         if self.service.mode == "global":
-            return self.standing.on_agents
+            return Counter(task.agent_id for task in self.standing.tasks.values() if task.present)
         if not moving and len(current.on_agents) == 1:
             return current.on_agents[0]  # as a rule; there may be very many
         staying = sum(current.on_agents, Counter[str]())

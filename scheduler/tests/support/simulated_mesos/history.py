@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.config import Config, Service
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.controller import Controller
 from mesos_docker_scheduler.control.framework import framework_info
@@ -22,7 +22,7 @@ from simulated_mesos.chaos import Chaos
 from simulated_mesos.disk import Disk, Folder, Medium, Memory
 from simulated_mesos.fate import Fate, SchedulerKilledError
 from simulated_mesos.inquiries import Inquiries
-from simulated_mesos.judge import InvariantError, Judge
+from simulated_mesos.judge import InvariantError, Judge, fits_beside
 from simulated_mesos.master import Standing
 from simulated_mesos.wire import Wire
 from simulated_mesos.wishes import Wishes
@@ -269,7 +269,9 @@ class History:
             raise InvariantError(f"{self.wire.calls - calls} calls while there is nothing to do")
         if self.rounds - rounds > allowed:
             raise InvariantError(f"{self.rounds - rounds} rounds in {self.fate.now - implicit:.0f} s of rest")
-        if set(self.wire.master.roles) - self.wire.master.suppressed:
+        default = self.config.framework.role
+        watching = {one.role or default for one in self.config.services if one.watches_agents}
+        if set(self.wire.master.roles) - self.wire.master.suppressed - watching:
             raise InvariantError("offers are wanted while there is nothing to do")
 
     def _may_return(self) -> bool:
@@ -312,11 +314,24 @@ class History:
                 yield f"{task.id} does not run, but is on record as {task.state.value}"
         for service in wished.values():
             containers = self.containers(service.name)
-            if len(containers) != service.count:
-                yield f"{service.name}: {len(containers)} of {service.count} run"
+            expected = self._hosts_for(service) if service.mode == "global" else service.count
+            if len(containers) != expected:
+                yield f"{service.name}: {len(containers)} of {expected} run"
             for one in containers:
                 if not one.well or one.version != service.version:
                     yield f"{one.id} is {one.state}, healthy: {one.healthy}"
+
+    def _hosts_for(self, service: Service) -> int:
+        """On how many agents a service with mode "global" should run."""
+        master = self.wire.master
+        return sum(
+            agent.up
+            and master.knows(agent)
+            and agent.id not in master.draining
+            and not self.judge.is_going(agent.id)
+            and all(fits_beside(one, agent.machine.field(one.field), (), ()) for one in service.constraints)
+            for agent in master.agents.values()
+        )
 
     def _state(self) -> str:
         explained = {view.name: view.waiting for view in self.controller.snapshot.services}
@@ -334,7 +349,9 @@ class History:
     def fail_an_update(self) -> None:
         """A broken image: the update stops, the old version serves, and the next good image is taken."""
         chance, before = self.fate.random, self.config
-        candidates = [service for service in before.services if service.count]
+        candidates = [
+            service for service in before.services if service.count and service.mode == "replicated"
+        ]
         if not candidates:
             return
         old = chance.choice(candidates)
@@ -351,7 +368,7 @@ class History:
         others = [one.id for one in self.containers(old.name) if one not in serving]
         if back == "rollback" and (len(serving) != old.count or others):
             raise InvariantError(f"{old.name} is not rolled back: {self._state()}")
-        if len(serving) < old.count - old.update.unavailable(old.count) or others:
+        if len(serving) < old.count - old.unavailable or others:
             raise InvariantError(f"{old.name} is paused with {others}: {self._state()}")
         self.change(self.wishes.good())
         self.finish()

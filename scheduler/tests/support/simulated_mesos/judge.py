@@ -7,6 +7,8 @@ books. What Mesos did, or has not told yet, is not its fault:
   count + max_surge at most. Those that Mesos has called ended or absent don't count: they were rightly
   replaced. Nor do those that Mesos stops because it drains their agent. That a new master does not know a
   task counts for nothing while it may still hear of the task's agent.
+- *Beside*: with mode "global" no agent gets an instance while another of the service may run there.
+- *After*: nothing of a service is launched while nothing runs of one that it depends on.
 - *Below*: when it decides to stop an instance that serves, as Mesos told it since the subscription began,
   then at least count - max_unavailable others serve, as Mesos told it, and are to stay. What Mesos has not
   told, or has told wrongly, is not counted against it.
@@ -95,6 +97,7 @@ class Judge:
         self._must_wait: dict[str, float] = {}
         self._once_served: dict[str, set[str]] = {}
         self._limits: dict[str, set[Constraint]] = {}
+        self._taken_places: set[str] = set()
         self._stopped: dict[str, str] = {}
         self._unexplained: dict[str, float] = {}
         self._liveness = Liveness(fate, wire, self._would_fit, self._fail)
@@ -211,7 +214,7 @@ class Judge:
                 self._fail(f"{task_id} is launched, but its update is paused or rolled back")
         for offer in offers:
             agent_id = offer["agent_id"]["value"]
-            if self._is_going(agent_id):
+            if self.is_going(agent_id):
                 self._fail(f"{agent_id}: something is launched on an agent that will be taken away")
         for info in infos:
             self._look_at_constraints(info)
@@ -221,7 +224,11 @@ class Judge:
         for service in self.config.services:
             new = [info["task_id"]["value"] for info in infos if info["name"] == service.name]
             there = running.get(service.name, [])
-            if new and len(there) + len(new) > service.count + service.update.surge(service.count):
+            if new:
+                self._look_at_dependencies(service)
+            if service.mode == "global":
+                self._look_beside(service, new, there)
+            elif new and len(there) + len(new) > service.count + service.surge:
                 self._fail(
                     f"{service.name}: {new} are launched beside {there};"
                     f" count is {service.count}, max_surge {service.update.max_surge}"
@@ -229,6 +236,26 @@ class Judge:
         unknown = {info["name"] for info in infos} - {service.name for service in self.config.services}
         if unknown:
             self._fail(f"{unknown} is launched, but nobody wants it")
+
+    def _look_beside(self, service: Service, new: Sequence[str], there: Sequence[str]) -> None:
+        tasks, places = self.disk.durable.tasks, [self._place_of(task_id) for task_id in there]
+        for task_id in new:
+            if tasks[task_id].agent_id in places or len(new) > 1:
+                self._fail(f"{service.name}: {new} are launched on one agent, beside {there} on {places}")
+
+    def _place_of(self, task_id: str) -> str | None:
+        record = self.disk.durable.tasks.get(task_id)
+        return None if record is None else record.agent_id
+
+    def _look_at_dependencies(self, service: Service) -> None:
+        for name in service.depends_on:
+            running = (
+                self._said[task.id]
+                for task in self.disk.durable.tasks.values()
+                if task.service == name and task.id in self._said
+            )
+            if not any(said.state == "RUNNING" for said in running):
+                self._fail(f"{service.name} is launched, but nothing of {name} runs, which it depends on")
 
     def _look_at_constraints(self, info: Message) -> None:
         """Marathon's meaning, among the instances of the same version that are to stay.
@@ -246,7 +273,7 @@ class Judge:
                 for task in self.disk.durable.tasks.values()
                 if task.service == record.service and task.version == record.version
                 if task.id != record.id and self._stays(task)
-                if task.restarts >= record.restarts and not self._is_going(task.agent_id)
+                if task.restarts >= record.restarts and not self.is_going(task.agent_id)
             ]
             before, beside = (
                 [self._value(task, constraint.field) for task in stay if (task.launched_at < at) is earlier]
@@ -273,12 +300,13 @@ class Judge:
                 [],
             )
             for constraint in service.constraints
-        )
+        ) and not (service.mode == "global" and any(task.agent_id == agent.id for task in stay))
 
     def _value(self, task: Task, field: str) -> str | None:
         return self._wire.master.agents[task.agent_id].machine.field(field)
 
-    def _is_going(self, agent_id: str) -> bool:
+    def is_going(self, agent_id: str) -> bool:
+        """Whether the scheduler was told that an agent will soon be away."""
         start, end = self._windows.get(agent_id, (0.0, 0.0))
         return start - _AHEAD_SECONDS <= self._fate.now < end
 
@@ -327,17 +355,28 @@ class Judge:
             if not mine:
                 continue
             staying = {one for one in mine if self.disk.durable.tasks[one].kill_reason is None}
-            least = service.count - service.update.unavailable(service.count)
+            least = service.count - service.unavailable
             going = mine & task_ids
-            if going and len(staying) < least and not self._are_superseded(service.name, going, staying):
+            # How many are wanted with mode "global" depends on what the scheduler knows of agents.
+            if (
+                service.mode == "replicated"
+                and going
+                and len(staying) < least
+                and not self._are_superseded(service.name, going, staying)
+            ):
                 self._fail(
                     f"{service.name}: {sorted(going)} are to stop, {sorted(staying)} serve beside;"
                     f" count is {service.count}, max_unavailable {service.update.max_unavailable}"
                 )
 
     def _are_superseded(self, name: str, going: set[str], staying: set[str]) -> bool:
-        """Whether a constraint has no place for any of these beside others that take their place."""
-        tasks, places = self.disk.durable.tasks, list(staying)
+        """Whether a constraint has no place for any of these beside others that take their place.
+
+        Each new one takes the place of one old one only, whenever that goes.
+        """
+        tasks = self.disk.durable.tasks
+        places = [one for one in staying if one not in self._taken_places]
+        taken: set[str] = set()
         for old in (tasks[one] for one in going):
             new = next(
                 (
@@ -354,6 +393,8 @@ class Judge:
             if new is None:
                 return False
             places.remove(new)
+            taken.add(new)
+        self._taken_places |= taken
         return True
 
     def _service_of(self, task_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 from mesos_docker_scheduler.config import Config, Service
@@ -53,12 +54,23 @@ class Wishes:
     def first(self) -> Config:
         """Some services, good and bad."""
         names = self._random.sample(_NAMES, self._random.choice((1, 1, 2, 2, 3, 4)))
-        return configuration(*(self._service(name, good=False) for name in sorted(names)))
+        return self._configured(self._service(name, good=False) for name in sorted(names))
 
     def good(self) -> Config:
         """Services for which there is room, with images that run."""
         names = self._random.sample(_NAMES, self._random.choice((1, 2, 2, 3)))
-        return configuration(*(self._service(name, good=True) for name in sorted(names)))
+        return self._configured(self._service(name, good=True) for name in sorted(names))
+
+    def _configured(self, services: Iterable[Service]) -> Config:
+        """Let some depend on others, by the order of their names, and on none that is not there."""
+        linked: list[Service] = []
+        for one in services:
+            earlier = [other.name for other in linked if other.count]
+            kept = tuple(name for name in one.depends_on if name in earlier)
+            if earlier and not kept and self._random.random() < 0.15:
+                kept = (self._random.choice(earlier),)
+            linked.append(one.model_copy(update={"depends_on": kept}))
+        return configuration(*linked)
 
     def changed(self, before: Config) -> Config:
         """What an operator does in a hurry: most often one thing about one service."""
@@ -70,18 +82,18 @@ class Wishes:
         old = services[index]
         if what < 0.25:
             del services[index]
-        elif what < 0.5:
+        elif what < 0.5 and old.mode == "replicated":
             services[index] = old.model_copy(update={"count": self._random.randint(0, 6)})
         elif what < 0.8:
             image = self._image(good=self._random.random() < 0.6)
             services[index] = _again(old, image=image)
-        elif what < 0.87 and not old.ports:
+        elif what < 0.87 and not old.ports and old.mode == "replicated":
             fields: Fields = {"count": old.count}
             self._constrain(fields)
             services[index] = _again(old, **fields)
         else:
             services[index] = self._service(old.name, good=self._random.random() < 0.5)
-        return configuration(*services)
+        return self._configured(services)
 
     def broken(self, before: Config, name: str, on_failure: str) -> Config:
         """An update of one service to an image that can't be pulled."""
@@ -122,11 +134,27 @@ class Wishes:
             fields["update"] = {"max_surge": 1}
         elif chance.random() < 0.5:
             self._constrain(fields)
+        if chance.random() < 0.12:
+            self._put_everywhere(fields)
+        elif chance.random() < 0.15:
+            fields["rebalance"] = True
+        if chance.random() < 0.15:
+            fields["preferences"] = [
+                {"field": "rack", "operator": "IS", "value": chance.choice(("r0", "r1"))}
+            ]
         if chance.random() < 0.2:
             fields["role"] = "web"
         if not good and chance.random() < 0.1:
             fields["cpus"] = 3.0  # more than some agents have left
         return service(**fields)
+
+    def _put_everywhere(self, fields: Fields) -> None:
+        """One on each agent, or on those that some constraint looks at alone."""
+        fields["mode"], fields["count"] = "global", 1
+        fields["update"] = {key: value for key, value in fields["update"].items() if key != "max_surge"}
+        fields["constraints"] = [
+            one for one in fields.get("constraints", ()) if one["operator"] in ("LIKE", "UNLIKE", "IS")
+        ]
 
     def _constrain(self, fields: Fields) -> None:
         """Constraints that can be kept, even with one machine away."""
