@@ -12,10 +12,12 @@ import pytest
 from memory_store import MemoryStore
 from mesos_docker_scheduler.control import controller, framework
 from mesos_docker_scheduler.control.controller import Controller
+from mesos_docker_scheduler.control.decisions import Decisions
 from mesos_docker_scheduler.control.events import AnyEvent, Message
 from mesos_docker_scheduler.control.launching import Launching
 from mesos_docker_scheduler.control.leader import Leader
 from mesos_docker_scheduler.control.ledger import Ledger
+from mesos_docker_scheduler.control.publisher import Publisher
 from mesos_docker_scheduler.control.status_updates import StatusUpdates
 from mesos_docker_scheduler.control.stopping import Stopping
 from mesos_docker_scheduler.observability.snapshot import Snapshot
@@ -42,11 +44,11 @@ class LaunchesTwice(Ledger):
             self.census.remove(task)
 
 
-class KillsTooMany(Controller):
+class KillsTooMany(Decisions):
     """An update of the impatient kind."""
 
-    def _decide(self, now: float) -> None:
-        super()._decide(now)
+    def decide(self, now: float, publisher: Publisher) -> None:
+        super().decide(now, publisher)
         for one in self._desired.config.services:
             for task in list(self._ledger.census.of(one.name)):
                 if task.version != one.version and task.kill_reason is None and task.well:

@@ -1,0 +1,272 @@
+"""Decides what to do next, and has it done: gathers what a plan is made from, and carries the plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.control.desired_state import DesiredState
+from mesos_docker_scheduler.control.framework import Registration
+from mesos_docker_scheduler.control.kept_versions import KeptVersions
+from mesos_docker_scheduler.control.launching import Launching
+from mesos_docker_scheduler.control.ledger import Ledger
+from mesos_docker_scheduler.control.maintenance import Maintenance
+from mesos_docker_scheduler.control.offers import OfferBook, Wish
+from mesos_docker_scheduler.control.publisher import Publisher
+from mesos_docker_scheduler.control.session import Session
+from mesos_docker_scheduler.control.start_timeouts import StartTimeouts
+from mesos_docker_scheduler.control.stopping import Stopping
+from mesos_docker_scheduler.control.unconfirmed import Unconfirmed
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.planning.cluster import Offer
+from mesos_docker_scheduler.planning.placement import hosts_for, role_of
+from mesos_docker_scheduler.planning.planner import Inputs, Memory, Plan, plan
+from mesos_docker_scheduler.planning.shortage import Explanations
+from mesos_docker_scheduler.records.dependencies import Dependencies
+from mesos_docker_scheduler.records.failures import Failures
+from mesos_docker_scheduler.records.overrides import Overrides
+from mesos_docker_scheduler.records.rollout import Rollout, Rollouts
+from mesos_docker_scheduler.records.tasks import wait_key
+from mesos_docker_scheduler.records.versions import Versions
+from mesos_docker_scheduler.wording import clock
+
+
+class Driver(Protocol):
+    """What is used of the Mesos driver. Calls are queued; they answer False when disconnected."""
+
+    def suppressOffers(self, roles: Sequence[str] | None = None) -> bool:
+        """SUPPRESS, for these roles or all."""
+
+    def reviveOffers(self, roles: Sequence[str] | None = None) -> bool:
+        """REVIVE, for these roles or all."""
+
+    def updateFramework(
+        self, framework: dict[str, Any], offer_constraints: dict[str, Any] | None = None
+    ) -> bool:
+        """UPDATE_FRAMEWORK; offer constraints stay as they are when None."""
+
+
+class Decisions:
+    """`plan` is the last one. `expect` hears that other services, or other counts of them, are wanted.
+
+    Times are seconds of the epoch.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        driver: Driver,
+        metrics: Metrics,
+        session: Session,
+        desired: DesiredState,
+        *,
+        offers: OfferBook,
+        maintenance: Maintenance,
+        registration: Registration,
+        failures: Failures,
+        rollouts: Rollouts,
+        overrides: Overrides,
+        versions: Versions,
+        kept_versions: KeptVersions,
+        dependencies: Dependencies,
+        unconfirmed: Unconfirmed,
+        launching: Launching,
+        stopping: Stopping,
+        start_timeouts: StartTimeouts,
+        expect: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._driver = driver
+        self._metrics = metrics
+        self._session = session
+        self._desired = desired
+        self._offers = offers
+        self._maintenance = maintenance
+        self._registration = registration
+        self._failures = failures
+        self._rollouts = rollouts
+        self._overrides = overrides
+        self._versions = versions
+        self._kept_versions = kept_versions
+        self._dependencies = dependencies
+        self._unconfirmed = unconfirmed
+        self._launching = launching
+        self._stopping = stopping
+        self._start_timeouts = start_timeouts
+        self._expect = expect
+        self._memory = Memory()
+        self._explanations = Explanations()
+        self._acting_since: float | None = None
+        self.plan = Plan()
+
+    def decide(self, now: float, publisher: Publisher) -> None:
+        """Plan, and do what the plan says."""
+        self._forgive(now)
+        gathering = self._offers.gathering(now)
+        not_yet = self._session.not_yet(now)
+        hold = not_yet or self._flooded(now)
+        self._acting_since = None if hold else self._acting_since or now
+        if self._acting_since is not None and self._session.connected:
+            self._start_timeouts.enforce(self._acting_since, now)
+        going = self._maintenance.going(now)
+        self._follow_agents(going)
+        if self._dependencies.records:
+            self._dependencies.forget_except(self._desired.services.keys() | self._ledger.census.services)
+        before = self._before()
+        with self._metrics.plan_seconds.time():
+            # While we only wait for a moment, offers are kept for what comes then.
+            offers = [] if gathering or not_yet else self._offers.at_hand()
+            inputs = self._inputs(offers, before, going, hold, now)
+            self.plan = plan(inputs, self._memory, self._explanations)
+        self._take_rollouts(self.plan.rollouts, now)
+        publisher.tell_waiting(self.plan.waiting, now)
+        self._tell_framework(before)
+        if not_yet is None:
+            self._carry_out(publisher, now)
+            if not gathering:
+                self._tell_wishes(now)
+
+    def read_anew(self, before: Mapping[str, Service]) -> None:
+        """Note that there is another configuration than `before`.
+
+        While the store fails nothing is planned: what was said of the old must not stand at the new.
+        """
+        services = self._desired.services
+        waiting = {
+            name: reasons for name, reasons in self.plan.waiting.items() if services.get(name) == before[name]
+        }
+        self.plan = replace(self.plan, waiting=waiting)
+        self._memory.forget_except(services)
+
+    def _flooded(self, now: float) -> str | None:
+        until = self._failures.flooded_until(now)
+        if until is None:
+            return None
+        return f"too much failed within a minute: nothing is started or stopped until {clock(until)}"
+
+    def _inputs(
+        self,
+        offers: Sequence[Offer],
+        before: Mapping[str, Service],
+        going: frozenset[str],
+        hold: str | None,
+        now: float,
+    ) -> Inputs:
+        services = self._desired.config.services
+        return Inputs(
+            services,
+            self._ledger.census,
+            offers,
+            self._offers.agents_avoiding(self._failures.agent_waits()),
+            self._failures.waits(),
+            now,
+            places=self._failures.places(),
+            rollouts=self._rollouts.records,
+            before=before,
+            going=going,
+            acting_since=self._acting_since or now,
+            hold=hold,
+            held={**self._unsettled(now), **self._launching.held(services)},
+            role=self._desired.config.framework.role,
+            filters=self._registration.filters.texts,
+            restarts=self._overrides.restarts(),
+            unconfirmed=self._unconfirmed.reasons(now),
+            dependents=self._dependencies.dependents(),
+            facts_generation=self._offers.facts_generation,
+        )
+
+    def _carry_out(self, publisher: Publisher, now: float) -> None:
+        for kill in self.plan.kills:
+            if self._stopping.intend(kill, now):
+                publisher.hurry()
+        for accept in self.plan.accepts:
+            self._launching.launch(accept, now)
+        for why, count in self.plan.unused.items():
+            self._metrics.offers_unused[why].inc(count)
+        given_back = [*self.plan.declines, *self._offers.stranded(now)]
+        if given_back:
+            self._launching.decline(given_back)
+
+    def _follow_agents(self, going: frozenset[str]) -> None:
+        """Count the hosts on which services with mode "global" should run."""
+        role = self._desired.config.framework.role
+        agents, census = self._offers.agents, self._ledger.census
+        hosts = {
+            service.name: hosts_for(service, role, agents, census, going)
+            for service in self._desired.file_services.values()
+            if service.mode == "global"
+        }
+        if self._desired.follow(hosts):
+            self._expect()
+            self._ledger.touch()
+
+    def _unsettled(self, now: float) -> dict[str, str]:
+        """Why nothing may be done yet for services with mode "global": too few slaves may be known."""
+        if self._offers.have_come(now):
+            return {}
+        return {
+            service.name: "asking Mesos which slaves there are"
+            for service in self._desired.config.services
+            if service.mode == "global"
+        }
+
+    def _forgive(self, now: float) -> None:
+        """Forget failures that have been lived down; see `Failures.forgive`."""
+        if not self._failures.waits():
+            return
+        runs = {}
+        for service in self._desired.config.services:
+            for made in (service, self._rollouts.before(service, self._versions)):
+                if made is not None:
+                    well = self._ledger.census.standing(service.name).version(made.version).well
+                    runs[wait_key(service.name, made.version)] = bool(well)
+        self._failures.forgive(runs, now)
+
+    def _before(self) -> dict[str, Service]:
+        """The good versions of services whose update may end, or has ended, without success."""
+        before = {}
+        for service in self._desired.config.services:
+            rollout = self._rollouts.records.get(service.name)
+            if rollout is not None and rollout.good not in (None, service.version):
+                good = self._rollouts.before(service, self._versions)
+                if good is not None:
+                    before[service.name] = good
+        return before
+
+    def _take_rollouts(self, steps: Iterable[Rollout], now: float) -> None:
+        for rollout in steps:
+            before = self._rollouts.records.get(rollout.service)
+            service = self._desired.services[rollout.service]
+            self._kept_versions.keep(service)
+            self._rollouts.put(rollout)
+            if before is not None and rollout.state != before.state:
+                text = f"the update to {service.image} is {rollout.state}"
+                text += f": {rollout.reason}" if rollout.reason else ""
+                self._ledger.note(now, "update", text, rollout.service)
+
+    def _tell_framework(self, before: Mapping[str, Service]) -> None:
+        """Tell Mesos which roles are in use and, while somebody asks for offers, which agents to offer."""
+        watching = {
+            service.name: service for service in self._desired.config.services if service.watches_agents
+        }
+        change = self._registration.change(self._desired.config, before, {**watching, **self.plan.asking})
+        if change is not None:
+            self._ledger.send(partial(self._driver.updateFramework, *change))
+
+    def _tell_wishes(self, now: float) -> None:
+        """Ask for offers to the roles that want some, and for none to the others."""
+        roles: list[str] = self._registration.info["roles"]
+        by_role: dict[str, dict[str, int]] = {role: {} for role in roles}
+        for name, service in self.plan.asking.items():
+            by_role[role_of(service, self._desired.config.framework.role)][name] = self.plan.wanted[name]
+        watching = {
+            role_of(service, self._desired.config.framework.role)
+            for service in self._desired.config.services
+            if service.watches_agents
+        }
+        for wish, told in self._offers.wishes(by_role, now, watching).items():
+            call = self._driver.reviveOffers if wish is Wish.REVIVE else self._driver.suppressOffers
+            self._ledger.send(partial(call, None if len(told) == len(roles) else told))
