@@ -178,7 +178,7 @@ def _name_of(call: Any) -> str:
     return str(getattr(getattr(call, "func", call), "__name__", ""))
 
 
-def verdicts(histories: int = 30) -> Iterator[str]:
+def verdicts(histories: int = 80) -> Iterator[str]:
     """What the judge says of the scheduler, in each history in which it condemns it."""
     for seed in range(1, histories):
         try:

@@ -423,16 +423,16 @@ class Controller:
             return
         before = self._desired.services
         self._take_desired(event.config, now)
-        self._decisions.read_anew(before)
         for kept in (self._rollouts, self._views):
             kept.forget_except(self._desired.services)
         self._kept_versions.forget_except(self._desired.services)
         if event.asked:
             self._failures.forgive_all()
-            self._try_again(self._desired.services, "the scheduler was told to reload", now)
+            again = self._try_again(self._desired.services, "the scheduler was told to reload", now)
         else:
             changed = [name for name, one in before.items() if _is_run_otherwise(one, self._desired.services)]
-            self._try_again(changed, "its configuration has changed", now)
+            again = self._try_again(changed, "its configuration has changed", now)
+        self._decisions.read_anew(before, again)
         waiting = tuple(self._started_with.restart_needed(event.config))
         self._config_view = ConfigView(event.sha256, now, restart_needed=waiting)
         text = f"applied ({event.sha256[:12]})"
@@ -440,11 +440,13 @@ class Controller:
             text += f"; with the next restart of the scheduler: {', '.join(waiting)}"
         self._ledger.note(now, "config", text)
 
-    def _try_again(self, names: Collection[str], why: str, now: float) -> None:
-        for rollout in self._rollouts.ask_again(names, now):
+    def _try_again(self, names: Collection[str], why: str, now: float) -> list[str]:
+        again = self._rollouts.ask_again(names, now)
+        for rollout in again:
             self._failures.forget(wait_key(rollout.service, rollout.target))
             text = f"version {rollout.target} is tried again: {why}"
             self._ledger.note(now, "update", text, rollout.service)
+        return [rollout.service for rollout in again]
 
     # What is seen
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -129,14 +129,16 @@ class Decisions:
             if not gathering:
                 self._tell_wishes(now)
 
-    def read_anew(self, before: Mapping[str, Service]) -> None:
-        """Note that there is another configuration than `before`.
+    def read_anew(self, before: Mapping[str, Service], again: Collection[str]) -> None:
+        """Note that there is another configuration than `before`, and that updates are tried `again`.
 
         While the store fails nothing is planned: what was said of the old must not stand at the new.
         """
         services = self._desired.services
         waiting = {
-            name: reasons for name, reasons in self.plan.waiting.items() if services.get(name) == before[name]
+            name: reasons
+            for name, reasons in self.plan.waiting.items()
+            if services.get(name) == before[name] and name not in again
         }
         self.plan = replace(self.plan, waiting=waiting)
         self._memory.forget_except(services)

@@ -19,6 +19,7 @@ class Chaos:
         self._wire = wire
         self._master = wire.master
         self._machines = machines
+        self.lost: list[Machine] = []
         self._kinds: tuple[tuple[int, Callable[[], None]], ...] = (
             (6, self.crash),
             (3, self.flip_health),
@@ -228,11 +229,11 @@ class Chaos:
         """Make everything good, except that so many machines never come back."""
         self._fate.trouble = 0.0
         self.reactivate()
-        lost = self._fate.random.sample(self._machines, away)
+        self.lost = self._fate.random.sample(self._machines, away)
         for machine in self._machines:
             self._master.cancel(machine)
             own = [agent for agent in self._master.agents.values() if agent.machine is machine]
-            if machine in lost:
+            if machine in self.lost:
                 for agent in own:
                     if agent.up:
                         self._master.partition(agent)

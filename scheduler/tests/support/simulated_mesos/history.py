@@ -81,7 +81,7 @@ class History:
         fate.trouble = chance.choice((0.0, 0.02, 0.05, 0.1)) if trouble is None else trouble
         self.strikes = bool(fate.trouble)
         self.wire = Wire(fate, delay=chance.choice((0.0, 0.0, 0.05, 0.5)))
-        machines = [_machine(number) for number in range(chance.randint(3, 5))]
+        machines = self._machines = [_machine(number) for number in range(chance.randint(3, 5))]
         for machine in machines:
             self.wire.master.add(machine)
         self.chaos = Chaos(fate, self.wire, machines)
@@ -248,8 +248,12 @@ class History:
             if self.fate.now >= end:
                 raise InvariantError(f"it does not converge: {self._state()}")
             self.run(1.0)
-            if self._settled():
+            while self._settled():
+                calls = self.wire.calls
                 self.run(_PROVING_SECONDS)
+                # What is spread badly is moved one at a time, and proves itself each time.
+                if self.wire.calls == calls:
+                    break
             if self.fate.now >= ask_at and self.judge.stopped_updates:
                 # What failed because of the trouble is tried again.
                 ask_at = self.fate.now + _PATIENCE_SECONDS
@@ -314,7 +318,10 @@ class History:
                 yield f"{task.id} does not run, but is on record as {task.state.value}"
         for service in wished.values():
             containers = self.containers(service.name)
-            expected = self._hosts_for(service) if service.mode == "global" else service.count
+            expected = service.count
+            if service.mode == "global":
+                expected = self._hosts_for(service)
+                yield from self._missing_machines()
             if len(containers) != expected:
                 yield f"{service.name}: {len(containers)} of {expected} run"
             for one in containers:
@@ -332,6 +339,16 @@ class History:
             and all(fits_beside(one, agent.machine.field(one.field), (), ()) for one in service.constraints)
             for agent in master.agents.values()
         )
+
+    def _missing_machines(self) -> Iterator[str]:
+        """Machines that are yet to come back: a service with mode "global" follows them."""
+        master = self.wire.master
+        there = {
+            agent.machine.hostname for agent in master.agents.values() if agent.up and master.knows(agent)
+        }
+        for machine in self._machines:
+            if machine.hostname not in there and machine not in self.chaos.lost:
+                yield f"{machine.hostname} is not back yet"
 
     def _state(self) -> str:
         explained = {view.name: view.waiting for view in self.controller.snapshot.services}
