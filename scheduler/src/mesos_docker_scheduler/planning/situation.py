@@ -8,10 +8,11 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.planning.budget import Budget
 from mesos_docker_scheduler.planning.cluster import Agent
 from mesos_docker_scheduler.planning.constraints import (
     Constraint,
@@ -20,10 +21,11 @@ from mesos_docker_scheduler.planning.constraints import (
     suits,
 )
 from mesos_docker_scheduler.planning.explanation import Reason
+from mesos_docker_scheduler.planning.parts import Part, Parts
 from mesos_docker_scheduler.planning.rebalancing import Destinations, destinations
 from mesos_docker_scheduler.planning.stop_order import StopOrder
 from mesos_docker_scheduler.records.backoff import Wait
-from mesos_docker_scheduler.records.census import Census, Group, Standing
+from mesos_docker_scheduler.records.census import Census, Standing
 from mesos_docker_scheduler.records.rollout import Progress, Rollout, advance, deadline
 from mesos_docker_scheduler.records.tasks import Task, TaskState
 from mesos_docker_scheduler.wording import clock, count_of, instances
@@ -61,45 +63,6 @@ class Step:
     wake_at: float
     staying: Mapping[str, int]
     closed: Collection[str] = ()
-
-
-@dataclass(slots=True)
-class _Side:
-    """Part of a service's staying instances: the ones to keep, or the ones to replace."""
-
-    well: list[Mapping[str, Task]] = field(default_factory=list)
-    unready: list[Mapping[str, Task]] = field(default_factory=list)
-    on_agents: list[Counter[str]] = field(default_factory=list)
-    doubtful: int = 0
-    doubtful_well: int = 0
-
-    def add(self, group: Group) -> None:
-        self.add_well(group)
-        self.add_unready(group)
-
-    def add_well(self, group: Group) -> None:
-        self.well.append(group.well)
-        self.on_agents.append(group.on_agents)
-        self.doubtful += group.doubtful_well
-        self.doubtful_well += group.doubtful_well
-
-    def add_unready(self, group: Group) -> None:
-        self.unready += [group.starting, group.unwell]
-        self.doubtful += len(group.doubtful) - group.doubtful_well
-
-    def items(self) -> Iterator[tuple[str, Task]]:
-        """All of them, by id."""
-        return itertools.chain.from_iterable(part.items() for part in (*self.well, *self.unready))
-
-    def __len__(self) -> int:
-        return self.count_well + sum(len(part) for part in self.unready)
-
-    @property
-    def count_well(self) -> int:
-        return sum(len(part) for part in self.well)
-
-    def __contains__(self, task_id: object) -> bool:
-        return any(task_id in part for part in (*self.well, *self.unready))
 
 
 class Situation:
@@ -149,66 +112,46 @@ class Situation:
         rollout = self._advance(rollout, waits[0], acting_since)
         back = self.good if rollout.stopped else None
         aim, failing = (self.service, waits[0]) if back is None else (back, waits[1])
+        parts = self._parts(rollout, aim, back, failing)
+        budget = self._stop_surplus(parts)
+        self._stop_replaced(parts, budget, rollout, aim, back, failing)
+        launches = self._launches(parts, budget, aim, failing)
+        self._explain(parts, budget, rollout, back, failing)
+        staying = parts.on_agents()
+        if self.service.mode == "global":
+            # What replaces another on the same agent waits for its end.
+            staying = Counter(task.agent_id for task in self.standing.tasks.values() if task.present)
+        return Step(
+            aim,
+            launches,
+            tuple(self.kills),
+            tuple(self.reasons),
+            rollout,
+            wake_at=min((time for time in self.times if time > self.now), default=inf),
+            staying=staying,
+            closed=() if self.destinations is None else self.agents.keys() - self.destinations.agents,
+        )
+
+    def _parts(self, rollout: Rollout, aim: Service, back: Service | None, failing: Wait | None) -> Parts:
         current, outdated = self._sides(rollout, back)
         moving = self._moving(aim, current, outdated)
         if not moving and aim.rebalance and rollout.state == "complete" and failing is None:
             moving = self._rebalancing(aim, current, outdated)
-        replaced = len(outdated) + len(moving)
         # During an update a new instance must have proved itself before it stands in for an old one.
-        proving = self.service.update.min_ready_seconds if replaced else 0.0
+        proving = self.service.update.min_ready_seconds if len(outdated) or moving else 0.0
         fresh = {
             task.id: task
             for part in current.well
             for task in self._fresh(part, proving)
             if task.id not in moving
         }
-        ready_moving = sum(task.well and task.id not in self.census.doubtful for task in moving.values())
-        ready_current = current.count_well - current.doubtful_well - len(fresh) - ready_moving
-        ready_outdated = outdated.count_well - outdated.doubtful_well
-        ready = ready_current + ready_outdated + ready_moving
+        moving_ready = sum(task.well and task.id not in self.census.doubtful for task in moving.values())
+        return Parts(current, outdated, moving, fresh, moving_ready)
 
-        staying = len(current) - len(moving)
-        gone_ready = self._stop_surplus(current, staying, ready, fresh, moving)
-        kept, ready = staying - len(self.kills), ready - gone_ready
-        ceiling = self.service.count + (self.service.surge if replaced else 0)
-        spare = ready - max(0, self.service.count - self.service.unavailable)
-        if failing is not None and self.service.count:
-            # No more goes than makes room for one new instance to prove itself.
-            kept_old = ready_outdated + outdated.doubtful + ready_moving
-            room = kept_old + 1 - ceiling if not staying and failing.until <= self.now else 0
-            spare = min(spare, room)
-        superseded = {}
-        if failing is None:
-            # An update never leaves fewer in service than it found, or than losses have left of these.
-            most = max(0, ready - rollout.served) if rollout.state == "rolling" else ready
-            superseded = self._superseded(aim, current, outdated, fresh, moving, most)
-        spare -= self._stop_outdated(outdated, superseded, spare if ready_outdated else 0, back)
-        self._stop_moving(moving, superseded, spare, all_replaced=kept >= self.service.count)
-
+    def _launches(self, parts: Parts, budget: Budget, aim: Service, failing: Wait | None) -> int:
         standing = self.standing
         present = len(standing.tasks) - len(standing.absent) - len(standing.drained) - self._given_up()
-        missing = self.service.count - kept
-        possible = max(0, min(missing - self._awaited(aim), ceiling - present))
-        launches = self._held_back(possible, failing, current)
-        self._explain(moving, missing > 0)
-        if rollout.stopped and self.service.count:
-            self.reasons.append(self._failed_update(rollout, back))
-        elif outdated and self.service.count:
-            self.reasons.append(self._update(current, outdated, failing is not None))
-        wake_at = min((time for time in self.times if time > self.now), default=inf)
-        closed = () if self.destinations is None else self.agents.keys() - self.destinations.agents
-        kills, reasons = tuple(self.kills), tuple(self.reasons)
-        return Step(aim, launches, kills, reasons, rollout, wake_at, self._staying(current, moving), closed)
-
-    def _staying(self, current: _Side, moving: Mapping[str, Task]) -> Mapping[str, int]:
-        """Where those are that stay, by agent. What replaces another on the same agent waits for its end."""
-        if self.service.mode == "global":
-            return Counter(task.agent_id for task in self.standing.tasks.values() if task.present)
-        if not moving and len(current.on_agents) == 1:
-            return current.on_agents[0]  # as a rule; there may be very many
-        staying = sum(current.on_agents, Counter[str]())
-        staying.subtract(task.agent_id for task in moving.values())
-        return +staying
+        return self._held_back(budget.startable(present, self._awaited(aim)), failing, parts.current)
 
     def _awaited(self, aim: Service) -> int:
         """How many can't be reached, but not for so long that others take their place."""
@@ -236,61 +179,78 @@ class Situation:
                 self.times.append(given_up_at)
         return hanging
 
-    def _stop_surplus(
-        self, current: _Side, staying: int, ready: int, fresh: Mapping[str, Task], moving: Mapping[str, Task]
-    ) -> int:
-        """Stop what is too much: first what is not ready. Returns how many ready ones go."""
-        count = self.service.count
+    def _stop_surplus(self, parts: Parts) -> Budget:
+        """Stop what is too much: first what is not ready. Returns what may be done besides."""
+        count, unavailable = self.service.count, self.service.unavailable
         why = f"more than the {count} wanted"
-        surplus = max(0, staying - count)
+        surplus = max(0, parts.staying - count)
         unready = [
             task
-            for part in current.unready
+            for part in parts.current.unready
             for task in part.values()
-            if task.id not in self.census.doubtful and task.id not in moving
+            if task.id not in self.census.doubtful and task.id not in parts.moving
         ]
         going = self.order.sort(unready)[:surplus]
         # Those that serve, but have not proved themselves, go as far as enough others serve.
-        serving = ready + len(fresh) - max(0, count - self.service.unavailable)
-        going += self.order.sort(fresh.values())[: max(0, min(surplus - len(going), serving))]
-        for task in going:
+        serving = parts.ready + len(parts.fresh) - max(0, count - unavailable)
+        going += self.order.sort(parts.fresh.values())[: max(0, min(surplus - len(going), serving))]
+        number = max(0, min(parts.staying - len(going) - count, parts.ready - count))
+        skip = parts.fresh.keys() | parts.moving.keys()
+        found = (self._find([part], skip) for part in parts.current.well)
+        ready = list(itertools.islice(itertools.chain.from_iterable(found), number))
+        for task in (*going, *ready):
             self._stop(task, why)
-        number = min(staying - len(self.kills) - count, ready - count)
-        if number <= 0:
-            return 0
-        skip = fresh.keys() | moving.keys()
-        parts = (self._find([part], skip) for part in current.well)
-        going = list(itertools.islice(itertools.chain.from_iterable(parts), number))
-        for task in going:
-            self._stop(task, why)
-        return len(going)
+        return Budget(
+            count,
+            self.service.surge if parts.replaced else 0,
+            unavailable,
+            kept=parts.staying - len(going) - len(ready),
+            ready=parts.ready - len(ready),
+        )
 
-    def _superseded(
+    def _stop_replaced(
         self,
+        parts: Parts,
+        budget: Budget,
+        rollout: Rollout,
         aim: Service,
-        current: _Side,
-        outdated: _Side,
-        fresh: Collection[str],
-        moving: Mapping[str, Task],
-        most: int,
-    ) -> dict[str, Task]:
+        back: Service | None,
+        failing: Wait | None,
+    ) -> None:
+        """Stop what others stand in for, as far as it can be spared."""
+        spare = budget.spare
+        superseded: dict[str, Task] = {}
+        if failing is None:
+            # An update never leaves fewer in service than it found, or than losses have left of these.
+            most = max(0, budget.ready - rollout.served) if rollout.state == "rolling" else budget.ready
+            superseded = self._superseded(aim, parts, most)
+        elif self.service.count:
+            # No more goes than makes room for one new instance to prove itself.
+            kept_old = parts.outdated_ready + parts.outdated.doubtful + parts.moving_ready
+            room = kept_old + 1 - self.service.count - budget.surge
+            spare = min(spare, room if not parts.staying and failing.until <= self.now else 0)
+        spare -= self._stop_outdated(parts.outdated, superseded, spare if parts.outdated_ready else 0, back)
+        self._stop_moving(parts.moving, superseded, spare, all_replaced=budget.missing <= 0)
+
+    def _superseded(self, aim: Service, parts: Parts, most: int) -> dict[str, Task]:
         """Those in whose place a new one has proved itself, where a constraint has no place for both.
 
         They go, `most` of them, even if fewer than wanted run: where the constraints allow fewer than that on
         all agents together, there will never be more.
         """
         limits = [tally for tally in map(Tally, aim.constraints) if tally.limit is not None]
-        if not limits or not (len(outdated) or moving) or self._places(aim, limits) >= aim.count:
+        if not limits or not parts.replaced or self._places(aim, limits) >= aim.count:
             return {}
         misplaced = {task_id for task_id, why in self.why_moved.items() if why == "misplaced"}
         proved = [
             task
-            for part in current.well
+            for part in parts.current.well
             for task in part.values()
-            if task.id not in fresh and task.id not in moving and task.id not in self.census.doubtful
+            if task.id not in parts.fresh
+            if task.id not in parts.moving and task.id not in self.census.doubtful
         ]
-        old = [task for part in outdated.well for task in part.values()]
-        old += (task for task_id, task in moving.items() if task.well and task_id not in misplaced)
+        old = [task for part in parts.outdated.well for task in part.values()]
+        old += (task for task_id, task in parts.moving.items() if task.well and task_id not in misplaced)
         old = self.order.sort(task for task in old if task.id not in self.census.doubtful)
         found: dict[str, Task] = {}
         for tally in limits:
@@ -322,7 +282,7 @@ class Situation:
         return None if agent is None else field_of(agent, constraint.field)
 
     def _stop_outdated(
-        self, outdated: _Side, superseded: Mapping[str, Task], spare: int, back: Service | None
+        self, outdated: Part, superseded: Mapping[str, Task], spare: int, back: Service | None
     ) -> int:
         """Stop what is to be replaced: what does not serve at once. Returns how many ready ones go."""
         why = "replaced by a newer version" if back is None else "replaced by the version before"
@@ -337,7 +297,7 @@ class Situation:
             self._stop(task, why)
         return len(going)
 
-    def _held_back(self, launches: int, failing: Wait | None, current: _Side) -> int:
+    def _held_back(self, launches: int, failing: Wait | None, current: Part) -> int:
         """How many of the launches a back-off lets through."""
         if launches and failing is not None and failing.until > self.now:
             self.reasons.append(_backoff_reason(launches, failing))
@@ -388,9 +348,9 @@ class Situation:
             self.times.clear()  # nothing hangs on who is ready when
         return advanced
 
-    def _sides(self, rollout: Rollout, back: Service | None) -> tuple[_Side, _Side]:
+    def _sides(self, rollout: Rollout, back: Service | None) -> tuple[Part, Part]:
         """The instances to keep, and those to replace."""
-        current, outdated = _Side(), _Side()
+        current, outdated = Part(), Part()
         aim = back or self.service
         half = rollout.target if back is not None and rollout.state == "paused" else None
         for version, group in self.standing.versions.items():
@@ -404,7 +364,7 @@ class Situation:
             outdated.add_unready(self.standing.versions[half])
         return current, outdated
 
-    def _moving(self, aim: Service, current: _Side, outdated: _Side) -> dict[str, Task]:
+    def _moving(self, aim: Service, current: Part, outdated: Part) -> dict[str, Task]:
         """What others of its version are to stand in for.
 
         Its agent will go, or it is to be restarted, or the constraints do not let it stay where it is.
@@ -429,7 +389,7 @@ class Situation:
         }
         return moving | misplaced
 
-    def _rebalancing(self, aim: Service, current: _Side, outdated: _Side) -> dict[str, Task]:
+    def _rebalancing(self, aim: Service, current: Part, outdated: Part) -> dict[str, Task]:
         """One that is to move to an agent with fewer, if all that is wanted serves."""
         proving = {
             task.id for part in current.well for task in self._fresh(part, aim.update.min_ready_seconds)
@@ -455,7 +415,7 @@ class Situation:
         self.why_moved = dict.fromkeys(moving, "rebalancing")
         return moving
 
-    def _misplaced(self, aim: Service, current: _Side, *, alone: bool) -> dict[str, Task]:
+    def _misplaced(self, aim: Service, current: Part, *, alone: bool) -> dict[str, Task]:
         """Those that would not be started where they are: constraints have changed, or what they look at.
 
         CLUSTER without a value and GROUP_BY move only what is on an agent without their field. `alone`:
@@ -481,7 +441,7 @@ class Situation:
         constraint: Constraint,
         limit: int,
         agents: Mapping[str, Agent],
-        current: _Side,
+        current: Part,
         moving: Collection[str],
     ) -> dict[str, Task]:
         """Those beyond the limit of what may share a value, the newest."""
@@ -498,7 +458,7 @@ class Situation:
                 found |= {task.id: task for task in here[: max(0, len(here) - limit)]}
         return found
 
-    def _mine(self, agent_id: str, current: _Side) -> dict[str, Task]:
+    def _mine(self, agent_id: str, current: Part) -> dict[str, Task]:
         return {
             task.id: task
             for task in self.census.here(agent_id).values()
@@ -539,7 +499,16 @@ class Situation:
                 self._stop(task, _WHY_MOVED[self.why_moved[task.id]])
                 spare -= task.well
 
-    def _explain(self, moving: Mapping[str, Task], missing: bool) -> None:
+    def _explain(
+        self, parts: Parts, budget: Budget, rollout: Rollout, back: Service | None, failing: Wait | None
+    ) -> None:
+        self._explain_instances(parts.moving, budget.missing > 0)
+        if rollout.stopped and self.service.count:
+            self.reasons.append(self._failed_update(rollout, back))
+        elif parts.outdated and self.service.count:
+            self.reasons.append(self._update(parts, failing is not None))
+
+    def _explain_instances(self, moving: Mapping[str, Task], missing: bool) -> None:
         standing = self.standing
         starting = [group.starting for group in standing.versions.values() if group.starting]
         if starting:
@@ -566,9 +535,9 @@ class Situation:
             }
             self.reasons.append(Reason(kind, texts[kind], number))
 
-    def _update(self, current: _Side, outdated: _Side, failing: bool) -> Reason:
-        new, count = len(current), self.service.count
-        text = f"update to {self.service.image}: {new} of {count} new, {len(outdated)} old still running"
+    def _update(self, parts: Parts, failing: bool) -> Reason:
+        new, old, count = len(parts.current), len(parts.outdated), self.service.count
+        text = f"update to {self.service.image}: {new} of {count} new, {old} old still running"
         if failing:
             text += "; none of these is stopped until a new instance runs well"
         return Reason("update", text, max(0, count - new))
