@@ -1,7 +1,17 @@
 """How far the change of a service to another version has come, and what becomes of one that fails.
 
 A state machine over one durable record for each service. `advance` is a pure function: from the same record,
-wish and progress it comes to the same end, whenever the scheduler was killed before.
+service and progress it comes to the same end, whenever the scheduler was killed before.
+
+| from | when | to |
+| --- | --- | --- |
+| any | the service is made of something else | rolling |
+| complete | it is to have instances for the first time | rolling |
+| rolling | all wanted are ready, and no others are left | complete |
+| rolling | the deadline is over, no others are left, and as many are ready as served before | complete |
+| rolling | `max_failures` in a row, or the deadline is over | paused, or rolled back (`on_failure`) |
+| paused | `on_failure` is now rollback, and no operator has paused it | rolled back |
+| paused, rolled back | somebody asks for it (`anew`), or the service is run otherwise | rolling |
 """
 
 from __future__ import annotations
@@ -97,33 +107,49 @@ def advance(
     """
     if rollout is None or rollout.target != service.version:
         rollout, failing = _begun(rollout, service, progress, now), None
-    if rollout.state == "complete" and service.count and rollout.good != rollout.target:
-        rollout = replace(
-            rollout, state="rolling", since=now, began=now
-        )  # there was nothing to complete before
-    if rollout.state == "rolling":
-        if progress.in_service < rollout.served:
-            rollout = replace(rollout, served=progress.in_service)
-        if progress.ready >= service.count and not progress.others:
-            return _completed(rollout, service, progress, now)
-        if progress.ready > rollout.ready:
-            rollout = replace(rollout, ready=progress.ready, since=now)
-        if rollout.good not in (None, rollout.target) and service.count:
-            overdue = now >= deadline(rollout, service, progress, acting_since) and not progress.proving
-            as_before = not progress.others and progress.ready >= max(1, rollout.served)
-            if overdue and failing is None and as_before:
-                # There is nothing left to replace, and no room for more: the version before had none either.
-                return _completed(rollout, service, progress, now)
-            reason = _why_failed(service, progress, failing, overdue) if can_return else None
-            if reason is not None:
-                state: Literal["paused", "rolled back"] = (
-                    "rolled back" if service.update.on_failure == "rollback" else "paused"
-                )
-                failures = failing.failures if failing is not None else 0
-                return replace(rollout, state=state, failures=failures, reason=reason, since=now)
-    if rollout.state == "paused" and service.update.on_failure == "rollback" and not rollout.by_operator:
-        return replace(rollout, state="rolled back", since=now)
+    match rollout.state:
+        case "complete" if service.count and rollout.good != rollout.target:
+            # There was nothing to complete before.
+            rolling = replace(rollout, state="rolling", since=now, began=now)
+            return _roll(rolling, service, progress, failing, now, acting_since, can_return)
+        case "rolling":
+            return _roll(rollout, service, progress, failing, now, acting_since, can_return)
+        case "paused" if service.update.on_failure == "rollback" and not rollout.by_operator:
+            return replace(rollout, state="rolled back", since=now)
     return rollout
+
+
+def _roll(
+    rollout: Rollout,
+    service: Service,
+    progress: Progress,
+    failing: Wait | None,
+    now: float,
+    acting_since: float,
+    can_return: bool,
+) -> Rollout:
+    """What becomes of one that is rolling."""
+    if progress.in_service < rollout.served:
+        rollout = replace(rollout, served=progress.in_service)
+    if progress.ready >= service.count and not progress.others:
+        return _completed(rollout, service, progress, now)
+    if progress.ready > rollout.ready:
+        rollout = replace(rollout, ready=progress.ready, since=now)
+    if rollout.good in (None, rollout.target) or not service.count:
+        return rollout  # a first deployment can only go on
+    overdue = now >= deadline(rollout, service, progress, acting_since) and not progress.proving
+    as_before = not progress.others and progress.ready >= max(1, rollout.served)
+    if overdue and failing is None and as_before:
+        # There is nothing left to replace, and no room for more: the version before had none either.
+        return _completed(rollout, service, progress, now)
+    reason = _why_failed(service, progress, failing, overdue) if can_return else None
+    if reason is None:
+        return rollout
+    stopped: Literal["paused", "rolled back"] = (
+        "rolled back" if service.update.on_failure == "rollback" else "paused"
+    )
+    failures = failing.failures if failing is not None else 0
+    return replace(rollout, state=stopped, failures=failures, reason=reason, since=now)
 
 
 def _begun(before: Rollout | None, service: Service, progress: Progress, now: float) -> Rollout:
