@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -15,6 +16,9 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
 )
 _CUT = " [...] "
+_MOST_SHOWN = 80
+# What begins with a bracket is how we describe them ourselves.
+_CREDENTIALS = re.compile(r"://(?!\[)[^@/\s]+@")
 
 
 def printable(text: str, most: int = 1000) -> str:
@@ -31,6 +35,26 @@ def printable(text: str, most: int = 1000) -> str:
 def printable_if_any(text: str | None) -> str | None:
     """The same, of a text that may be missing."""
     return None if text is None else printable(text)
+
+
+def one_line(text: str) -> str:
+    """The same, on one line and without credentials that stand in a URL."""
+    return re.sub(r"[\n\t]", " ", printable(_without_credentials(text)))
+
+
+def excerpt(value: Any) -> str:
+    """A value that somebody has given, as JSON that is not long.
+
+    Of a list or a dictionary nothing is shown: what stands in it may be deep, or a secret.
+    """
+    if isinstance(value, dict | list) and value:
+        return "{...}" if isinstance(value, dict) else "[...]"
+    text = _without_credentials(json.dumps(value, default=str))
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+
+
+def _without_credentials(text: str) -> str:
+    return _CREDENTIALS.sub("://...@", text)
 
 
 def first_problem(error: ValidationError) -> str:

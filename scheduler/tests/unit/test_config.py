@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -635,6 +636,70 @@ def test_names_settings_that_need_a_restart() -> None:
     old, new = parse(json.dumps(GOOD)), parse(changed("state_dir", "/elsewhere"))
     assert old.restart_needed(new) == ["state_dir"]
     assert old.restart_needed(parse(changed("services.0.count", 7))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({**GOOD, "a\nb\x1b[2J": 1}),
+        json.dumps({**GOOD, "a" * 60_000: 1}),
+        '{"a\\nb": 1, "a\\nb": 2}',
+        '{"\\ud800": 1, "\\ud800": 2}',
+        f'{{"{"a" * 30_000}": 1, "{"a" * 30_000}": 2}}',
+        changed("services.0.labels", {"a\nb": 1}),
+        changed("services.0.constraints", [{"field": "a", "operator": "LIKE", "value": "(" * 60_000}]),
+        changed("services.0.health_check", {"protocol": "tcp", "port_name": "a\n" * 20_000}),
+    ],
+    ids=range(8),
+)
+def test_whatever_is_quoted_a_problem_is_one_short_line(text: str) -> None:
+    (problem,) = problems(text)
+    assert problem.isprintable()
+    assert len(problem) <= 1000
+
+
+def test_only_the_first_problems_are_told() -> None:
+    found = problems(json.dumps({**GOOD, **{f"a{number}": 1 for number in range(5000)}}))
+    assert len(found) == 101
+    assert found[-1] == "... and 4900 more problems"
+
+
+def test_what_stands_inside_a_misplaced_list_or_dictionary_is_not_shown() -> None:
+    web = {"name": "web", "image": "i", "env": {"PASSWORD": "hunter2"}}
+    assert problems(changed("services", web)) == [
+        "services: {...} is not allowed; it must be a list of services"
+    ]
+    (problem,) = problems(changed("state_dir", [web]))
+    assert problem == "state_dir: [...] is not allowed; it must be an absolute path"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("state_dir", "zk://user:hunter2@z1:2181/mesos"),
+        ("state_dir", f"zk://user:{'hunter2' * 20}@z1:2181/mesos"),
+        ("services.0.health_check", {"protocol": "tcp", "port_name": "zk://user:hunter2@z1:2181/mesos"}),
+    ],
+)
+def test_a_password_that_stands_in_a_wrong_place_is_not_shown(path: str, value: object) -> None:
+    (problem,) = problems(changed(path, value))
+    assert "zk://...@z1" in problem or problem.startswith('state_dir: "zk://...')
+    assert "hunter2" not in problem
+
+
+def test_no_address_of_masters_takes_long_to_be_refused() -> None:
+    began = time.thread_time()
+    problems(changed("master", f"zk://{'a:1,' * 16_000}"))
+    assert time.thread_time() - began < 2
+
+
+@pytest.mark.parametrize("field", ["max_surge", "max_unavailable", "max_failures"])
+def test_a_whole_number_that_not_everybody_can_read_is_refused(field: str) -> None:
+    assert service(update={field: 10**9}).update
+    for number in (10**9 + 1, 2**64, 10**400):
+        (problem,) = problems(changed("services.0.update", {field: number}))
+        assert problem.startswith(f"services[0].update.{field}: 1")
+        assert "to 1e9" in problem
 
 
 values = st.recursive(

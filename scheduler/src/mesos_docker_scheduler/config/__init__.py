@@ -56,7 +56,7 @@ __all__ = [
 def _master(value: str) -> str:
     host = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
     patterns = (
-        rf"zk://([^@/\s]+:[^@/\s]+@)?{host}(,{host})*/\S*[^/\s]",
+        rf"zk://([^@:/\s]+:[^@/\s]+@)?{host}(,{host})*/\S*[^/\s]",
         rf"https?://{host}/?",
         rf"{host}(,{host})*",
     )

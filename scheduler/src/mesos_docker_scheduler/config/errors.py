@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import json
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from mesos_docker_scheduler.config.sections import Section
+from mesos_docker_scheduler.wording import count_of, excerpt, one_line
 
 Location = tuple[int | str, ...]
+
+_MOST_PROBLEMS = 100
 
 _IN_DICTIONARIES = {"env": "a text without zero bytes", "secrets": "the absolute path of a file"}
 _NAMES = {"env": "the name of an environment variable", "secrets": "the name of an environment variable"}
@@ -37,11 +39,18 @@ _WORDS_OF_OTHERS = {
 
 
 class ConfigError(ValueError):
-    """A configuration that can't be used; `problems` holds one sentence for each thing that is wrong."""
+    """A configuration that can't be used; `problems` holds one sentence for each thing that is wrong.
+
+    They quote keys and values, which may be anything: each becomes one line that is not long, and only the
+    first are kept.
+    """
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
+        self.problems = [one_line(problem) for problem in problems[:_MOST_PROBLEMS]]
+        left = len(problems) - _MOST_PROBLEMS
+        if left > 0:
+            self.problems.append(f"... and {count_of(left, 'more problem')}")
+        super().__init__("; ".join(self.problems))
 
 
 def sentence(detail: ErrorDetails, root: type[Section]) -> str:
@@ -80,8 +89,7 @@ def _path(location: Location) -> str:
 def _shown(location: Location, value: Any) -> str:
     if "env" in location or "secrets" in location or location[-1:] == ("master",):
         return "the value (not shown, it may hold a secret)"
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return excerpt(value)
 
 
 def _section_at(location: Location, root: type[Section]) -> type[Section]:
