@@ -66,8 +66,9 @@ class Leader:
     def subscribed(self, master: Message, now: float) -> None:
         """Note the MasterInfo of a subscription."""
         self.address = _address(master)
-        if master.get("id") is None or master["id"] != self._id:
-            self._id, self._since = master.get("id"), now
+        master_id = _text(master.get("id"))
+        if master_id is None or master_id != self._id:
+            self._id, self._since = master_id, now
             self._agents.clear()
             self._changes[RECORD] = json.dumps({"id": self._id, "since": now})
 
@@ -99,7 +100,13 @@ def proves_agent(status: Status, sent_by_agent: bool) -> bool:
 
 
 def _address(master: Message) -> str | None:
-    address = master.get("address", {})
-    host = address.get("hostname") or address.get("ip") or master.get("hostname")
+    told = master.get("address")
+    address = told if isinstance(told, Mapping) else {}
+    host = _text(address.get("hostname")) or _text(address.get("ip")) or _text(master.get("hostname"))
     port = address.get("port") or master.get("port")
-    return f"{host}:{port}" if host and port else None
+    return f"{host}:{port}" if host and isinstance(port, int) else None
+
+
+def _text(value: object) -> str | None:
+    """What it says of itself, as far as it can be written down."""
+    return value if isinstance(value, str) and value.isprintable() else None

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+import orjson
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, TypedDict
 
 from mesos_docker_scheduler.control.ledger import Ledger
@@ -23,6 +24,8 @@ Kind = Literal["offer", "inverse offer", "status update"]
 
 _REFUSE_SECONDS = 60.0
 _MOST_TOLD = 1000
+_LEVELS_OF_A_CALL = 20
+"""At most so deep in it resources stand: what can be written has a depth, too."""
 
 _Amount = Annotated[float, Field(ge=0, le=1e15)]
 _Number = Annotated[int, Field(ge=0, lt=2**64)]
@@ -58,6 +61,18 @@ class _Resource(TypedDict):
     ranges: NotRequired[_Ranges]
     reservations: NotRequired[list[dict[str, Any]]]
     disk: NotRequired[dict[str, Any]]
+
+
+def _can_be_sent(resources: Any) -> Any:
+    """Check what nobody reads as well: a launch gives resources back as they came."""
+    call = resources
+    for _ in range(_LEVELS_OF_A_CALL):
+        call = [call]
+    try:
+        orjson.dumps(call)
+    except TypeError as error:
+        raise ValueError(f"can't be sent back: {error}") from None
+    return resources
 
 
 class _Named(TypedDict):
@@ -102,7 +117,7 @@ class _Offer(TypedDict):
     id: _Id
     agent_id: _Id
     hostname: str
-    resources: NotRequired[list[_Resource]]
+    resources: NotRequired[Annotated[list[_Resource], BeforeValidator(_can_be_sent)]]
     attributes: NotRequired[list[Any]]  # `constraints` leaves out those that it does not understand
     unavailability: NotRequired[_Unavailability]
     allocation_info: NotRequired[_Allocation]
@@ -210,7 +225,8 @@ class Messages:
         """The call that gives a message back, if it says enough for that."""
         if kind == "status update":
             ids = (_identifier(message, "task_id"), _identifier(message, "agent_id"))
-            if not _has_uuid(message) or None in ids or not str(message["uuid"]).isprintable():
+            uuid = message.get("uuid") if isinstance(message, Mapping) else None
+            if None in ids or not (isinstance(uuid, str) and uuid and uuid.isprintable()):
                 return None
             return partial(self._driver.acknowledgeStatusUpdate, message)
         offer_id = _identifier(message, "id")

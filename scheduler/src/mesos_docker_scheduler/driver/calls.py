@@ -81,10 +81,9 @@ def kill(task_id: str, agent_id: str | None, grace_seconds: float | None) -> Cal
 
 def acknowledge(status: Mapping[str, Any]) -> Call:
     """Acknowledge a TaskStatus that has a uuid."""
-    return {
-        "type": "ACKNOWLEDGE",
-        "acknowledge": {key: status[key] for key in ("agent_id", "task_id", "uuid")},
-    }
+    # What stands beside the ids' values may be nothing that can be sent.
+    ids = {key: {"value": status[key]["value"]} for key in ("agent_id", "task_id")}
+    return {"type": "ACKNOWLEDGE", "acknowledge": {**ids, "uuid": status["uuid"]}}
 
 
 def reconcile(tasks: Iterable[tuple[str, str | None]]) -> Call:

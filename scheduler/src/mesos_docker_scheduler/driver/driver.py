@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import reprlib
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +29,7 @@ from mesos_docker_scheduler.driver.protocol import (
     Received,
     Subscribed,
     Subscription,
+    text_of,
 )
 from mesos_docker_scheduler.driver.pymesos_base import MesosSchedulerDriver, Scheduler
 from mesos_docker_scheduler.driver.tls import TlsSettings
@@ -328,7 +330,8 @@ class SchedulerDriver(MesosSchedulerDriver):
         try:
             name, arguments = handler(body)
         except (KeyError, TypeError, AttributeError) as error:
-            logger.error("Event %s not understood and left out (%r): %.200r", kind, error, body)
+            # A whole one may be large, or nested too deeply to be shown.
+            logger.error("Event %s not understood and left out (%r): %s", kind, error, reprlib.repr(body))
             return
         self._callback(name, *arguments)
 
@@ -373,28 +376,31 @@ class SchedulerDriver(MesosSchedulerDriver):
         raise RuntimeError("the driver finds the leading master itself")
 
 
-def _value(body: Mapping[str, Any], key: str) -> str:
-    return str(body[key]["value"])
+def _items(body: Mapping[str, Any], key: str) -> list[Any]:
+    items = body.get(key, [])
+    if not isinstance(items, list):
+        raise TypeError(f"{key} is no list")
+    return items
 
 
 def _failure(body: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
     agent_id = (body.get("agent_id") or {}).get("value")
     if "executor_id" in body:
-        return "executorLost", (_value(body, "executor_id"), agent_id, body.get("status"))
-    return "slaveLost", (_value(body, "agent_id"),)
+        return "executorLost", (text_of(body, "executor_id"), agent_id, body.get("status"))
+    return "slaveLost", (text_of(body, "agent_id"),)
 
 
 # The callback and its arguments for each type of event (v1/scheduler.proto).
 _EVENTS: dict[str, Callable[[dict[str, Any]], tuple[str, tuple[Any, ...]]]] = {
-    "OFFERS": lambda body: ("resourceOffers", (body.get("offers", []),)),
-    "INVERSE_OFFERS": lambda body: ("inverseOffers", (body.get("inverse_offers", []),)),
-    "RESCIND": lambda body: ("offerRescinded", (_value(body, "offer_id"),)),
-    "RESCIND_INVERSE_OFFER": lambda body: ("inverseOfferRescinded", (_value(body, "inverse_offer_id"),)),
+    "OFFERS": lambda body: ("resourceOffers", (_items(body, "offers"),)),
+    "INVERSE_OFFERS": lambda body: ("inverseOffers", (_items(body, "inverse_offers"),)),
+    "RESCIND": lambda body: ("offerRescinded", (text_of(body, "offer_id"),)),
+    "RESCIND_INVERSE_OFFER": lambda body: ("inverseOfferRescinded", (text_of(body, "inverse_offer_id"),)),
     "UPDATE": lambda body: ("statusUpdate", (body["status"],)),
     "UPDATE_OPERATION_STATUS": lambda body: ("operationStatusUpdate", (body["status"],)),
     "MESSAGE": lambda body: (
         "frameworkMessage",
-        (_value(body, "executor_id"), _value(body, "agent_id"), body.get("data", "")),
+        (text_of(body, "executor_id"), text_of(body, "agent_id"), body.get("data", "")),
     ),
     "FAILURE": _failure,
 }

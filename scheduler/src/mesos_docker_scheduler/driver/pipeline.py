@@ -17,6 +17,7 @@ from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.driver.calls import Call
 from mesos_docker_scheduler.driver.endpoint import Endpoint
 from mesos_docker_scheduler.driver.http_response import Response, ResponseParser
+from mesos_docker_scheduler.wording import printable
 
 PATH = "/api/v1/scheduler"
 CALL_SECONDS = 75.0  # docs/scheduler-http-api.md, "Network partitions"
@@ -74,7 +75,7 @@ def _with_length(head: bytes, message: dict[str, Any]) -> bytes:
 
 def error_text(response: Response) -> str:
     """Say what an unsuccessful response says, in one line."""
-    text = " ".join(bytes(response.body[:_MAX_ERROR_TEXT]).decode("utf-8", "replace").split())
+    text = printable(" ".join(bytes(response.body[:_MAX_ERROR_TEXT]).decode("utf-8", "replace").split()))
     return f"HTTP {response.status}: {text}" if text else f"HTTP {response.status}"
 
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from mesos_docker_scheduler.driver.endpoint import Endpoint, redirect_target
 from mesos_docker_scheduler.driver.http_response import Response, ResponseError, ResponseParser
 from mesos_docker_scheduler.driver.pipeline import encode_request, error_text
 from mesos_docker_scheduler.driver.recordio import RecordError, RecordParser
+from mesos_docker_scheduler.wording import printable
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ MAX_BACKOFF_SECONDS = 15.0
 RESPONSE_SECONDS = 75.0
 DEFAULT_HEARTBEAT_SECONDS = 15.0
 MISSED_HEARTBEATS = 5
+LONGEST_HEARTBEAT_SECONDS = 86_400.0
 
 _FIRST_BACKOFF_SECONDS = 0.5
 _MAX_REDIRECTS = 3
@@ -323,12 +326,15 @@ class Subscription:
             return []
         if kind == "HEARTBEAT":
             return []
-        if kind == "SUBSCRIBED":
+        if kind == "SUBSCRIBED" and self.phase is not Phase.SUBSCRIBED:
             return self._taken_in(attempt, body, now)
         if kind == "ERROR":
-            return self._put_out(str(body.get("message", "ERROR without a message")), now)
-        if self.phase is not Phase.SUBSCRIBED:
-            logger.error("Event %s from %s came before SUBSCRIBED and is left out", kind, attempt.master)
+            message = body.get("message")
+            text = printable(message) if isinstance(message, str) else "ERROR without a message"
+            return self._put_out(text, now)
+        if kind == "SUBSCRIBED" or self.phase is not Phase.SUBSCRIBED:
+            when = "again" if kind == "SUBSCRIBED" else "before SUBSCRIBED"
+            logger.error("Event %s from %s came %s and is left out", kind, attempt.master, when)
             return []
         return [Received(kind, body)]
 
@@ -340,8 +346,10 @@ class Subscription:
 
     def _taken_in(self, attempt: _Attempt, body: dict[str, Any], now: float) -> list[Notice]:
         try:
-            framework_id = str(body["framework_id"]["value"])
+            framework_id = text_of(body, "framework_id")
             heartbeat_seconds = float(body.get("heartbeat_interval_seconds") or DEFAULT_HEARTBEAT_SECONDS)
+            if not 0 < heartbeat_seconds <= LONGEST_HEARTBEAT_SECONDS:
+                raise ValueError(f"a heartbeat every {heartbeat_seconds} s")
         except (KeyError, TypeError, ValueError) as error:
             return self._over(f"SUBSCRIBED is not understood: {error!r}", now)
         first = self.framework_id is None
@@ -352,7 +360,8 @@ class Subscription:
         self.problem = None
         self.failed_over = False
         master = attempt.master
-        info = {"hostname": master.host, "port": master.port, **(body.get("master_info") or {})}
+        told = body.get("master_info")
+        info = {"hostname": master.host, "port": master.port, **(told if isinstance(told, dict) else {})}
         logger.info("Subscribed with master %s as framework %s", master, framework_id)
         return [Subscribed(attempt.settings, framework_id, attempt.stream_id, first, master, info)]
 
@@ -417,9 +426,33 @@ class Subscription:
         return [*notices, Ended(message)]
 
 
+def text_of(body: Mapping[str, Any], key: str) -> str:
+    """The value of an id in an event. KeyError, TypeError: it has none, or what is no name."""
+    value = body[key]["value"]
+    if not (isinstance(value, str) and value and value.isprintable()):
+        raise TypeError(f"the value of {key} is no name")
+    return value
+
+
 def _parsed(record: bytes) -> Any:
-    """Read an event. Messages of tasks may hold what is no UTF-8: an update must not be lost for that."""
+    """Read an event. Messages of tasks may hold what is no UTF-8: an update must not be lost for that.
+
+    Nor for what is no JSON either, but is for Python: whatever is read can be written again.
+    """
     try:
         return orjson.loads(record)
     except ValueError:
-        return json.loads(record.decode("utf-8", "replace"))
+        return _writable(json.loads(record.decode("utf-8", "replace")))
+
+
+def _writable(value: Any) -> Any:
+    """The same without halves of pairs of surrogates, and numbers that JSON has no room for."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_writable(part) for part in value]
+    if isinstance(value, dict):
+        return {_writable(key): _writable(part) for key, part in value.items()}
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if not isinstance(value, int) or -(2**63) <= value < 2**64 else None

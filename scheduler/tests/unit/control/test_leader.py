@@ -44,6 +44,27 @@ def bench(tmp_path: Path) -> Cluster:
     return made
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"id": 5},
+        {"id": {}},
+        {"id": "\ud800"},
+        {"address": None},
+        {"address": [1]},
+        {"hostname": "a\nb"},
+        {"port": "x"},
+    ],
+)
+def test_what_a_master_says_of_itself_stops_neither_this_process_nor_the_next(
+    tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.take(events.Subscribed("framework", {**MASTER, **odd}))
+    assert bench.controller.snapshot.problem is None
+    assert Bench(tmp_path, WEB, store=bench.store).controller.snapshot.framework_id == "framework"
+
+
 def states(bench: Cluster) -> list[TaskState]:
     known = bench.store.load().tasks
     return [known[task_id].state for task_id in (bench.first, bench.second)]

@@ -152,6 +152,31 @@ def test_what_is_not_understood_is_told_counted_and_given_back(site: Bench) -> N
     assert counted("mesos_docker_scheduler_messages_left_out_total", {"kind": "offer"}) == 3
 
 
+def nested(depth: int) -> list[Any]:
+    """A list in a list in a list."""
+    return [nested(depth - 1)] if depth else []
+
+
+@pytest.mark.parametrize("odd", ["\ud800", nested(300)], ids=["half a pair of surrogates", "deep"])
+def test_resources_that_could_not_be_given_back_are_not_taken(site: Bench, odd: object) -> None:
+    message = offer_message("odd")
+    message["resources"][0]["nobody reads this"] = odd
+    site.take(events.Offers((message,)))
+    assert site.driver.take("decline") == [("decline", [message["id"]["value"]], 60.0)]
+    (told,) = [event.text for event in site.events if event.kind == "not understood"]
+    assert "resources: Value error, can't be sent back" in told
+    still_works(site)
+
+
+@pytest.mark.parametrize("uuid", [5, ["x"], nested(900)], ids=range(3))
+def test_an_update_without_a_uuid_that_can_be_sent_is_not_acknowledged(site: Bench, uuid: object) -> None:
+    first, _ = site.launch("a", "b")
+    site.driver.take("acknowledge")
+    site.take(events.Update({**status(first, "FAILED"), "uuid": uuid}))
+    assert site.driver.take("acknowledge") == []
+    still_works(site)
+
+
 def test_a_status_update_that_is_not_understood_holds_no_later_one_up(site: Bench) -> None:
     first, _ = site.launch("a", "b")
     site.driver.take("acknowledge")

@@ -34,6 +34,20 @@ def test_impossible_times_are_refused(seconds: float) -> None:
         calls.kill("t1", None, seconds)
 
 
+def test_an_acknowledgement_repeats_the_ids_alone() -> None:
+    status = {
+        "task_id": {"value": "t1", "odd": [[[]]]},
+        "agent_id": {"value": "a1", "odd": "\ud800"},
+        "uuid": "AAAA",
+        "state": "TASK_RUNNING",
+    }
+    assert calls.acknowledge(status)["acknowledge"] == {
+        "task_id": {"value": "t1"},
+        "agent_id": {"value": "a1"},
+        "uuid": "AAAA",
+    }
+
+
 def test_inverse_offers() -> None:
     ids = [{"value": "i1"}]
     filters = {"refuse_seconds": 0.0}

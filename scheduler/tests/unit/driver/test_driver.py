@@ -73,11 +73,26 @@ def test_an_event_without_what_it_must_have_is_left_out(master: ScriptedMaster) 
             {"type": "FAILURE"},
             {"type": "UPDATE", "update": {}},
             {"type": "NEW"},
+            {"type": "RESCIND", "rescind": {"offer_id": {"value": None}}},
+            {"type": "OFFERS", "offers": {"offers": None}},
+            {"type": "INVERSE_OFFERS", "inverse_offers": {"inverse_offers": 5}},
         ):
             master.send(event)
         master.send({"type": "UPDATE", "update": {"status": STATUS}})
         recorder.wait_for("statusUpdate")
         assert [name for name, _ in recorder.heard] == ["registered", "statusUpdate"]
+
+
+@pytest.mark.parametrize("body", ['"update": {"x": %s}', '"update": {"status": {}}, "x": %s'])
+@pytest.mark.parametrize("depth", [900, 1010])
+def test_an_event_of_any_depth_ends_nothing(master: ScriptedMaster, body: str, depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    with running(master.address) as (_, recorder):
+        master.send(f'{{"type": "UPDATE", {body % deep}}}'.encode())
+        master.send(f'{{"type": "RESCIND", "rescind": {{"offer_id": {{"value": {deep}}}}}}}'.encode())
+        master.send({"type": "UPDATE", "update": {"status": STATUS}})
+        assert recorder.wait_for("statusUpdate", 2 if "status" in body else 1)[0] == STATUS
+        assert not recorder.all("offerRescinded")
 
 
 def test_registering_tells_id_and_master_and_coming_back_the_master(master: ScriptedMaster) -> None:

@@ -176,6 +176,83 @@ def test_error_is_the_end(subscribed: bool) -> None:
     assert subscription.deadline is None
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"framework_id": {"value": None}},
+        {"framework_id": {"value": {}}},
+        {"framework_id": {"value": ""}},
+        {"framework_id": {"value": "a\nb"}},
+        {"framework_id": "f"},
+        {"heartbeat_interval_seconds": 1e308},
+        {"heartbeat_interval_seconds": 1e7},  # no system call waits for five times that
+        {"heartbeat_interval_seconds": -1},
+        {"heartbeat_interval_seconds": [15]},
+    ],
+)
+def test_a_subscribed_that_is_not_understood_is_told_and_tried_again(odd: dict[str, Any]) -> None:
+    subscription = new()
+    connect(subscription)
+    event = subscribed_event()
+    event["subscribed"] |= odd
+    assert subscription.received(HEAD + chunk(event), 0.0) == []
+    assert subscription.problem is not None
+    assert "SUBSCRIBED is not understood" in subscription.problem
+    assert subscription.next_master(0.5) == M1
+
+
+@pytest.mark.parametrize("odd", [[1], "x", 5, None])
+def test_a_master_that_says_nothing_of_itself_is_known_by_its_address(odd: Any) -> None:
+    subscription = new()
+    connect(subscription)
+    event = subscribed_event()
+    event["subscribed"]["master_info"] = odd
+    [notice] = subscription.received(HEAD + chunk(event), 0.0)
+    assert isinstance(notice, Subscribed)
+    assert notice.master_info == {"hostname": "m1", "port": 5050}
+
+
+def test_being_taken_in_a_second_time_is_left_out() -> None:
+    subscription = new()
+    subscribe(subscription)
+    assert subscription.received(chunk(subscribed_event(), HEARTBEAT), 1.0) == []
+    assert subscription.phase is Phase.SUBSCRIBED
+
+
+@pytest.mark.parametrize("message", ["5", "null", "[" * 1010 + "]" * 1010], ids=range(3))
+def test_an_error_whose_message_is_no_text_is_the_end_all_the_same(message: str) -> None:
+    subscription = new()
+    subscribe(subscription)
+    error = f'{{"type": "ERROR", "error": {{"message": {message}}}}}'.encode()
+    assert subscription.received(chunk(error), 1.0)[-1] == Ended("ERROR without a message")
+
+
+def test_what_a_master_says_is_cleaned_before_anybody_reads_it() -> None:
+    subscription = new()
+    refused(subscription, Answer(503, body="a\x1b[2J\x00b"))
+    assert subscription.problem == "m1:5050: the master is not ready, HTTP 503: a\ufffd[2J\ufffdb"
+    subscribe(subscription, 10.0)
+    error = {"type": "ERROR", "error": {"message": "a\x1b[2J"}}
+    assert subscription.received(chunk(error), 11.0)[-1] == Ended("a\ufffd[2J")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ('"a\\ud800b"', "a?b"),
+        ('{"\\udc00": "\\ud800"}', {"?": "?"}),
+        ("[NaN, -Infinity, 1e999]", [None] * 3),
+        (f"[{10**400}, {-(2**63)}, {2**64 - 1}, true]", [None, -(2**63), 2**64 - 1, True]),
+    ],
+)
+def test_what_is_read_can_be_written_again(text: str, read: Any) -> None:
+    subscription = new()
+    subscribe(subscription)
+    # Half of a pair of surrogates keeps the quick parser from any of these.
+    event = f'{{"type": "UPDATE", "update": {{"x": {text}, "y": "\\ud800"}}}}'.encode()
+    assert subscription.received(chunk(event), 1.0) == [Received("UPDATE", {"x": read, "y": "?"})]
+
+
 @given(st.lists(st.integers(min_value=1, max_value=30), max_size=50))
 def test_the_stream_may_be_cut_anywhere(sizes: list[int]) -> None:
     events = [{"type": "RESCIND", "rescind": {"offer_id": {"value": str(number)}}} for number in range(3)]
