@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import ErrorDetails
 
-_MOST_SHOWN = 80
+from mesos_docker_scheduler.wording import excerpt
+
 _WHERE = {"query": "query parameter ", "header": "header ", "path": "", "body": ""}
 
 
@@ -33,7 +32,5 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"{where}: is missing"
     if kind == "extra_forbidden":
         return f"{where}: is not a known key"
-    text = json.dumps(detail["input"], default=str)
-    shown = text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
     must = detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"{where}: {shown} is not allowed; {must.replace('input should', 'it must')}"
+    return f"{where}: {excerpt(detail['input'])} is not allowed; {must.replace('input should', 'it must')}"

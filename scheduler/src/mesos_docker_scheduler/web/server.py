@@ -34,6 +34,7 @@ class WebServer(threading.Thread):
                 server_header=False,
                 proxy_headers=False,
                 http=LimitedProtocol,
+                ws="none",  # a library for them may be there; nothing here speaks it, and it knows no limits
                 limit_concurrency=MOST_CONNECTIONS,
                 timeout_graceful_shutdown=_STOP_SECONDS,
             )

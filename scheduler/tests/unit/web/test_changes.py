@@ -8,6 +8,7 @@ import pytest
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.records.store import Change, StoreError
 from mesos_docker_scheduler.web import changes, models
+from mesos_docker_scheduler.web.access import Bucket
 from scheduler_fakes import configuration, service
 from site_fake import Site
 
@@ -56,6 +57,18 @@ def test_a_body_that_is_no_json_is_named(site: Site) -> None:
     answer = site.client.post("/v1/services/web/scale", content=b"{", headers=headers)
     assert answer.status_code == 400
     assert "not JSON" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}")])
+def test_a_body_of_any_depth_is_named(
+    site: Site, begin: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bucket, "wait", lambda self, client: 0.0)
+    headers = {"If-Match": "*", "Content-Type": "application/json"}
+    for depth in range(900, 1000):  # a little less deep can be read, but not written
+        content = f'{{"count": {begin * depth}1{end * depth}}}'
+        answer = site.client.post("/v1/services/web/scale", content=content, headers=headers)
+        assert answer.status_code == 400
 
 
 def test_two_writers_can_not_overwrite_each_other_unseen(site: Site) -> None:

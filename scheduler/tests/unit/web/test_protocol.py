@@ -128,6 +128,15 @@ def test_an_answer_may_take_long(server: web.WebServer, monkeypatch: pytest.Monk
                 assert heard, "the stream was ended"
 
 
+def test_an_upgrade_to_websockets_is_a_request_like_any_other(server: web.WebServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(
+            b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_one_client_can_not_take_all_streams(server: web.WebServer) -> None:
     ask = b"GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
