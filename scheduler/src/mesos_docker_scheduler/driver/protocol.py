@@ -251,7 +251,8 @@ class Subscription:
         attempt = self._attempt
         if attempt is None:
             return []
-        attempt.heard_at = now
+        if self.phase is not Phase.SUBSCRIBED:
+            attempt.heard_at = now
         notices: list[Notice] = []
         try:
             for response in attempt.responses.feed(data):
@@ -273,6 +274,8 @@ class Subscription:
                 )
         notices: list[Notice] = []
         for record in attempt.records.feed(response.take_body()):
+            # Bytes alone are no sign of life: in a record that never ends heartbeats would be lost, too.
+            attempt.heard_at = now
             notices += self._record(attempt, record, now)
             if self._attempt is not attempt:
                 return notices  # it is over

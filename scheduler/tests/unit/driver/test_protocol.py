@@ -472,6 +472,17 @@ def test_five_missed_heartbeats_end_the_subscription() -> None:
     assert subscription.phase is Phase.IDLE
 
 
+def test_a_record_that_never_ends_is_not_waited_for() -> None:
+    subscription = new()
+    subscribe(subscription, 0.0)
+    subscription.received(chunk(HEARTBEAT), 10.0)
+    subscription.received(b"a\r\n268435456\n\r\n", 15.0)
+    for now in range(20, 85, 5):
+        assert subscription.received(chunk(HEARTBEAT), now) == []
+        assert subscription.check_silence(now) == []
+    assert subscription.check_silence(85.0) == [Lost("nothing was heard from it for 75 s")]
+
+
 def test_a_master_that_does_not_answer_subscribe_is_given_up() -> None:
     subscription = new()
     connect(subscription, 0.0)
