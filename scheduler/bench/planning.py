@@ -16,7 +16,7 @@ from figures import machine, table
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Offer
 from mesos_docker_scheduler.planning.placement import Placement
-from mesos_docker_scheduler.records.census import Census
+from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.serve import rare_garbage_collection
 
 Message = dict[str, Any]
@@ -69,7 +69,7 @@ def measure(what: str, asking: list[Service], messages: list[Message]) -> tuple[
     """One row of the table."""
     gc.collect()
     begun = time.process_time()
-    placement = Placement([Offer.from_message(message) for message in messages], {}, Census(), 0.0)
+    placement = Placement([Offer.from_message(message) for message in messages], {}, TaskIndex(), 0.0)
     missing = sum(placement.place(service, service.count) for service in asking)
     placement.accepts()
     placement.unused_offers()

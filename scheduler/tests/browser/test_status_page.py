@@ -49,7 +49,7 @@ def fail_all(site: HandDrivenSite, message: str, times: int = 6) -> None:
 def operate(site: HandDrivenSite, work: Callable[[Operations, float], None]) -> None:
     """Have somebody else change something."""
     answers: list[Exception | None] = []
-    site.do(lambda bench: bench.take(events.Asked(work, answers.append)))
+    site.do(lambda bench: bench.take(events.Command(work, answers.append)))
     assert answers == [None]
 
 

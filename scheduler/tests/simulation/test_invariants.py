@@ -1,4 +1,4 @@
-"""Each invariant catches a scheduler that breaks it: a judge that never condemns proves nothing."""
+"""Each invariant catches a scheduler that breaks it: a oracle that never condemns proves nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mesos_docker_scheduler.control.stopping import Stopping
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.planning import candidates, cluster, constraints
 from mesos_docker_scheduler.planning.offer_constraints import Filters
-from mesos_docker_scheduler.planning.situation import Kill
+from mesos_docker_scheduler.planning.service_planner import Kill
 from mesos_docker_scheduler.records import rollout
 from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.failures import Failures
@@ -32,7 +32,7 @@ from mesos_docker_scheduler.records.tasks import Task
 from scheduler_fakes import configuration, service
 from simulated_mesos import history
 from simulated_mesos.history import History
-from simulated_mesos.judge import InvariantError, fits_beside
+from simulated_mesos.oracle import InvariantError, fits_beside
 
 
 class LaunchesTwice(Ledger):
@@ -41,7 +41,7 @@ class LaunchesTwice(Ledger):
     def put(self, task: Task) -> None:
         super().put(task)
         if task.running_since is None:
-            self.census.remove(task)
+            self.task_index.remove(task)
 
 
 class KillsTooMany(Decisions):
@@ -50,8 +50,8 @@ class KillsTooMany(Decisions):
     def decide(self, now: float, publisher: Publisher) -> None:
         super().decide(now, publisher)
         for one in self._desired.config.services:
-            for task in list(self._ledger.census.of(one.name)):
-                if task.version != one.version and task.kill_reason is None and task.well:
+            for task in list(self._ledger.task_index.of(one.name)):
+                if task.version != one.version and task.kill_reason is None and task.in_service:
                     self._stopping.intend(Kill(task.id, "old"), now)
 
 
@@ -179,7 +179,7 @@ def _name_of(call: Any) -> str:
 
 
 def verdicts(histories: int = 80) -> Iterator[str]:
-    """What the judge says of the scheduler, in each history in which it condemns it."""
+    """What the oracle says of the scheduler, in each history in which it condemns it."""
     for seed in range(1, histories):
         try:
             History(seed).tell()
@@ -247,8 +247,8 @@ def test_an_update_that_never_ends_is_condemned(monkeypatch: pytest.MonkeyPatch)
 def test_a_broken_constraint_is_condemned(
     constraint: tuple[str, str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(constraints.Tally, "allows", lambda self, value: True)
-    monkeypatch.setattr(constraints.Tally, "full", lambda self, value: False)
+    monkeypatch.setattr(constraints.SpreadCounter, "allows", lambda self, value: True)
+    monkeypatch.setattr(constraints.SpreadCounter, "full", lambda self, value: False)
     monkeypatch.setattr(candidates, "suits", lambda constraint, value: True)
     monkeypatch.setattr(framework, "filters_for", lambda asking, role: Filters())
     wished = dict(zip(("field", "operator", "value"), constraint, strict=True))
@@ -258,7 +258,7 @@ def test_a_broken_constraint_is_condemned(
         history = History(seed, trouble=0.0, config=configuration(service(count=7, constraints=[wished])))
         with contextlib.suppress(InvariantError):
             history.run(30)
-        said.append(history.judge.condemned)
+        said.append(history.oracle.condemned)
         history.close()
     assert f"{constraint[1]} {constraint[2]}" in " ".join(said)
 

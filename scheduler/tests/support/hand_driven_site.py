@@ -13,7 +13,7 @@ from typing import TypeVar
 from memory_store import MemoryStore
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.control.events import Asked, ConfigRead, Disconnected, ThreadEnded
+from mesos_docker_scheduler.control.events import Command, ConfigRead, Disconnected, ThreadEnded
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ServiceView
 from mesos_docker_scheduler.sandbox import Sandboxes
@@ -34,7 +34,7 @@ class HandDrivenSite:
     """
 
     def __init__(self, *services: Service, access: web.Access | None = None) -> None:
-        self.inbox: queue.SimpleQueue[Asked | ThreadEnded | Callable[[], None]] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Command | ThreadEnded | Callable[[], None]] = queue.SimpleQueue()
         self.bench = Bench(Path(), *services, store=MemoryStore(), now=time.time())
         self.app = web.application(
             web.Sources(
@@ -135,7 +135,7 @@ class HandDrivenSite:
             present = time.monotonic()
             self.bench.now += present - before
             before = present
-            if isinstance(item, Asked | ThreadEnded):
+            if isinstance(item, Command | ThreadEnded):
                 self.bench.take(item)
             elif item is not None:
                 item()

@@ -69,7 +69,7 @@ class SmallCluster:
     def ask(self, what: Callable[[Operations, float], None]) -> Exception | None:
         """Ask for something as an operator does; returns why it is refused."""
         answers: list[Exception | None] = []
-        self.bench.take(events.Asked(what, answers.append))
+        self.bench.take(events.Command(what, answers.append))
         return answers[0]
 
     def view(self, name: str) -> ServiceView:

@@ -693,13 +693,15 @@ def test_no_address_of_masters_takes_long_to_be_refused() -> None:
     assert time.thread_time() - began < 2
 
 
-@pytest.mark.parametrize("field", ["max_surge", "max_unavailable", "max_failures"])
-def test_a_whole_number_that_not_everybody_can_read_is_refused(field: str) -> None:
-    assert service(update={field: 10**9}).update
-    for number in (10**9 + 1, 2**64, 10**400):
+@pytest.mark.parametrize(
+    ("field", "most"), [("max_surge", 100_000), ("max_unavailable", 100_000), ("max_failures", 1_000_000)]
+)
+def test_a_whole_number_that_not_everybody_can_read_is_refused(field: str, most: int) -> None:
+    assert service(update={field: most}).update
+    for number in (most + 1, 2**64, 10**400):
         (problem,) = problems(changed("services.0.update", {field: number}))
         assert problem.startswith(f"services[0].update.{field}: 1")
-        assert "to 1e9" in problem
+        assert f"to {most}" in problem
 
 
 values = st.recursive(

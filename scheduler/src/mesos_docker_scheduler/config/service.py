@@ -144,7 +144,7 @@ class Parameter(Section):
 
 
 class HealthCheck(Section):
-    """How the executor finds out whether an instance is well (Mesos' HealthCheck)."""
+    """How the executor finds out whether an instance is healthy (Mesos' HealthCheck)."""
 
     protocol: Literal["http", "tcp", "command"] = Field(
         title="http: a GET is answered with 200 to 399; tcp: a connection is taken; command: it ends with 0",
@@ -311,8 +311,8 @@ class Update(Section):
     )
     min_ready_seconds: Seconds = Field(
         default=3,
-        title="how long a new instance must have been well before an old one goes",
-        description=f"{SECONDS}: how long a new instance must have been well before an old one goes",
+        title="how long a new instance must have been healthy before an old one goes",
+        description=f"{SECONDS}: how long a new instance must have been healthy before an old one goes",
     )
     max_failures: int = Field(
         default=3,
@@ -575,7 +575,7 @@ class Service(Section):
     )
     health_check: HealthCheck | None = Field(
         default=None,
-        title="how to find out whether an instance is well; without one, what runs is well",
+        title="how to find out whether an instance is healthy; without one, what runs is healthy",
         description="a health check, or null",
     )
     update: Update = Field(

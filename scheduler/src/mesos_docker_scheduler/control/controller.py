@@ -20,7 +20,6 @@ from mesos_docker_scheduler.control import decisions, events, launching, session
 from mesos_docker_scheduler.control.decisions import Decisions
 from mesos_docker_scheduler.control.desired_state import DesiredState
 from mesos_docker_scheduler.control.framework import Registration
-from mesos_docker_scheduler.control.inquiry import Inquiry
 from mesos_docker_scheduler.control.kept_versions import KeptVersions
 from mesos_docker_scheduler.control.launching import Launching
 from mesos_docker_scheduler.control.leader import Leader
@@ -32,6 +31,7 @@ from mesos_docker_scheduler.control.operations import Operations, RefusedError, 
 from mesos_docker_scheduler.control.publisher import Publisher
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, UNSEEN
+from mesos_docker_scheduler.control.recovery_query import RecoveryQuery
 from mesos_docker_scheduler.control.session import Session
 from mesos_docker_scheduler.control.start_timeouts import StartTimeouts
 from mesos_docker_scheduler.control.status_updates import StatusUpdates
@@ -42,13 +42,13 @@ from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, Snapshot, Views
 from mesos_docker_scheduler.planning.placement import suiting
 from mesos_docker_scheduler.records.dependencies import Dependencies
+from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.rollout import Rollouts
 from mesos_docker_scheduler.records.store import Event, Remembered, Store
 from mesos_docker_scheduler.records.tasks import new_task_id, wait_key
 from mesos_docker_scheduler.records.versions import Versions
-from mesos_docker_scheduler.records.wishes import Wishes
 from mesos_docker_scheduler.wording import clock
 
 _STORE_RETRY_SECONDS = 2.0
@@ -108,7 +108,7 @@ class Controller:
         self._dependencies = Dependencies()
         self._versions = Versions(remembered.versions)
         self._reconciliation = Reconciliation()
-        self._inquiry = Inquiry()
+        self._recovery_query = RecoveryQuery()
         self._leader = Leader()
         self._maintenance = Maintenance()
         registration = Registration(config)
@@ -134,7 +134,7 @@ class Controller:
             driver,
             metrics,
             reconciliation=self._reconciliation,
-            inquiry=self._inquiry,
+            recovery_query=self._recovery_query,
             leader=self._leader,
             failures=self._failures,
             overrides=self._overrides,
@@ -159,7 +159,7 @@ class Controller:
             messages=self._messages,
             status_updates=self._status_updates,
             reconciliation=self._reconciliation,
-            inquiry=self._inquiry,
+            recovery_query=self._recovery_query,
             leader=self._leader,
             registration=registration,
             survey=survey,
@@ -213,7 +213,7 @@ class Controller:
         self._offers.restore(remembered.records)
         self._leader.restore(remembered.records, now)
         if UNSEEN in remembered.records:
-            self._inquiry.begin()
+            self._recovery_query.begin()
         self._ledger.restore(remembered.tasks.values(), now, self._stopping.delay)
 
     def _take_desired(self, config: Config, now: float) -> None:
@@ -241,7 +241,7 @@ class Controller:
         metrics.settled.set_function(lambda: self._session.is_certain)
         metrics.agents.set_function(lambda: len(self._offers.agents))
         metrics.inbox.set_function(self._inbox.qsize)
-        metrics.launches_held.set_function(lambda: failures.flooded_until(self._clock()) is not None)
+        metrics.launches_held.set_function(lambda: failures.open_until(self._clock()) is not None)
         metrics.last_round.set_function(lambda: time.time() - (time.monotonic() - self.alive_at))
         metrics.watch_waits(failures.service_waits, failures.agent_waits, self._clock)
 
@@ -363,7 +363,7 @@ class Controller:
                 self._session.answered(event, now)
             case events.Owned() | events.ThreadEnded():
                 self._take_own(event, now)
-            case events.ConfigRead() | events.Asked() | events.Stop():
+            case events.ConfigRead() | events.Command() | events.Stop():
                 self._take_order(event, now)
 
     def _take_own(self, event: events.Owned | events.ThreadEnded, now: float) -> None:
@@ -383,7 +383,7 @@ class Controller:
             return
         task_id = task_of(event.status)
         if task_id is not None:  # the master knows what has become of it
-            self._status_updates.doubt([task_id], now)
+            self._status_updates.mark_stale([task_id], now)
 
     def _take_offers(self, event: events.Offers, now: float) -> None:
         offers = self._messages.offers(event.offers, now)
@@ -391,22 +391,22 @@ class Controller:
         self._maintenance.offered(offers, now)
         self._status_updates.heard_of(offer["agent_id"]["value"] for offer in offers)
 
-    def _take_order(self, event: events.ConfigRead | events.Asked | events.Stop, now: float) -> None:
+    def _take_order(self, event: events.ConfigRead | events.Command | events.Stop, now: float) -> None:
         """Do what operators ask for: by the file, by the API, by a signal."""
         match event:
             case events.ConfigRead():
                 self._take_config(event, now)
-            case events.Asked():
-                self._carry_out(event, now)
+            case events.Command():
+                self._execute(event, now)
             case events.Stop():
                 self.outcome = event
 
-    def _carry_out(self, asked: events.Asked, now: float) -> None:
+    def _execute(self, asked: events.Command, now: float) -> None:
         if self._ledger.problem is not None:
             asked.reply(UnavailableError(f"nothing can be done at the moment: {self._ledger.problem}"))
             return
         try:
-            asked.carry_out(self._operations, now)
+            asked.execute(self._operations, now)
         except RefusedError as error:
             asked.reply(error)
         else:
@@ -427,7 +427,7 @@ class Controller:
             kept.forget_except(self._desired.services)
         self._kept_versions.forget_except(self._desired.services)
         if event.asked:
-            self._failures.forgive_all()
+            self._failures.reset_all()
             again = self._try_again(self._desired.services, "the scheduler was told to reload", now)
         else:
             changed = [name for name, one in before.items() if _is_run_otherwise(one, self._desired.services)]
@@ -461,9 +461,9 @@ class Controller:
             services=tuple(
                 self._views.show(
                     service,
-                    self._ledger.census.standing(service.name),
+                    self._ledger.task_index.of_service(service.name),
                     self._decisions.plan.waiting.get(service.name, ()),
-                    Wishes(
+                    Desired(
                         self._desired.file_services[service.name],
                         self._overrides.of(service.name),
                         self._rollouts.records.get(service.name),

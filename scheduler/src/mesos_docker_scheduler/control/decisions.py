@@ -14,7 +14,7 @@ from mesos_docker_scheduler.control.kept_versions import KeptVersions
 from mesos_docker_scheduler.control.launching import Launching
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.maintenance import Maintenance
-from mesos_docker_scheduler.control.offers import OfferBook, Wish
+from mesos_docker_scheduler.control.offers import Demand, OfferBook
 from mesos_docker_scheduler.control.publisher import Publisher
 from mesos_docker_scheduler.control.session import Session
 from mesos_docker_scheduler.control.start_timeouts import StartTimeouts
@@ -23,7 +23,7 @@ from mesos_docker_scheduler.control.unconfirmed import Unconfirmed
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.planning.cluster import Offer
 from mesos_docker_scheduler.planning.placement import hosts_for, role_of
-from mesos_docker_scheduler.planning.planner import Inputs, Memory, Plan, plan
+from mesos_docker_scheduler.planning.planner import Inputs, Plan, PlanCache, plan
 from mesos_docker_scheduler.planning.shortage import Explanations
 from mesos_docker_scheduler.records.dependencies import Dependencies
 from mesos_docker_scheduler.records.failures import Failures
@@ -97,14 +97,14 @@ class Decisions:
         self._stopping = stopping
         self._start_timeouts = start_timeouts
         self._expect = expect
-        self._memory = Memory()
+        self._cache = PlanCache()
         self._explanations = Explanations()
         self._acting_since: float | None = None
         self.plan = Plan()
 
     def decide(self, now: float, publisher: Publisher) -> None:
         """Plan, and do what the plan says."""
-        self._forgive(now)
+        self._expire(now)
         gathering = self._offers.gathering(now)
         not_yet = self._session.not_yet(now)
         hold = not_yet or self._flooded(now)
@@ -114,20 +114,20 @@ class Decisions:
         going = self._maintenance.going(now)
         self._follow_agents(going)
         if self._dependencies.records:
-            self._dependencies.forget_except(self._desired.services.keys() | self._ledger.census.services)
+            self._dependencies.forget_except(self._desired.services.keys() | self._ledger.task_index.services)
         before = self._before()
         with self._metrics.plan_seconds.time():
             # While we only wait for a moment, offers are kept for what comes then.
             offers = [] if gathering or not_yet else self._offers.at_hand()
             inputs = self._inputs(offers, before, going, hold, now)
-            self.plan = plan(inputs, self._memory, self._explanations)
+            self.plan = plan(inputs, self._cache, self._explanations)
         self._take_rollouts(self.plan.rollouts, now)
         publisher.tell_waiting(self.plan.waiting, now)
         self._tell_framework(before)
         if not_yet is None:
-            self._carry_out(publisher, now)
+            self._execute(publisher, now)
             if not gathering:
-                self._tell_wishes(now)
+                self._tell_demand(now)
 
     def read_anew(self, before: Mapping[str, Service], again: Collection[str]) -> None:
         """Note that there is another configuration than `before`, and that updates are tried `again`.
@@ -141,10 +141,10 @@ class Decisions:
             if services.get(name) == before[name] and name not in again
         }
         self.plan = replace(self.plan, waiting=waiting)
-        self._memory.forget_except(services)
+        self._cache.forget_except(services)
 
     def _flooded(self, now: float) -> str | None:
-        until = self._failures.flooded_until(now)
+        until = self._failures.open_until(now)
         if until is None:
             return None
         return f"too much failed within a minute: nothing is started or stopped until {clock(until)}"
@@ -160,7 +160,7 @@ class Decisions:
         services = self._desired.config.services
         return Inputs(
             services,
-            self._ledger.census,
+            self._ledger.task_index,
             offers,
             self._offers.agents_avoiding(self._failures.agent_waits()),
             self._failures.waits(),
@@ -180,7 +180,7 @@ class Decisions:
             facts_generation=self._offers.facts_generation,
         )
 
-    def _carry_out(self, publisher: Publisher, now: float) -> None:
+    def _execute(self, publisher: Publisher, now: float) -> None:
         for kill in self.plan.kills:
             if self._stopping.intend(kill, now):
                 publisher.hurry()
@@ -195,9 +195,9 @@ class Decisions:
     def _follow_agents(self, going: frozenset[str]) -> None:
         """Count the hosts on which services with mode "global" should run."""
         role = self._desired.config.framework.role
-        agents, census = self._offers.agents, self._ledger.census
+        agents, task_index = self._offers.agents, self._ledger.task_index
         hosts = {
-            service.name: hosts_for(service, role, agents, census, going)
+            service.name: hosts_for(service, role, agents, task_index, going)
             for service in self._desired.file_services.values()
             if service.mode == "global"
         }
@@ -215,17 +215,17 @@ class Decisions:
             if service.mode == "global"
         }
 
-    def _forgive(self, now: float) -> None:
-        """Forget failures that have been lived down; see `Failures.forgive`."""
+    def _expire(self, now: float) -> None:
+        """Forget failures that have been lived down; see `Failures.expire`."""
         if not self._failures.waits():
             return
         runs = {}
         for service in self._desired.config.services:
             for made in (service, self._rollouts.before(service, self._versions)):
                 if made is not None:
-                    well = self._ledger.census.standing(service.name).version(made.version).well
-                    runs[wait_key(service.name, made.version)] = bool(well)
-        self._failures.forgive(runs, now)
+                    healthy = self._ledger.task_index.of_service(service.name).version(made.version).healthy
+                    runs[wait_key(service.name, made.version)] = bool(healthy)
+        self._failures.expire(runs, now)
 
     def _before(self) -> dict[str, Service]:
         """The good versions of services whose update may end, or has ended, without success."""
@@ -258,7 +258,7 @@ class Decisions:
         if change is not None:
             self._ledger.send(partial(self._driver.updateFramework, *change))
 
-    def _tell_wishes(self, now: float) -> None:
+    def _tell_demand(self, now: float) -> None:
         """Ask for offers to the roles that want some, and for none to the others."""
         roles: list[str] = self._registration.info["roles"]
         by_role: dict[str, dict[str, int]] = {role: {} for role in roles}
@@ -269,6 +269,6 @@ class Decisions:
             for service in self._desired.config.services
             if service.watches_agents
         }
-        for wish, told in self._offers.wishes(by_role, now, watching).items():
-            call = self._driver.reviveOffers if wish is Wish.REVIVE else self._driver.suppressOffers
+        for demand, told in self._offers.demands(by_role, now, watching).items():
+            call = self._driver.reviveOffers if demand is Demand.REVIVE else self._driver.suppressOffers
             self._ledger.send(partial(call, None if len(told) == len(roles) else told))

@@ -150,10 +150,10 @@ class Surveyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Command:
     """An operator asks for something. `reply` hears, once it is durable, None, or why it is refused."""
 
-    carry_out: Callable[[Operations, float], None]
+    execute: Callable[[Operations, float], None]
     reply: Callable[[Exception | None], None]
 
 
@@ -174,4 +174,4 @@ DriverEvent = (
     | FrameworkError
     | CallFailed
 )
-AnyEvent = DriverEvent | ConfigRead | ThreadEnded | Recovering | Recovered | Owned | Surveyed | Asked | Stop
+AnyEvent = DriverEvent | ConfigRead | ThreadEnded | Recovering | Recovered | Owned | Surveyed | Command | Stop

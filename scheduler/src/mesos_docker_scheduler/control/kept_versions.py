@@ -31,4 +31,4 @@ class KeptVersions:
         rollout = self._rollouts.records.get(name)
         if rollout is not None and version in (rollout.target, rollout.good, rollout.previous):
             return True
-        return any(task.version == version for task in self._ledger.census.of(name))
+        return any(task.version == version for task in self._ledger.task_index.of(name))

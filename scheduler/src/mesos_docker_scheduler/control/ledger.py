@@ -13,8 +13,8 @@ from typing import Protocol
 from mesos_docker_scheduler.control.kills import Kills
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.metrics import Metrics
-from mesos_docker_scheduler.records.census import Census
 from mesos_docker_scheduler.records.store import Change, Event, Remembered, Store, StoreError
+from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.records.tasks import Task
 
 _ENDED_KEPT = 1_000
@@ -33,8 +33,8 @@ class Keeper(Protocol):
 class Ledger:
     """Every change of what we know goes through here. Times are seconds of the epoch.
 
-    `tasks` have not ended; `census`, `kills` and `unconfirmed` (since when nothing is heard of a task, the
-    oldest first) are kept in step with them. `generation` changes with all that can be seen from outside.
+    `tasks` have not ended; `task_index`, `kills` and `unconfirmed` (since when nothing is heard of a task,
+    the oldest first) are kept in step with them. `generation` changes with all that can be seen from outside.
     `tell` hears each event, and `log` has those that are durable. `problem`: why the store can't be written,
     while it can't. `sent_at`: in which round the calls are sent that are being sent.
     """
@@ -56,7 +56,7 @@ class Ledger:
         # Updates of tasks that have ended may still come: these are told apart from tasks we never knew.
         self._ended: OrderedDict[str, Task] = OrderedDict()
         self.tasks: dict[str, Task] = {}
-        self.census = Census()
+        self.task_index = TaskIndex()
         self.kills = Kills()
         self.unconfirmed: dict[str, float] = {}
         self.events = deque(remembered.events[-_EVENTS_SHOWN:], maxlen=_EVENTS_SHOWN)
@@ -74,7 +74,7 @@ class Ledger:
         for task in sorted(tasks, key=lambda task: task.state_since):
             (self._ended if task.state.ended else self.tasks)[task.id] = task
         for task in sorted(self.tasks.values(), key=lambda task: task.well_since or 0.0):
-            self.census.put(task)
+            self.task_index.put(task)
             if task.kill_reason is not None:
                 self.kills.add(task.id, min(task.kill_at or 0.0, now + kill_delay(task)))
         for task in sorted(self.tasks.values(), key=lambda task: task.launched_at):
@@ -93,7 +93,7 @@ class Ledger:
         if not task.state.ended:
             self._ended.pop(task.id, None)
             self.tasks[task.id] = task
-            self.census.put(task)
+            self.task_index.put(task)
             if task.kill_reason is not None:
                 self.kills.add(task.id, task.kill_at or 0.0)
             if task.confirmed:
@@ -184,6 +184,6 @@ class Ledger:
     def _drop(self, task_id: str) -> None:
         task = self.tasks.pop(task_id, None)
         if task is not None:
-            self.census.remove(task)
+            self.task_index.remove(task)
         self.kills.remove(task_id)
         self.unconfirmed.pop(task_id, None)

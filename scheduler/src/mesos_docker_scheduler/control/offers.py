@@ -39,7 +39,7 @@ _LONGEST_GATHERING = 10.0
 _STRANDED_SECONDS = 5.0
 
 
-class Wish(Enum):
+class Demand(Enum):
     """What to tell Mesos about offers."""
 
     REVIVE = "revive"
@@ -56,14 +56,14 @@ class _Asking:
     revive_at: float = 0.0
     pause: float = _SHORTEST_PAUSE
 
-    def wish(self, wanted: Mapping[str, int], watching: bool, now: float) -> Wish | None:
+    def demand(self, wanted: Mapping[str, int], watching: bool, now: float) -> Demand | None:
         """`watching`: whether an agent that joins is of interest even if nothing is wanted."""
         if not wanted:
             self.asked_for = {}
             if self.suppressed is not watching:
                 return None
             self.suppressed = not watching
-            return Wish.SUPPRESS if self.suppressed else Wish.REVIVE
+            return Demand.SUPPRESS if self.suppressed else Demand.REVIVE
         if wanted != self.asked_for:
             self.asked_for = dict(wanted)
             self.pause = _SHORTEST_PAUSE
@@ -74,7 +74,7 @@ class _Asking:
         self.revived_at = now
         self.revive_at = now + self.pause
         self.pause = min(2 * self.pause, _LONGEST_PAUSE)
-        return Wish.REVIVE
+        return Demand.REVIVE
 
 
 class OfferBook:
@@ -253,9 +253,9 @@ class OfferBook:
         """All offers."""
         return list(self._offers.values())
 
-    def wishes(
+    def demands(
         self, wanted: Mapping[str, Mapping[str, int]], now: float, watching: Collection[str] = ()
-    ) -> Mapping[Wish, list[str]]:
+    ) -> Mapping[Demand, list[str]]:
         """What to tell Mesos now, for which roles.
 
         `wanted` has each of our roles with the instances, by service, that could start now if an offer to it
@@ -263,16 +263,16 @@ class OfferBook:
         none is left, unless the role is among those `watching` for agents that join.
         """
         self._asking = {role: state for role, state in self._asking.items() if role in wanted}
-        wishes: dict[Wish, list[str]] = {}
+        demands: dict[Demand, list[str]] = {}
         for role, instances in wanted.items():
             if role not in self._asking:
                 self._asking[role] = _Asking(self._subscribed_at + _SHORTEST_PAUSE)
-            wish = self._asking[role].wish(instances, role in watching, now)
-            if wish is not None:
-                wishes.setdefault(wish, []).append(role)
-        if Wish.REVIVE in wishes:
+            demand = self._asking[role].demand(instances, role in watching, now)
+            if demand is not None:
+                demands.setdefault(demand, []).append(role)
+        if Demand.REVIVE in demands:
             self._gather_seconds, self._gather_until = _GATHER_AFTER_REVIVING, None
-        return wishes
+        return demands
 
     def suppress_failed(self) -> None:
         """Note that Mesos does not know of which roles we want nothing."""

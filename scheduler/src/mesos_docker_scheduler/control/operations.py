@@ -9,13 +9,13 @@ from typing import Literal
 from mesos_docker_scheduler.config import MOST_INSTANCES, Service
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.stopping import Stopping
-from mesos_docker_scheduler.planning.situation import Kill
+from mesos_docker_scheduler.planning.service_planner import Kill
+from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.rollout import Rollout, Rollouts, anew, can_be_made
 from mesos_docker_scheduler.records.tasks import wait_key
 from mesos_docker_scheduler.records.versions import Versions
-from mesos_docker_scheduler.records.wishes import Wishes
 
 
 class RefusedError(Exception):
@@ -62,7 +62,7 @@ class Operations:
     def expect(self, name: str, revision: str) -> None:
         """Go on only if what is asked of a service is still what somebody has seen."""
         service, rollout = self._service(name), self._rollouts.records.get(name)
-        now = Wishes(service, self._overrides.of(name), rollout).revision
+        now = Desired(service, self._overrides.of(name), rollout).revision
         if revision != now:
             raise ChangedError(
                 f"{name} has changed since you looked: its revision is {now}, not {revision}; look again"
@@ -100,7 +100,7 @@ class Operations:
         self._service(name)
         override = self._overrides.of(name)
         # More than any instance has seen: the record is gone once the file has left the service out.
-        seen = max((task.restarts for task in self._ledger.census.of(name)), default=0)
+        seen = max((task.restarts for task in self._ledger.task_index.of(name)), default=0)
         self._overrides.put(replace(override, restarts=1 + max(override.restarts, seen)))
         self._note(now, "all instances are replaced, a few at a time", by, name)
 
@@ -122,7 +122,7 @@ class Operations:
         self._note(now, f"the update to {self._image(name, rollout.target)} goes on", by, name)
 
     def roll_back(self, name: str, by: str, now: float) -> None:
-        """Return to the version before, of which all instances were well; until the file asks for another."""
+        """Return to the version before, of which all were healthy; until the file asks for another."""
         rollout = self._rollout(name)
         if rollout is None or rollout.state == "rolled back":
             raise RefusedError(f"{name} has been rolled back already" if rollout else f"{name} is new")

@@ -59,7 +59,7 @@ class Reconciliation:
         """Ask nothing until the next `start`: nobody is there to answer."""
         self._next_explicit = self._next_implicit = None
 
-    def doubt(self, tasks: Iterable[tuple[str, str | None]], now: float) -> None:
+    def mark_stale(self, tasks: Iterable[tuple[str, str | None]], now: float) -> None:
         """Ask about these tasks, too: something may have happened to them that we were not told."""
         new = {task_id: agent_id for task_id, agent_id in tasks if task_id not in self._unanswered}
         if new:

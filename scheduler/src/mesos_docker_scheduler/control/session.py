@@ -8,7 +8,6 @@ from typing import Protocol
 
 from mesos_docker_scheduler.control import events, ownership
 from mesos_docker_scheduler.control.framework import Registration
-from mesos_docker_scheduler.control.inquiry import Inquiry
 from mesos_docker_scheduler.control.leader import Leader
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.maintenance import Maintenance
@@ -16,6 +15,7 @@ from mesos_docker_scheduler.control.messages import Messages
 from mesos_docker_scheduler.control.offers import OfferBook
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import UNSEEN
+from mesos_docker_scheduler.control.recovery_query import RecoveryQuery
 from mesos_docker_scheduler.control.status_updates import StatusUpdates
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.wording import instances
@@ -53,7 +53,7 @@ class Session:
         messages: Messages,
         status_updates: StatusUpdates,
         reconciliation: Reconciliation,
-        inquiry: Inquiry,
+        recovery_query: RecoveryQuery,
         leader: Leader,
         registration: Registration,
         survey: Callable[[str, bool], None] | None,
@@ -67,7 +67,7 @@ class Session:
         self._messages = messages
         self._status_updates = status_updates
         self._reconciliation = reconciliation
-        self._inquiry = inquiry
+        self._recovery_query = recovery_query
         self._leader = leader
         self._registration = registration
         self._survey = survey
@@ -93,7 +93,7 @@ class Session:
         """When something is to be asked again."""
         times = (
             self._reconciliation.next_at(),
-            self._inquiry.next_at(now) if self._survey is not None else None,
+            self._recovery_query.next_at(now) if self._survey is not None else None,
         )
         return min((time for time in times if time is not None), default=None)
 
@@ -104,7 +104,7 @@ class Session:
         self._leader.subscribed(event.master, now)
         if event.framework_id is not None and event.framework_id != self._ledger.framework_id:
             if self._survey is not None and not self._begins_anew:
-                self._inquiry.begin()
+                self._recovery_query.begin()
                 self._ledger.record(UNSEEN, "")
             self._ledger.register(event.framework_id)
         if self._owner is not None:
@@ -115,7 +115,7 @@ class Session:
         self._offers.subscribed(now, busy)
         self._maintenance.clear()
         self._ledger.kills.restart()
-        self._ledger.census.doubt(self._ledger.tasks.values())
+        self._ledger.task_index.mark_stale(self._ledger.tasks.values())
         self._reconciliation.start({task.id: task.agent_id for task in self._ledger.tasks.values()}, now)
 
     def disconnected(self, now: float) -> None:
@@ -130,10 +130,10 @@ class Session:
         """Take what the master says, or doesn't, of what is not on record."""
         match event:
             case events.Recovering():
-                self._inquiry.recovering = event.problem
+                self._recovery_query.recovering = event.problem
                 self._ledger.note(now, "recovering", event.problem)
             case events.Recovered():
-                self._inquiry.recovering = None
+                self._recovery_query.recovering = None
                 if event.framework_id is not None:
                     self._ledger.register(event.framework_id)
                     known = f"the master knows framework {event.framework_id} as ours"
@@ -142,14 +142,14 @@ class Session:
                 self._learn(event, now)
                 self._ledger.send(event.go_on)
             case events.Surveyed(error=None):
-                if event.problem is not None and event.problem != self._inquiry.unseen:
+                if event.problem is not None and event.problem != self._recovery_query.unseen:
                     self._ledger.note(now, "recovering", event.problem)
-                if self._inquiry.unseen is not None and event.problem is None:
+                if self._recovery_query.unseen is not None and event.problem is None:
                     self._ledger.record(UNSEEN, None)
-                self._inquiry.answered(event.problem)
+                self._recovery_query.answered(event.problem)
                 self._learn(event, now)
             case events.Surveyed():
-                self._inquiry.failed()
+                self._recovery_query.failed()
                 self._ledger.note(now, "survey failed", f"asked what runs: {event.error}")
 
     def _learn(self, event: events.Recovered | events.Surveyed, now: float) -> None:
@@ -165,7 +165,7 @@ class Session:
         for message in self._messages.inverse_offers(event.offers, now):
             self._maintenance.asked_back(message, now)
             offer_ids = [message["id"]["value"]]
-            here = self._ledger.census.here(message.get("agent_id", {}).get("value", ""))
+            here = self._ledger.task_index.here(message.get("agent_id", {}).get("value", ""))
             if any(task.present for task in here.values()):
                 self._ledger.send(partial(self._driver.declineInverseOffer, offer_ids))
             else:
@@ -185,7 +185,7 @@ class Session:
                 for operation in event.call["accept"]["operations"]
                 for info in operation["launch"]["task_infos"]
             ]
-            self._status_updates.doubt(launched, now)
+            self._status_updates.mark_stale(launched, now)
         elif kind == "UPDATE_FRAMEWORK":
             self._registration.refused()
         elif kind == "SUPPRESS":
@@ -196,16 +196,16 @@ class Session:
         framework_id = self._ledger.framework_id
         if self._survey is None or framework_id is None or not self.connected:
             return
-        if self._inquiry.due(now):
-            self._ledger.send(partial(self._survey, framework_id, self._inquiry.unseen is not None))
+        if self._recovery_query.due(now):
+            self._ledger.send(partial(self._survey, framework_id, self._recovery_query.unseen is not None))
 
     def not_yet(self, now: float) -> str | None:
         """Why we can't know yet what to do."""
-        if self._inquiry.recovering is not None:
-            return f"not known yet which instances run: {self._inquiry.recovering}"
+        if self._recovery_query.recovering is not None:
+            return f"not known yet which instances run: {self._recovery_query.recovering}"
         if not self.connected:
             problem = self._driver.problem
             return f"not connected to a Mesos master{f': {problem}' if problem else ''}"
         if not self._reconciliation.settled:
             return "asking the master which instances run"
-        return self._inquiry.why_not(now)
+        return self._recovery_query.why_not(now)

@@ -13,7 +13,7 @@ from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.stopping import Stopping
 from mesos_docker_scheduler.observability.metrics import Metrics
-from mesos_docker_scheduler.planning.situation import Kill
+from mesos_docker_scheduler.planning.service_planner import Kill
 from mesos_docker_scheduler.records.blame import Fault
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.tasks import Task
@@ -47,7 +47,7 @@ class StartTimeouts:
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_SECONDS
-        for name in sorted(self._ledger.census.services):
+        for name in sorted(self._ledger.task_index.services):
             service = self._configured(name)
             if service is not None and service.start_timeout_seconds:
                 for task, why in list(self._late(service, acting_since, now)):
@@ -63,15 +63,15 @@ class StartTimeouts:
             patience = (
                 check.delay_seconds + check.grace_seconds + check.interval_seconds + check.timeout_seconds
             )
-        doubtful = self._ledger.census.doubtful
-        for group in self._ledger.census.standing(service.name).versions.values():
+        stale = self._ledger.task_index.stale
+        for group in self._ledger.task_index.of_service(service.name).versions.values():
             for task in group.starting.values():
                 late = now >= max(task.launched_at, acting_since) + timeout
-                if late and task.id not in doubtful:
+                if late and task.id not in stale:
                     yield task, f"did not start {task.where} within {timeout:g} seconds"
-            for task in group.unwell.values():
+            for task in group.unhealthy.values():
                 since = max(task.running_since or task.launched_at, acting_since)
                 silent = task.healthy is None and now >= since + timeout + patience
-                if silent and task.id not in doubtful:
+                if silent and task.id not in stale:
                     silence = timeout + patience
                     yield task, f"its health check said nothing {task.where} for {silence:g} seconds"

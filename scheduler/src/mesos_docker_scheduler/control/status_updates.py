@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control.events import Message
-from mesos_docker_scheduler.control.inquiry import Inquiry
 from mesos_docker_scheduler.control.leader import Leader, proves_agent
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import with_facts
+from mesos_docker_scheduler.control.recovery_query import RecoveryQuery
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.records.blame import Fault
 from mesos_docker_scheduler.records.failures import Failures
@@ -51,7 +51,7 @@ class StatusUpdates:
         metrics: Metrics,
         *,
         reconciliation: Reconciliation,
-        inquiry: Inquiry,
+        recovery_query: RecoveryQuery,
         leader: Leader,
         failures: Failures,
         overrides: Overrides,
@@ -62,7 +62,7 @@ class StatusUpdates:
         self._driver = driver
         self._metrics = metrics
         self._reconciliation = reconciliation
-        self._inquiry = inquiry
+        self._recovery_query = recovery_query
         self._leader = leader
         self._failures = failures
         self._overrides = overrides
@@ -76,7 +76,7 @@ class StatusUpdates:
         self._metrics.updates[status.state].inc()
         sent_by_agent = bool(message.get("uuid"))
         if self._is_premature(status, now):
-            self.doubt([status.task_id], now)
+            self.mark_stale([status.task_id], now)
             self._reconciliation.ask_by(self._leader.sure_at)
             return
         if status.agent_id is not None and proves_agent(status, sent_by_agent):
@@ -92,9 +92,9 @@ class StatusUpdates:
                 task = self._adopt(status, now)
                 if task is not None:
                     # What tells of it may be older than its end, which nobody tells again.
-                    self._reconciliation.doubt([(task.id, status.agent_id)], now)
+                    self._reconciliation.mark_stale([(task.id, status.agent_id)], now)
             if task is not None:
-                self._ledger.census.trust(task)
+                self._ledger.task_index.confirm(task)
                 self._apply(task, status, now)
         if sent_by_agent:
             self._ledger.send(partial(self._driver.acknowledgeStatusUpdate, message))
@@ -111,19 +111,19 @@ class StatusUpdates:
             elif known is not None and with_facts(known, told) != known:
                 self._ledger.put(with_facts(known, told))
         # They may have ended since the master was asked.
-        self.doubt(new, now)
+        self.mark_stale(new, now)
 
-    def doubt(self, task_ids: Iterable[str], now: float) -> None:
+    def mark_stale(self, task_ids: Iterable[str], now: float) -> None:
         """Ask Mesos about tasks to which something may have happened."""
         doubted = [self._ledger.tasks[task_id] for task_id in task_ids if task_id in self._ledger.tasks]
-        self._ledger.census.doubt(doubted)
-        self._reconciliation.doubt([(task.id, task.agent_id) for task in doubted], now)
+        self._ledger.task_index.mark_stale(doubted)
+        self._reconciliation.mark_stale([(task.id, task.agent_id) for task in doubted], now)
 
     def heard_of(self, agent_ids: Iterable[str]) -> None:
         """Note that the master knows these agents: it can tell what runs there."""
         for agent_id in agent_ids:
             if self._leader.heard_of(agent_id):
-                self._reconciliation.ask_again(self._ledger.census.here(agent_id))
+                self._reconciliation.ask_again(self._ledger.task_index.here(agent_id))
 
     def ask(self, now: float) -> None:
         """Send the questions that are due."""
@@ -131,7 +131,7 @@ class StatusUpdates:
         overdue = list(
             takewhile(lambda task_id: now - unconfirmed[task_id] > _UNCONFIRMED_SECONDS, unconfirmed)
         )
-        self.doubt(overdue, now)
+        self.mark_stale(overdue, now)
         for task_id in overdue:  # it is asked about until it is answered
             del unconfirmed[task_id]
         for question in self._reconciliation.due(now):
@@ -142,7 +142,7 @@ class StatusUpdates:
         """Drop records of what nobody remembers: should such a task come back, it is adopted."""
         gone = [
             task.id
-            for task in self._ledger.census.absent.values()
+            for task in self._ledger.task_index.absent.values()
             if now - task.state_since > _absent_seconds(task)
         ]
         for task_id in gone:
@@ -168,7 +168,7 @@ class StatusUpdates:
         name, version = named
         service = self._configured(name)
         same = service if service is not None and service.version == version else None
-        self._inquiry.want()
+        self._recovery_query.want()
         adopted = Task(
             id=status.task_id,
             service=name,

@@ -10,7 +10,7 @@ from typing import Protocol
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.observability.metrics import Metrics
-from mesos_docker_scheduler.planning.situation import Kill
+from mesos_docker_scheduler.planning.service_planner import Kill
 from mesos_docker_scheduler.records.tasks import Task
 
 _DELAY_SECONDS = 2.0  # of a service that is configured no more
@@ -46,7 +46,7 @@ class Stopping:
     def intend(self, kill: Kill, now: float) -> bool:
         """Note that an instance is to stop; returns whether it leaves the list of healthy ones."""
         task = self._ledger.tasks[kill.task_id]
-        was_well = task.well
+        was_well = task.in_service
         # A healthy one leaves the list first: nobody should be sent to it when it stops.
         kill_at = now + self.delay(task) if was_well else now
         self._ledger.put(replace(task, kill_reason=kill.reason, kill_at=kill_at))

@@ -68,7 +68,7 @@ def revive(roles: Sequence[str] | None) -> Call:
 
 
 def kill(task_id: str, agent_id: str | None, grace_seconds: float | None) -> Call:
-    """Kill a task. A wrong agent id makes Mesos ignore the call silently: better none than a doubtful one."""
+    """Kill a task. A wrong agent id makes Mesos ignore the call silently: better none than a stale one."""
     body: dict[str, Any] = {"task_id": {"value": task_id}}
     if agent_id is not None:
         body["agent_id"] = {"value": agent_id}

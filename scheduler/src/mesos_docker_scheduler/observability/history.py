@@ -110,12 +110,12 @@ class History:
 
         Events are counted more often than samples are taken, before the log forgets them.
         """
-        tally, due = _Tally(log.newest_id), now()
+        counter, due = _Tally(log.newest_id), now()
         while True:
-            tally.count(log)
+            counter.count(log)
             time = now()
             if time >= due:
-                self.add(time, snapshot().services, *tally.take())
+                self.add(time, snapshot().services, *counter.take())
                 due = time + EVERY_SECONDS
             await asyncio.sleep(_COUNT_SECONDS)
 

@@ -104,7 +104,9 @@ class Metrics:
     def _make_services(self) -> None:
         one = "service"
         self.wanted = self._gauge("instances_wanted", "Instances that should run", one)
-        self.healthy = self._gauge("instances_healthy", "Those of the version that should run and well", one)
+        self.healthy = self._gauge(
+            "instances_healthy", "Those of the version that should run that are healthy", one
+        )
         self.in_service = self._gauge(
             "instances_in_service", "Instances of any version that clients may be sent to", one
         )

@@ -12,19 +12,19 @@ import orjson
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent
 from mesos_docker_scheduler.planning.explanation import Reason, sentences
-from mesos_docker_scheduler.records.census import Standing
+from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.rollout import Rollout
 from mesos_docker_scheduler.records.store import Event
+from mesos_docker_scheduler.records.task_index import ServiceTasks
 from mesos_docker_scheduler.records.tasks import Task
-from mesos_docker_scheduler.records.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """A task as operators see it. `since`: seconds of the epoch at which it entered its state.
 
-    `message`: what Mesos said last of it. `in_service`: it is well and has not been told to leave, so clients
-    may be sent to it.
+    `message`: what Mesos said last of it. `in_service`: it is healthy and has not been told to stop, so
+    clients may be sent to it.
     """
 
     task_id: str
@@ -65,9 +65,9 @@ class UpdateView:
 class ServiceView:
     """A service: what is wanted, what runs, and why something does not: `waiting` holds the sentences.
 
-    `states`: how many tasks are in which state; `healthy`: how many of the version that should run are well.
-    `in_service`: how many are, of any version. `wishes`: what the file wants, and operators on top of it.
-    What is made of `tasks` and `wishes` is made by the first who reads it, on a thread of its own: the
+    `states`: how many tasks are in which state; `healthy`: how many of the version that should run are.
+    `in_service`: how many of any version are. `desired`: what the file wants, and operators on top of it.
+    What is made of `tasks` and `desired` is made by the first who reads it, on a thread of its own: the
     controller has no time for that when there are very many.
     """
 
@@ -80,7 +80,7 @@ class ServiceView:
     waiting: tuple[str, ...]
     reasons: tuple[Reason, ...]
     converged: bool
-    wishes: Wishes
+    desired: Desired
     states: Mapping[str, int] = field(default_factory=dict)
     healthy: int = 0
     in_service: int = 0
@@ -98,26 +98,26 @@ class ServiceView:
 
     @cached_property
     def revision(self) -> str:
-        """The revision of the wishes."""
-        return self.wishes.revision
+        """The revision of the desired."""
+        return self.desired.revision
 
     @property
     def configured(self) -> int:
         """How many instances the file wants; with mode "global", what the slaves make of it."""
-        configured = self.wishes.configured
+        configured = self.desired.configured
         return self.wanted if configured.mode == "global" else configured.count
 
     @property
     def scaled_since(self) -> float | None:
         """Since when an operator's count holds instead of the file's, in seconds of the epoch."""
-        override = self.wishes.override
+        override = self.desired.override
         return None if override.count is None else override.since
 
     def summary(self) -> dict[str, Any]:
         """As the API lists it: without its instances."""
         return {
             "name": self.name,
-            "mode": self.wishes.configured.mode,
+            "mode": self.desired.configured.mode,
             "image": self.image,
             "version": self.version,
             "wanted": self.wanted,
@@ -210,9 +210,9 @@ class Views:
     def show(
         self,
         service: Service,
-        standing: Standing,
+        service_tasks: ServiceTasks,
         reasons: tuple[Reason, ...],
-        wishes: Wishes,
+        desired: Desired,
         agents: Mapping[str, Agent],
         certain: bool,
     ) -> ServiceView:
@@ -221,10 +221,10 @@ class Views:
         `agents` name the hosts of tasks that were adopted without knowing theirs. Nothing is called converged
         unless it is `certain` that Mesos sees the tasks as we do.
         """
-        made_from = (service, standing.generation, reasons, wishes, certain)
+        made_from = (service, service_tasks.generation, reasons, desired, certain)
         known = self._made.get(service.name)
         if known is None or known[0] != made_from:
-            made = self._view(service, standing, reasons, wishes, agents, certain)
+            made = self._view(service, service_tasks, reasons, desired, agents, certain)
             known = self._made[service.name] = (made_from, made)
         return known[1]
 
@@ -236,36 +236,36 @@ class Views:
     def _view(
         self,
         service: Service,
-        standing: Standing,
+        service_tasks: ServiceTasks,
         reasons: tuple[Reason, ...],
-        wishes: Wishes,
+        desired: Desired,
         agents: Mapping[str, Agent],
         certain: bool,
     ) -> ServiceView:
-        staging = sum(len(group.starting) for group in standing.versions.values())
-        rollout = wishes.rollout
+        staging = sum(len(group.starting) for group in service_tasks.versions.values())
+        rollout = desired.rollout
         asked_back = rollout is not None and rollout.state == "rolled back" and rollout.by_operator
         aim = rollout.good if rollout is not None and asked_back else service.version
-        well = len(standing.version(aim or "").well)
+        healthy = len(service_tasks.version(aim or "").healthy)
         unfinished = any(reason.kind in ("restart", "misplaced", "unconfirmed") for reason in reasons)
-        present = len(standing.tasks) - len(standing.absent)
+        present = len(service_tasks.tasks) - len(service_tasks.absent)
         return ServiceView(
             name=service.name,
             image=service.image,
             version=service.version,
             wanted=service.count,
-            running=standing.staying - staging,
+            running=service_tasks.staying - staging,
             staging=staging,
             waiting=sentences(reasons),
             reasons=reasons,
             # What is absent counts for nothing; what is leaving must be gone first.
-            converged=certain and well == service.count == present and not unfinished,
-            wishes=wishes,
-            healthy=well,
-            in_service=sum(len(group.well) for group in standing.versions.values()),
-            update=self._update(service, wishes.rollout),
-            states={state.value: count for state, count in standing.states.items() if count},
-            tasks=tuple(standing.tasks.values()),
+            converged=certain and healthy == service.count == present and not unfinished,
+            desired=desired,
+            healthy=healthy,
+            in_service=sum(len(group.healthy) for group in service_tasks.versions.values()),
+            update=self._update(service, desired.rollout),
+            states={state.value: count for state, count in service_tasks.states.items() if count},
+            tasks=tuple(service_tasks.tasks.values()),
             agents=agents,
         )
 
@@ -300,7 +300,7 @@ def _instance(task: Task, agent: Agent | None) -> Instance:
         leaving=task.kill_reason,
         message=task.message,
         since=task.state_since,
-        in_service=task.well,
+        in_service=task.in_service,
     )
 
 

@@ -17,12 +17,12 @@ from mesos_docker_scheduler.planning.cluster import Agent, Launch, Offer
 from mesos_docker_scheduler.planning.constraints import (
     Constraint,
     Facts,
-    Tally,
+    SpreadCounter,
     field_of,
     looks_at_agent_alone,
     suits,
 )
-from mesos_docker_scheduler.planning.resources import Need, Pool
+from mesos_docker_scheduler.planning.resources import Pool, ResourceRequest
 
 _GPU_BIAS = 1_000_000
 """Added to the load of agents with GPUs: they are for those who ask for some."""
@@ -41,7 +41,7 @@ class Pin:
 
 
 @dataclass(slots=True)
-class Lot:
+class AgentOffers:
     """All that one agent offers to one role, and what is left of it.
 
     `load`: how much is there already, and a `bias` that ranks those last that should be kept free.
@@ -68,9 +68,9 @@ class _Group:
 
     buckets: dict[tuple[str, ...], list[tuple[int, int]]]
     bucket_of: dict[int, tuple[str, ...]]
-    hopeless: list[Need] = field(default_factory=list)
+    hopeless: list[ResourceRequest] = field(default_factory=list)
 
-    def has_no_room_for(self, need: Need) -> bool:
+    def has_no_room_for(self, need: ResourceRequest) -> bool:
         """Whether that is known already."""
         return any(_at_least(need, known) for known in self.hopeless)
 
@@ -79,7 +79,7 @@ class Candidates:
     """What is on offer in one round. `unfit`: agents that get nothing now."""
 
     def __init__(
-        self, lots: Iterable[Lot], agents: Mapping[str, Agent], unfit: Mapping[str, str], now: float
+        self, lots: Iterable[AgentOffers], agents: Mapping[str, Agent], unfit: Mapping[str, str], now: float
     ) -> None:
         def days_until(offer: Offer) -> int | None:
             return offer.days_until_maintenance(now)
@@ -190,7 +190,7 @@ class Candidates:
         return group
 
 
-class Search:
+class PlacementSearch:
     """Finds lots for the instances of one service, one after the other. `close` it before the next one's.
 
     Spread: first where the fewest instances of the same version are, then of the same service, then of any.
@@ -205,7 +205,7 @@ class Search:
         candidates: Candidates,
         role: str,
         constraints: Iterable[Constraint],
-        need: Need,
+        need: ResourceRequest,
         wanted: int,
         pack: bool,
         same_version: Mapping[str, int],
@@ -220,7 +220,7 @@ class Search:
         self._lots = candidates.lots
         self.need = self._need = need
         self.tests: list[Constraint | Pin] = []
-        self.tallies: list[Tally] = []
+        self.counters: list[SpreadCounter] = []
         clusters: list[Constraint] = []
         for constraint in constraints:
             if looks_at_agent_alone(constraint):
@@ -228,26 +228,30 @@ class Search:
             elif constraint.operator == "CLUSTER":
                 clusters.append(constraint)
             else:
-                self.tallies.append(Tally(constraint, self._counts(constraint, same_version).items()))
+                self.counters.append(
+                    SpreadCounter(constraint, self._counts(constraint, same_version).items())
+                )
         for constraint in clusters:
             value = self._pin(constraint, role, wanted, staying, same_service)
             if value is not None:
                 self.tests.append(Pin(constraint.field, value))
 
-        by_agent = [tally for tally in self.tallies if candidates.one_each(role, tally.constraint.field)]
+        by_agent = [
+            counter for counter in self.counters if candidates.one_each(role, counter.constraint.field)
+        ]
         # GROUP_BY first: it comes before mere limits.
         self._shared = sorted(
-            (tally for tally in self.tallies if tally not in by_agent),
-            key=lambda tally: tally.constraint.operator != "GROUP_BY",
+            (counter for counter in self.counters if counter not in by_agent),
+            key=lambda counter: counter.constraint.operator != "GROUP_BY",
         )
-        self._own_fields = [(tally, tally.constraint.field) for tally in by_agent]
-        even = any(tally.constraint.operator == "GROUP_BY" for tally in by_agent)
+        self._own_fields = [(counter, counter.constraint.field) for counter in by_agent]
+        even = any(counter.constraint.operator == "GROUP_BY" for counter in by_agent)
         self._pack = pack and not even
         self._preferences = preferences
         group = candidates.group(
             role,
             self.tests,
-            tuple(tally.constraint.field for tally in self._shared),
+            tuple(counter.constraint.field for counter in self._shared),
             tuple(sorted({name for _, name in self._own_fields} | {one.field for one in clusters})),
             self._pack,
         )
@@ -269,14 +273,14 @@ class Search:
         if not self._pack:
             self._mark(role, same_version, same_service)
 
-    def next(self) -> Lot | None:
+    def next(self) -> AgentOffers | None:
         """The next best lot with room, and count one more instance there; None when there is none."""
         found = self._find()
         if found is None and self._passed_over != self._closed:
             self._take_the_last()
             found = self._find()
         if found is None:
-            if not self.tallies and not self._closed and not self._group.has_no_room_for(self._need):
+            if not self.counters and not self._closed and not self._group.has_no_room_for(self._need):
                 self._group.hopeless.append(self._need)
             return None
         self._count(found)
@@ -296,7 +300,7 @@ class Search:
             current = self._bucket_counts(values)
             if current != counts:
                 heapq.heapreplace(self._open, (current, values))
-            elif all(map(Tally.allows, self._shared, values)):
+            elif all(map(SpreadCounter.allows, self._shared, values)):
                 found = self._first_fit(values) if self._pack else self._best(values)
                 if found is None:
                     heapq.heappop(self._open)
@@ -305,7 +309,7 @@ class Search:
                     found = None
             else:
                 entry = heapq.heappop(self._open)
-                if not any(map(Tally.full, self._shared, values)):
+                if not any(map(SpreadCounter.full, self._shared, values)):
                     blocked.append(entry)
         for entry in blocked:
             heapq.heappush(self._open, entry)
@@ -369,9 +373,9 @@ class Search:
         counts = self._counts(constraint, staying)
         if not counts:
             limits = {
-                tally.constraint.field: tally.limit
-                for tally in self.tallies
-                if tally.limit is not None and self._candidates.one_each(role, tally.constraint.field)
+                counter.constraint.field: counter.limit
+                for counter in self.counters
+                if counter.limit is not None and self._candidates.one_each(role, counter.constraint.field)
             }
             limit = min(limits.values(), default=wanted)
             passing = self._candidates.passing(role, self.tests, [constraint.field, *limits])
@@ -389,9 +393,11 @@ class Search:
         # Preferences are this service's own: all that it may use is ranked for it alone.
         marked = set(numbers.values()) if self._preferences else set()
         marked |= {numbers[agent_id] for agent_id in same_service if agent_id in numbers}
-        for tally, name in self._own_fields:
+        for counter, name in self._own_fields:
             by_value = self._candidates.values(role, name)
-            marked.update(number for value in tally.values if value in by_value for number in by_value[value])
+            marked.update(
+                number for value in counter.values if value in by_value for number in by_value[value]
+            )
         for number in marked & self._group.bucket_of.keys():
             lot = self._lots[number]
             rank = (
@@ -405,19 +411,19 @@ class Search:
         for heap in self._own.values():
             heapq.heapify(heap)
 
-    def _own_count(self, lot: Lot) -> int:
+    def _own_count(self, lot: AgentOffers) -> int:
         return sum(
-            tally.count(field_of(lot.facts, name) or "")
-            for tally, name in self._own_fields
-            if tally.constraint.operator == "GROUP_BY"
+            counter.count(field_of(lot.facts, name) or "")
+            for counter, name in self._own_fields
+            if counter.constraint.operator == "GROUP_BY"
         )
 
-    def _unmet(self, lot: Lot) -> int:
+    def _unmet(self, lot: AgentOffers) -> int:
         """How many preferences an agent does not meet."""
         return sum(not suits(one, field_of(lot.facts, one.field)) for one in self._preferences)
 
     def _bucket_counts(self, values: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(map(Tally.count, self._shared, values))
+        return tuple(map(SpreadCounter.count, self._shared, values))
 
     # Steps of the search
 
@@ -470,17 +476,17 @@ class Search:
             self._filled[values] += 1
         return None
 
-    def _full(self, lot: Lot) -> bool:
-        return any(tally.full(field_of(lot.facts, name) or "") for tally, name in self._own_fields)
+    def _full(self, lot: AgentOffers) -> bool:
+        return any(counter.full(field_of(lot.facts, name) or "") for counter, name in self._own_fields)
 
-    def _allowed(self, lot: Lot) -> bool:
-        return all(tally.allows(field_of(lot.facts, name) or "") for tally, name in self._own_fields)
+    def _allowed(self, lot: AgentOffers) -> bool:
+        return all(counter.allows(field_of(lot.facts, name) or "") for counter, name in self._own_fields)
 
     def _count(self, number: int) -> None:
         lot = self._lots[number]
         lot.load += 1
-        for tally in self.tallies:
-            tally.add(field_of(lot.facts, tally.constraint.field) or "")
+        for counter in self.counters:
+            counter.add(field_of(lot.facts, counter.constraint.field) or "")
         if not self._pack:
             _, unmet, same_version, same_service = self._marked.get(number, (0, 0, 0, 0))
             rank = (self._own_count(lot), unmet, same_version + 1, same_service + 1)
@@ -489,7 +495,7 @@ class Search:
             heapq.heappush(own, (*rank, lot.load, number))
 
 
-def _at_least(need: Need, other: Need) -> bool:
+def _at_least(need: ResourceRequest, other: ResourceRequest) -> bool:
     return (
         need.cpus >= other.cpus
         and need.mem >= other.mem

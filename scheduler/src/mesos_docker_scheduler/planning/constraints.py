@@ -146,7 +146,7 @@ def plain_text(constraint: Constraint) -> str:
     return _scalar_text(number) if isfinite(number) else wanted
 
 
-class Tally:
+class SpreadCounter:
     """The instances that count for UNIQUE, MAX_PER or GROUP_BY, by the value of its field.
 
     `limit`: how many may share one value, if that is limited.

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.explanation import Reason
-from mesos_docker_scheduler.planning.situation import Step
-from mesos_docker_scheduler.records.census import Census
+from mesos_docker_scheduler.planning.service_planner import ServicePlan
+from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.wording import instances
 
 
@@ -16,13 +16,13 @@ class Order:
     """What waits for what. `dependents`: by service, those that depend on it, or did when configured."""
 
     def __init__(
-        self, services: Sequence[Service], census: Census, dependents: Mapping[str, Collection[str]]
+        self, services: Sequence[Service], task_index: TaskIndex, dependents: Mapping[str, Collection[str]]
     ) -> None:
         self._counts = {service.name: service.count for service in services} if dependents else {}
-        self._census = census
+        self._census = task_index
         self._dependents = dependents
 
-    def kept(self, service: Service, step: Step) -> tuple[Step, Reason | None]:
+    def kept(self, service: Service, step: ServicePlan) -> tuple[ServicePlan, Reason | None]:
         """The step without what is not its turn yet, and why."""
         if service.depends_on and step.launches:
             lacking = list(filter(None, (self._lacks(step, name) for name in service.depends_on)))
@@ -48,17 +48,17 @@ class Order:
         ]
 
     def _some_there(self, name: str) -> bool:
-        standing = self._census.standing(name)
-        return len(standing.tasks) > len(standing.absent)
+        service_tasks = self._census.of_service(name)
+        return len(service_tasks.tasks) > len(service_tasks.absent)
 
-    def _lacks(self, step: Step, name: str) -> str | None:
+    def _lacks(self, step: ServicePlan, name: str) -> str | None:
         """What a service is waited for; None: nothing.
 
         For the first start all of it must be healthy. Later an outage of a part of it holds nothing up.
         """
         count = self._counts.get(name, 0)
         needed = max(1, count if step.rollout.good is None else 1)
-        healthy = sum(len(group.well) for group in self._census.standing(name).versions.values())
+        healthy = sum(len(group.healthy) for group in self._census.of_service(name).versions.values())
         if healthy >= needed:
             return None
         return f"{name} ({healthy} of {needed} healthy)" if count else f"{name}, which has no instances"

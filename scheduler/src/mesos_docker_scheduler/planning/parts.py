@@ -7,66 +7,66 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mesos_docker_scheduler.records.census import Group
+from mesos_docker_scheduler.records.task_index import VersionTasks
 from mesos_docker_scheduler.records.tasks import Task
 
 
 @dataclass(slots=True)
 class Part:
-    """Those of one or several versions; what is known of `doubtful` ones may be outdated."""
+    """Those of one or several versions; what is known of `stale` ones may be outdated."""
 
-    well: list[Mapping[str, Task]] = field(default_factory=list)
+    healthy: list[Mapping[str, Task]] = field(default_factory=list)
     unready: list[Mapping[str, Task]] = field(default_factory=list)
     on_agents: list[Counter[str]] = field(default_factory=list)
-    doubtful: int = 0
-    doubtful_well: int = 0
+    stale: int = 0
+    stale_healthy: int = 0
 
-    def add(self, group: Group) -> None:
+    def add(self, group: VersionTasks) -> None:
         """Take in all of a version."""
-        self.add_well(group)
+        self.add_healthy(group)
         self.add_unready(group)
 
-    def add_well(self, group: Group) -> None:
+    def add_healthy(self, group: VersionTasks) -> None:
         """Take in those that serve."""
-        self.well.append(group.well)
+        self.healthy.append(group.healthy)
         self.on_agents.append(group.on_agents)
-        self.doubtful += group.doubtful_well
-        self.doubtful_well += group.doubtful_well
+        self.stale += group.stale_healthy
+        self.stale_healthy += group.stale_healthy
 
-    def add_unready(self, group: Group) -> None:
+    def add_unready(self, group: VersionTasks) -> None:
         """Take in the others."""
-        self.unready += [group.starting, group.unwell]
-        self.doubtful += len(group.doubtful) - group.doubtful_well
+        self.unready += [group.starting, group.unhealthy]
+        self.stale += len(group.stale) - group.stale_healthy
 
     def items(self) -> Iterator[tuple[str, Task]]:
         """All of them, by id."""
-        return itertools.chain.from_iterable(part.items() for part in (*self.well, *self.unready))
+        return itertools.chain.from_iterable(part.items() for part in (*self.healthy, *self.unready))
 
     def __len__(self) -> int:
-        return self.count_well + sum(len(part) for part in self.unready)
+        return self.count_healthy + sum(len(part) for part in self.unready)
 
     @property
-    def count_well(self) -> int:
+    def count_healthy(self) -> int:
         """How many serve."""
-        return sum(len(part) for part in self.well)
+        return sum(len(part) for part in self.healthy)
 
     def __contains__(self, task_id: object) -> bool:
-        return any(task_id in part for part in (*self.well, *self.unready))
+        return any(task_id in part for part in (*self.healthy, *self.unready))
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`current` is of the version that should run, `outdated` of others.
 
-    Of `current`, others of the same version are to stand in for those that are `moving`, and `fresh` ones
-    have not served for long enough yet to stand in for any. `moving_ready`: how many of the former serve, for
-    sure.
+    Of `current`, others of the same version are to stand in for those that are `moving`, and those that are
+    `not_yet_ready` have not served for long enough to stand in for any. `moving_ready`: how many of the
+    former serve, for sure.
     """
 
     current: Part
     outdated: Part
     moving: Mapping[str, Task]
-    fresh: Mapping[str, Task]
+    not_yet_ready: Mapping[str, Task]
     moving_ready: int
 
     @property
@@ -82,12 +82,12 @@ class Parts:
     @property
     def outdated_ready(self) -> int:
         """How many of other versions serve, for sure."""
-        return self.outdated.count_well - self.outdated.doubtful_well
+        return self.outdated.count_healthy - self.outdated.stale_healthy
 
     @property
     def ready(self) -> int:
         """How many serve, for sure and for long enough."""
-        current = self.current.count_well - self.current.doubtful_well - len(self.fresh)
+        current = self.current.count_healthy - self.current.stale_healthy - len(self.not_yet_ready)
         return current + self.outdated_ready
 
     def on_agents(self) -> Mapping[str, int]:

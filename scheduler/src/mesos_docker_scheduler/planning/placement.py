@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.planning.candidates import Candidates, Lot, Search
+from mesos_docker_scheduler.planning.candidates import AgentOffers, Candidates, PlacementSearch
 from mesos_docker_scheduler.planning.cluster import Accept, Agent, Launch, Offer
 from mesos_docker_scheduler.planning.constraints import (
     Constraint,
@@ -17,7 +17,7 @@ from mesos_docker_scheduler.planning.constraints import (
     suits,
 )
 from mesos_docker_scheduler.planning.explanation import Reason
-from mesos_docker_scheduler.planning.resources import SCALARS, Need, Pool, thousandths
+from mesos_docker_scheduler.planning.resources import SCALARS, Pool, ResourceRequest, thousandths
 from mesos_docker_scheduler.planning.shortage import (
     AVOIDED,
     CONSTRAINT,
@@ -29,7 +29,7 @@ from mesos_docker_scheduler.planning.shortage import (
     short,
 )
 from mesos_docker_scheduler.records.backoff import Wait
-from mesos_docker_scheduler.records.census import Census
+from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.records.tasks import wait_key
 
 
@@ -43,7 +43,7 @@ class Placement:
         self,
         offers: Sequence[Offer],
         agents: Mapping[str, Agent],
-        census: Census,
+        task_index: TaskIndex,
         now: float,
         *,
         role: str = "*",
@@ -53,7 +53,7 @@ class Placement:
         going: frozenset[str] = frozenset(),
     ) -> None:
         self._agents = agents
-        self._census = census
+        self._census = task_index
         self._now = now
         self._role = role
         self._spared_ports: Collection[int] = ()
@@ -61,19 +61,21 @@ class Placement:
         self._filters = filters or {}
         self._places = places or {}
         self._going = going
-        self._lots: dict[tuple[str, str], Lot] = {}
+        self._lots: dict[tuple[str, str], AgentOffers] = {}
         for offer in offers:
             key = (offer.agent_id, offer.role)
             lot = self._lots.get(key)
             if lot is None:
-                self._lots[key] = Lot(offer.agent_id, offer.hostname, offer.role, offer, [offer], offer.pool)
+                self._lots[key] = AgentOffers(
+                    offer.agent_id, offer.hostname, offer.role, offer, [offer], offer.pool
+                )
             else:
                 lot.offers.append(offer)
                 together = [resource for one in lot.offers for resource in one.resources]
                 lot.pool = Pool(together, lot.pool.next_port, lot.pool.skipped)
         self._unfit: dict[str, str] = {}
         self._candidates: Candidates | None = None
-        self._searches: dict[str, Search] = {}
+        self._searches: dict[str, PlacementSearch] = {}
 
     def spare(self, ports: Collection[int]) -> None:
         """Note the ports that services need by number: who takes any gets others, if there are others."""
@@ -94,7 +96,7 @@ class Placement:
         """
         failed_on = self._failed_on(service)
         same_version = self._census.on_agents(service.name, service.version)
-        search = self._searches[service.name] = Search(
+        search = self._searches[service.name] = PlacementSearch(
             self._prepared(),
             role_of(service, self._role),
             service.constraints,
@@ -133,7 +135,7 @@ class Placement:
             self._candidates = Candidates(self._lots.values(), self._agents, self._unfit, self._now)
         return self._candidates
 
-    def _launch(self, service: Service, need: Need, lot: Lot) -> None:
+    def _launch(self, service: Service, need: ResourceRequest, lot: AgentOffers) -> None:
         if not lot.launches and len(lot.offers) == 1:
             lot.pool = lot.pool.copy()
         resources, host_ports = lot.pool.take_checked(need, self._spared_ports)
@@ -173,12 +175,14 @@ class Placement:
                 )
         return reasons
 
-    def _problem(self, service: Service, lot: Lot) -> str:
+    def _problem(self, service: Service, lot: AgentOffers) -> str:
         search = self._searches[service.name]
         unfit = self._unfit.get(lot.agent_id) or self._unfit_for(service, search, lot.agent_id, lot.facts)
         return unfit or lot.pool.lacks(search.need) or HOPEFUL
 
-    def _unfit_for(self, service: Service, search: Search, agent_id: str, facts: Facts) -> str | None:
+    def _unfit_for(
+        self, service: Service, search: PlacementSearch, agent_id: str, facts: Facts
+    ) -> str | None:
         """What keeps one service off an agent, as things stand."""
         wait = self._failed_on(service).get(agent_id)
         if wait is not None and wait.until > self._now:
@@ -252,7 +256,7 @@ def _passes(tests: Iterable[Constraint], facts: Facts) -> bool:
 
 
 def hosts_for(
-    service: Service, role: str, agents: Mapping[str, Agent], census: Census, going: Collection[str]
+    service: Service, role: str, agents: Mapping[str, Agent], task_index: TaskIndex, going: Collection[str]
 ) -> int:
     """How many hosts are to have an instance of a service with mode "global".
 
@@ -264,7 +268,7 @@ def hosts_for(
         {
             agent.hostname
             for agent in agents.values()
-            if (wanted in agent.free or any(task.present for task in census.here(agent.id).values()))
+            if (wanted in agent.free or any(task.present for task in task_index.here(agent.id).values()))
             and not agent.in_maintenance
             and agent.id not in going
             and _passes(tests, agent)
@@ -283,9 +287,9 @@ def biggest_first(services: Collection[Service]) -> list[Service]:
     return sorted(services, key=size, reverse=True)
 
 
-def need_of(service: Service) -> Need:
+def need_of(service: Service) -> ResourceRequest:
     """What one instance of a service takes."""
-    return Need(
+    return ResourceRequest(
         cpus=thousandths(service.cpus),
         mem=thousandths(service.mem),
         disk=thousandths(service.disk),
@@ -299,7 +303,7 @@ def role_of(service: Service, default: str) -> str:
     return service.role or default
 
 
-def _unmet(constraints: Sequence[Constraint], search: Search, facts: Facts) -> str | None:
+def _unmet(constraints: Sequence[Constraint], search: PlacementSearch, facts: Facts) -> str | None:
     """Name the first constraint that keeps an agent out, as things stand."""
     for constraint in constraints:
         if not suits(constraint, field_of(facts, constraint.field)):
@@ -307,7 +311,7 @@ def _unmet(constraints: Sequence[Constraint], search: Search, facts: Facts) -> s
     for test in search.tests:
         if not suits(test, field_of(facts, test.field)):
             return f"{CONSTRAINT}{test.field} {test.operator}"
-    for tally in search.tallies:
-        if not tally.allows(field_of(facts, tally.constraint.field) or ""):
-            return CONSTRAINT + described(tally.constraint)
+    for counter in search.counters:
+        if not counter.allows(field_of(facts, counter.constraint.field) or ""):
+            return CONSTRAINT + described(counter.constraint)
     return None

@@ -15,11 +15,11 @@ from mesos_docker_scheduler.planning.cluster import Accept, Agent, Offer
 from mesos_docker_scheduler.planning.dependency_order import Order
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.placement import Placement, biggest_first
+from mesos_docker_scheduler.planning.service_planner import Kill, ServicePlan, ServicePlanner
 from mesos_docker_scheduler.planning.shortage import Explanations
-from mesos_docker_scheduler.planning.situation import Kill, Situation, Step
 from mesos_docker_scheduler.records.backoff import Wait
-from mesos_docker_scheduler.records.census import Census
 from mesos_docker_scheduler.records.rollout import Rollout
+from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.records.tasks import wait_key
 
 
@@ -28,10 +28,10 @@ class Inputs:
     """What a plan is made from: what should run, what runs, and what is offered.
 
     `waits` holds failures by service version (see `wait_key`), `places` those of what never ran, by version
-    and agent. Tasks that the census doubts are counted as there, but nothing is stopped because of them, nor
-    they themselves. `before`: the good version of services whose update may fail. `going`: agents that will
-    soon go away. `acting_since`: when the last `hold` ended. `hold`: why nothing may be started or stopped;
-    `held`: why nothing of one service may. `role`: that of services without one of their own. `filters`: by
+    and agent. Tasks that the index calls stale are counted as there, but nothing is stopped because of them,
+    nor they themselves. `before`: the good version of services whose update may fail. `going`: agents that
+    will soon go away. `acting_since`: when the last `hold` ended. `hold`: why nothing may be started or
+    stopped; `held`: why nothing of one service may. `role`: that of services that name none. `filters`: by
     role, what agents must have to be offered. `restarts`: by service, how many restarts have been asked for:
     what was launched when there were fewer is replaced by others of the same version. `unconfirmed`: by
     service, what is said of instances that the master does not know yet. `dependents`: by service, those that
@@ -40,7 +40,7 @@ class Inputs:
     """
 
     services: Sequence[Service]
-    census: Census
+    task_index: TaskIndex
     offers: Sequence[Offer]
     agents: Mapping[str, Agent]
     waits: Mapping[str, Wait]
@@ -80,20 +80,20 @@ class Plan:
     unused: Mapping[str, int] = field(default_factory=dict)
 
 
-class Memory:
+class PlanCache:
     """The last step of each service, with what it was made from: nothing is thought over twice."""
 
     def __init__(self) -> None:
-        self._steps: dict[str, tuple[tuple[object, ...], Step]] = {}
+        self._steps: dict[str, tuple[tuple[object, ...], ServicePlan]] = {}
 
-    def recall(self, name: str, made_from: tuple[object, ...], now: float) -> Step | None:
+    def recall(self, name: str, made_from: tuple[object, ...], now: float) -> ServicePlan | None:
         """The step, if it would come out the same."""
         known = self._steps.get(name)
         if known is None or now >= known[1].wake_at or known[0] != made_from:
             return None
         return known[1]
 
-    def keep(self, name: str, made_from: tuple[object, ...], step: Step) -> None:
+    def keep(self, name: str, made_from: tuple[object, ...], step: ServicePlan) -> None:
         """Remember a step."""
         self._steps[name] = made_from, step
 
@@ -103,22 +103,22 @@ class Memory:
             del self._steps[name]
 
 
-def plan(inputs: Inputs, memory: Memory | None = None, explanations: Explanations | None = None) -> Plan:
+def plan(inputs: Inputs, cache: PlanCache | None = None, explanations: Explanations | None = None) -> Plan:
     """Plan the next step.
 
-    With a `memory`, services where nothing has changed cost next to nothing; the plan is the same.
+    With a `cache`, services where nothing has changed cost next to nothing; the plan is the same.
     `explanations`: of earlier rounds.
     """
-    memory = memory or Memory()
-    steps: dict[str, Step] = {}
+    cache = cache or PlanCache()
+    steps: dict[str, ServicePlan] = {}
     waiting: dict[str, tuple[Reason, ...]] = {}
-    dependencies = Order(inputs.services, inputs.census, inputs.dependents)
+    dependencies = Order(inputs.services, inputs.task_index, inputs.dependents)
     for service in inputs.services:
         held = _held(service, inputs)
         if held is not None:
             waiting[service.name] = held
             continue
-        step, awaited = dependencies.kept(service, _step(service, inputs, memory))
+        step, awaited = dependencies.kept(service, _step(service, inputs, cache))
         steps[service.name] = step
         reasons = (*step.reasons, inputs.unconfirmed.get(service.name), awaited)
         waiting[service.name] = tuple(reason for reason in reasons if reason is not None)
@@ -148,27 +148,27 @@ def _held(service: Service, inputs: Inputs) -> tuple[Reason, ...] | None:
     why = inputs.hold or own
     if why is None:
         return None
-    standing = inputs.census.standing(service.name)
-    short = max(0, service.count - len(standing.tasks) + len(standing.absent))
-    unwell = sum(len(group.well) for group in standing.versions.values()) < service.count
-    return (Reason("held", why, short),) if unwell or own else ()
+    service_tasks = inputs.task_index.of_service(service.name)
+    short = max(0, service.count - len(service_tasks.tasks) + len(service_tasks.absent))
+    unhealthy = sum(len(group.healthy) for group in service_tasks.versions.values()) < service.count
+    return (Reason("held", why, short),) if unhealthy or own else ()
 
 
-def _step(service: Service, inputs: Inputs, memory: Memory) -> Step:
+def _step(service: Service, inputs: Inputs, cache: PlanCache) -> ServicePlan:
     """What to do about one service, as far as it can be said without looking at the others."""
-    name, census = service.name, inputs.census
-    standing = census.standing(name)
+    name, task_index = service.name, inputs.task_index
+    service_tasks = task_index.of_service(name)
     rollout, good = inputs.rollouts.get(name), inputs.before.get(name)
     waits = (
         inputs.waits.get(wait_key(name, service.version)),
         inputs.waits.get(wait_key(name, good.version)) if good is not None else None,
     )
-    going = frozenset(inputs.going & standing.on_agents.keys()) if inputs.going else inputs.going
+    going = frozenset(inputs.going & service_tasks.on_agents.keys()) if inputs.going else inputs.going
     restart = inputs.restarts.get(name, 0)
     facts = inputs.facts_generation if service.constraints else 0
     made_from = (
         service,
-        standing.generation,
+        service_tasks.generation,
         rollout,
         good,
         waits,
@@ -178,13 +178,13 @@ def _step(service: Service, inputs: Inputs, memory: Memory) -> Step:
         facts,
     )
     # What is free changes with every offer: whether the spread is bad has to be found out anew.
-    step = None if service.rebalance else memory.recall(name, made_from, inputs.now)
+    step = None if service.rebalance else cache.recall(name, made_from, inputs.now)
     if step is None:
-        situation = Situation(
+        situation = ServicePlanner(
             service,
             good,
-            standing,
-            census,
+            service_tasks,
+            task_index,
             inputs.agents,
             going,
             restart,
@@ -193,7 +193,7 @@ def _step(service: Service, inputs: Inputs, memory: Memory) -> Step:
             failed_on=inputs.places.get(wait_key(name, service.version), ()),
         )
         step = situation.step(rollout, waits, inputs.acting_since)
-        memory.keep(name, made_from, step)
+        cache.keep(name, made_from, step)
     return step
 
 
@@ -201,7 +201,7 @@ def _placement(inputs: Inputs, explanations: Explanations | None) -> Placement:
     return Placement(
         inputs.offers,
         inputs.agents,
-        inputs.census,
+        inputs.task_index,
         inputs.now,
         role=inputs.role,
         explanations=explanations,
@@ -212,7 +212,7 @@ def _placement(inputs: Inputs, explanations: Explanations | None) -> Placement:
 
 
 def _place(
-    steps: Iterable[Step], placement: Placement, services: Sequence[Service]
+    steps: Iterable[ServicePlan], placement: Placement, services: Sequence[Service]
 ) -> tuple[dict[str, int], dict[str, Service]]:
     """Find places for what is to be started; returns how many of which services found none."""
     launching = {step.service.name: step for step in steps if step.launches}
@@ -231,10 +231,10 @@ def _place(
 
 def _leftovers(inputs: Inputs, dependencies: Order) -> Iterator[Kill]:
     """Stop what belongs to no service of the configuration."""
-    census = inputs.census
-    if inputs.hold is not None or not census.services:
+    task_index = inputs.task_index
+    if inputs.hold is not None or not task_index.services:
         return
-    for name in sorted(census.services - {service.name for service in inputs.services}):
-        for task in () if dependencies.stop_first(name) else census.of(name):
-            if task.present and not task.leaving and task.id not in census.doubtful:
+    for name in sorted(task_index.services - {service.name for service in inputs.services}):
+        for task in () if dependencies.stop_first(name) else task_index.of(name):
+            if task.present and not task.leaving and task.id not in task_index.stale:
                 yield Kill(task.id, "the configuration has no such service any more")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent
-from mesos_docker_scheduler.planning.constraints import Constraint, Tally, field_of, suits
+from mesos_docker_scheduler.planning.constraints import Constraint, SpreadCounter, field_of, suits
 from mesos_docker_scheduler.planning.placement import need_of, role_of
 
 _BAD = 2
@@ -34,9 +34,9 @@ def destinations(
 ) -> Destinations | None:
     """Where an instance should go, by what GROUP_BY keeps even, or else by agents; None: nowhere.
 
-    `there`: how many are on each agent; `proved`: how many of these have been well for long enough. One that
-    has come to its destination counts there when it has proved itself: until then what it is to replace stays
-    the one to go. `closed`: agents that get none. `role`: that of services without one of their own.
+    `there`: how many are on each agent; `proved`: how many of these have been healthy for long enough. One
+    that has come to its destination counts there when it has proved itself: until then what it is to replace
+    stays the one to go. `closed`: agents that get none. `role`: that of services without one of their own.
     """
     room = [
         agent
@@ -95,17 +95,17 @@ def _within_limits(
     service: Service, there: Mapping[str, int], agents: Mapping[str, Agent], room: Collection[Agent]
 ) -> Iterator[Agent]:
     """Those where limits such as MAX_PER allow one more. CLUSTER keeps all on its value."""
-    limits = [_tally(one, there, agents) for one in service.constraints]
+    limits = [_counter(one, there, agents) for one in service.constraints]
     for agent in room:
-        values = [(tally, field_of(agent, tally.constraint.field) or "") for tally in limits]
-        if not any(tally.full(value) or _leaves_cluster(tally, value) for tally, value in values):
+        values = [(counter, field_of(agent, counter.constraint.field) or "") for counter in limits]
+        if not any(counter.full(value) or _leaves_cluster(counter, value) for counter, value in values):
             yield agent
 
 
-def _tally(constraint: Constraint, there: Mapping[str, int], agents: Mapping[str, Agent]) -> Tally:
+def _counter(constraint: Constraint, there: Mapping[str, int], agents: Mapping[str, Agent]) -> SpreadCounter:
     counts = _by(lambda agent: field_of(agent, constraint.field), there, agents)
-    return Tally(constraint, [(value, count) for value, count in counts.items() if value is not None])
+    return SpreadCounter(constraint, [(value, count) for value, count in counts.items() if value is not None])
 
 
-def _leaves_cluster(tally: Tally, value: str) -> bool:
-    return tally.constraint.operator == "CLUSTER" and bool(tally.values) and value not in tally.values
+def _leaves_cluster(counter: SpreadCounter, value: str) -> bool:
+    return counter.constraint.operator == "CLUSTER" and bool(counter.values) and value not in counter.values

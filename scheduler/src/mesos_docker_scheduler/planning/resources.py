@@ -20,7 +20,7 @@ def thousandths(value: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class ResourceRequest:
     """What one instance takes. Scalars in thousandths; of `ports`, 0 asks for any one.
 
     `fixed_ports`: those asked for by number; one may be asked for twice, for TCP and for UDP.
@@ -98,7 +98,7 @@ class Pool:
         """How many ports are left."""
         return self._totals_now()["ports"]
 
-    def lacks(self, need: Need) -> str | None:
+    def lacks(self, need: ResourceRequest) -> str | None:
         """Name the first kind that does not suffice: cpus, mem, disk, gpus, ports, or `port N`."""
         totals = self._totals if self._resources is None else self._totals_now()
         if not (
@@ -115,7 +115,7 @@ class Pool:
                 return f"port {port}"
         return "ports" if totals["ports"] < need.ports_in_all else None
 
-    def room_for(self, need: Need) -> int:
+    def room_for(self, need: ResourceRequest) -> int:
         """How many instances of that need fit, one after the other."""
         if self.lacks(need) is not None:
             return 0
@@ -124,7 +124,9 @@ class Pool:
         times = min((totals[name] // amount for name, amount in wanted.items() if amount), default=1)
         return min(times, 1) if need.fixed_ports else times
 
-    def take(self, need: Need, spared: Collection[int] = ()) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
+    def take(
+        self, need: ResourceRequest, spared: Collection[int] = ()
+    ) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
         """Remove what an instance needs; returns v1 Resources, and the host port for each of `need.ports`.
 
         `spared`: ports that others need by number; they are not given to who takes any, unless there are no
@@ -136,7 +138,7 @@ class Pool:
         return self.take_checked(need, spared)
 
     def take_checked(
-        self, need: Need, spared: Collection[int] = ()
+        self, need: ResourceRequest, spared: Collection[int] = ()
     ) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
         """Do what `take` does, after `lacks` has said that nothing is lacking."""
         taken: list[dict[str, Any]] = []

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from mesos_docker_scheduler.planning.explanation import Reason
-from mesos_docker_scheduler.planning.resources import Need, Pool
+from mesos_docker_scheduler.planning.resources import Pool, ResourceRequest
 from mesos_docker_scheduler.wording import count_of, instances, is_are
 
 MAINTENANCE = "maintenance"
@@ -31,7 +31,7 @@ _UNITS = {"cpus": "cpus", "mem": "MiB of memory", "disk": "MiB of disk", "gpus":
 class Shortage:
     """The agents that were looked at for one service, by what they lack."""
 
-    need: Need
+    need: ResourceRequest
     lacking: Counter[str] = field(default_factory=Counter)
     most: dict[str, tuple[int, str]] = field(default_factory=dict)
     filtered: str | None = None
@@ -103,7 +103,7 @@ def _amount(value: int) -> str:
     return f"{value / 1000:,.3f}".rstrip("0").rstrip(".")
 
 
-def _needs(need: Need) -> str:
+def _needs(need: ResourceRequest) -> str:
     parts = [f"{_amount(need.scalar(name))} {unit}" for name, unit in _UNITS.items() if need.scalar(name)]
     if need.ports:
         fixed = [str(port) for port in need.ports if port]

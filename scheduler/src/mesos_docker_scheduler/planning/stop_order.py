@@ -10,7 +10,7 @@ from math import inf
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent
 from mesos_docker_scheduler.planning.constraints import field_of
-from mesos_docker_scheduler.records.census import Census, Standing
+from mesos_docker_scheduler.records.task_index import ServiceTasks, TaskIndex
 from mesos_docker_scheduler.records.tasks import Task
 
 
@@ -18,11 +18,15 @@ class StopOrder:
     """Ranks the instances of one service. Those that came back when they had been replaced go first."""
 
     def __init__(
-        self, service: Service, standing: Standing, census: Census, agents: Mapping[str, Agent]
+        self,
+        service: Service,
+        service_tasks: ServiceTasks,
+        task_index: TaskIndex,
+        agents: Mapping[str, Agent],
     ) -> None:
         self._service = service
-        self._standing = standing
-        self._census = census
+        self._service_tasks = service_tasks
+        self._census = task_index
         self._agents = agents
 
     def sort(self, tasks: Iterable[Task]) -> list[Task]:
@@ -30,7 +34,7 @@ class StopOrder:
         left: dict[str, int] = {}
         ranked = []
         for task in sorted(tasks, key=lambda task: (task.returned, task.launched_at, task.id), reverse=True):
-            left[task.agent_id] = left.get(task.agent_id, self._standing.on_agents[task.agent_id]) - 1
+            left[task.agent_id] = left.get(task.agent_id, self._service_tasks.on_agents[task.agent_id]) - 1
             ranked.append((task.returned, left[task.agent_id], task.launched_at, task.id, task))
         return [item[-1] for item in sorted(ranked, key=lambda item: item[:-1], reverse=True)]
 
@@ -40,19 +44,19 @@ class StopOrder:
         The fullest group of each GROUP_BY comes before the fullest agent, and that before the newest.
         """
         returned = {
-            task_id: self._standing.tasks[task_id]
-            for group in self._standing.versions.values()
+            task_id: self._service_tasks.tasks[task_id]
+            for group in self._service_tasks.versions.values()
             for task_id in group.returned
             if ours(task_id)
         }
         yield from self.sort(returned.values())
-        groups = _Groups(self._service, self._standing.on_agents, self._agents)
+        groups = _Groups(self._service, self._service_tasks.on_agents, self._agents)
         for task in returned.values():
             groups.take(task.agent_id)
         # Bounds: no more of these than of all are on an agent. They are put right once they lead.
         heap: list[tuple[tuple[int, ...], float, float, str, list[Task] | None]] = [
             (groups.rank(agent_id), -number, -inf, agent_id, None)
-            for agent_id, number in self._standing.on_agents.items()
+            for agent_id, number in self._service_tasks.on_agents.items()
         ]
         heapq.heapify(heap)
         while heap:

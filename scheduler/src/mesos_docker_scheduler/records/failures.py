@@ -127,26 +127,26 @@ class Failures:
         version = wait_key(task.service, task.version)
         self._backoff.succeeded(_place_key(version, task.agent_id), task.launched_at)
 
-    def forgive(self, runs: Mapping[str, bool], now: float) -> None:
-        """Forget what has been lived down, and what nobody asks for any more.
+    def expire(self, runs: Mapping[str, bool], now: float) -> None:
+        """Forget what has expired, and what nobody asks for any more.
 
-        `runs`: by `wait_key` of each version that is asked for, whether an instance of it is well. A version
-        has lived its failures down when one is, and nothing of it failed for a minute since it might start;
-        agents and places have with time.
+        `runs`: by `wait_key` of each version that is asked for, whether an instance of it is healthy. The
+        failures of a version expire when one is, and nothing of it failed for a minute since it might start;
+        those of agents and places with time.
         """
         kept = set()
         for key, wait in self._backoff.waits().items():
             if key.startswith(_AGENT):
-                lived_down = now >= wait.until + _AGENT_SECONDS
+                expired = now >= wait.until + _AGENT_SECONDS
             elif key.startswith(_PLACE):
-                lived_down = _place_of(key)[0] not in runs or now >= wait.until + _PLACE_SECONDS
+                expired = _place_of(key)[0] not in runs or now >= wait.until + _PLACE_SECONDS
             else:
-                lived_down = key not in runs or (runs[key] and now >= wait.until + STABLE_SECONDS)
-            if not lived_down:
+                expired = key not in runs or (runs[key] and now >= wait.until + STABLE_SECONDS)
+            if not expired:
                 kept.add(key)
         self._backoff.forget_except(kept)
 
-    def forgive_all(self) -> None:
+    def reset_all(self) -> None:
         """Forget everything: an operator asks to try again."""
         self._backoff.forget_except(set())
 
@@ -191,7 +191,7 @@ class Failures:
                 worst[service] = wait
         return worst
 
-    def flooded_until(self, now: float) -> float | None:
+    def open_until(self, now: float) -> float | None:
         """Until when nothing is launched because too much failed; None when all is normal."""
         return self._breaker.open_until(now)
 

@@ -35,10 +35,10 @@ RECORD = "rollout"
 class Rollout:
     """Where a service stands on its way to `target`, the version that the configuration asks for.
 
-    `good`: the last version of which all wanted instances were well, or else as many as found room; None at a
-    first deployment. `ready`: the most instances of the target that were ready at a time; `served`: how many
-    of another version were well when it began, less what was lost since. `since`: when the state was entered
-    or `ready` grew, in seconds of the epoch. `reason`: why it is paused or rolled back, after so many
+    `good`: the last version of which all wanted instances were healthy, or else as many as found room; None
+    at a first deployment. `ready`: the most instances of the target that were ready at a time; `served`: how
+    many of another version were healthy when it began, less what was lost since. `since`: when the state was
+    entered or `ready` grew, in seconds of the epoch. `reason`: why it is paused or rolled back, after so many
     `failures`; `by_operator`: because somebody asked for it. `previous`: the good version before a complete
     one. `began`: when it began, or was told to go on, in seconds of the epoch; 0: not known.
     """
@@ -58,7 +58,7 @@ class Rollout:
 
     @property
     def updating(self) -> bool:
-        """Whether another version that was well is being replaced."""
+        """Whether another version that was healthy is being replaced."""
         return self.state == "rolling" and self.good not in (None, self.target)
 
     @property
@@ -76,14 +76,14 @@ class Rollout:
 class Progress:
     """What an update has come to: ready instances of the target, and others that have not gone yet.
 
-    `proving`: instances of the target that are well, but not for long enough yet to be called ready.
-    `serving`: how many of another version are well, at most count; `in_service`: how many of any are.
+    `not_yet_ready`: instances of the target that are healthy, but not for long enough yet to be called ready.
+    `serving`: how many of another version are healthy, at most count; `in_service`: how many of any are.
     `unreachable`: those of the target that may come back. `held_ports`: host ports that the others hold.
     """
 
     ready: int
     others: int
-    proving: int = 0
+    not_yet_ready: int = 0
     serving: int = 0
     in_service: int = 0
     unreachable: int = 0
@@ -137,7 +137,7 @@ def _roll(
         rollout = replace(rollout, ready=progress.ready, since=now)
     if rollout.good in (None, rollout.target) or not service.count:
         return rollout  # a first deployment can only go on
-    overdue = now >= deadline(rollout, service, progress, acting_since) and not progress.proving
+    overdue = now >= deadline(rollout, service, progress, acting_since) and not progress.not_yet_ready
     as_before = not progress.others and progress.ready >= max(1, rollout.served)
     if overdue and failing is None and as_before:
         # There is nothing left to replace, and no room for more: the version before had none either.
@@ -155,7 +155,7 @@ def _roll(
 def _begun(before: Rollout | None, service: Service, progress: Progress, now: float) -> Rollout:
     good = before.good if before is not None else None
     if before is not None and good is None and before.ready:
-        good = before.target  # it never found room for all, but what ran was well
+        good = before.target  # it never found room for all, but what ran was healthy
     rollout = Rollout(service.name, service.version, "rolling", good, 0, "", now, began=now)
     return replace(rollout, served=progress.serving)
 

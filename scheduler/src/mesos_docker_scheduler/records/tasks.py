@@ -163,7 +163,7 @@ class Task:
         )
 
     @property
-    def well(self) -> bool:
+    def in_service(self) -> bool:
         """Whether it runs, and its health check, if it has one, says that it is healthy."""
         checked = self.healthy is True if self.has_health_check else self.healthy is not False
         return self.state is TaskState.RUNNING and checked and not self.leaving
@@ -203,7 +203,7 @@ def _well_since(task: Task, state: TaskState, healthy: bool | None, now: float) 
     checked = healthy is True if task.has_health_check else healthy is not False
     if state is not TaskState.RUNNING or not checked or task.kill_reason is not None:
         return None
-    return task.well_since if task.well and task.well_since is not None else now
+    return task.well_since if task.in_service and task.well_since is not None else now
 
 
 def _is_outdated(state: TaskState, status: Status) -> bool:

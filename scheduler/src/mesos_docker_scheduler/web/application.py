@@ -24,7 +24,7 @@ from mesos_docker_scheduler.observability.history import History
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.sandbox import Sandboxes
-from mesos_docker_scheduler.web import changes, definitions, logs, past, reading, streams
+from mesos_docker_scheduler.web import commands, definitions, history, logs, queries, streams
 from mesos_docker_scheduler.web.access import Access, Guard, TokenCheck
 from mesos_docker_scheduler.web.errors import input_error
 
@@ -52,13 +52,13 @@ class Sources:
     alive_at: Callable[[], float]
     log: EventLog
     metrics: Metrics
-    put: Callable[[events.Asked | events.ThreadEnded], None]
+    put: Callable[[events.Command | events.ThreadEnded], None]
     sandboxes: Sandboxes
 
 
 def application(sources: Sources, access: Access) -> Guard:
     """Make the application."""
-    history, open_streams, tokens = History(), streams.Streams(), TokenCheck(access)
+    figures, open_streams, tokens = History(), streams.Streams(), TokenCheck(access)
     app = FastAPI(
         title="mesos-docker-scheduler",
         version=__version__,
@@ -66,14 +66,14 @@ def application(sources: Sources, access: Access) -> Guard:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # its page needs scripts from elsewhere
         redoc_url=None,
-        lifespan=lambda _: _served(history, sources, open_streams),
+        lifespan=lambda _: _served(figures, sources, open_streams),
     )
-    app.include_router(reading.router(sources.snapshot, sources.alive_at, sources.log, sources.metrics))
-    app.include_router(changes.router(sources.snapshot, sources.put))
+    app.include_router(queries.router(sources.snapshot, sources.alive_at, sources.log, sources.metrics))
+    app.include_router(commands.router(sources.snapshot, sources.put))
     app.include_router(definitions.router(sources.snapshot, tokens))
     app.include_router(logs.router(sources.snapshot, sources.sandboxes, tokens))
     app.include_router(streams.router(sources.snapshot, sources.log, open_streams))
-    app.include_router(past.router(sources.snapshot, history))
+    app.include_router(history.router(sources.snapshot, figures))
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(RequestValidationError, _input_told)
@@ -88,10 +88,10 @@ def application(sources: Sources, access: Access) -> Guard:
 
 
 @contextlib.asynccontextmanager
-async def _served(history: History, sources: Sources, open_streams: streams.Streams) -> AsyncIterator[None]:
+async def _served(figures: History, sources: Sources, open_streams: streams.Streams) -> AsyncIterator[None]:
     """Take samples, and have streams, for as long as the application is served."""
     open_streams.begin()
-    sampling = asyncio.create_task(history.keep(sources.snapshot, sources.log, SteadyClock()))
+    sampling = asyncio.create_task(figures.keep(sources.snapshot, sources.log, SteadyClock()))
     sampling.add_done_callback(partial(_tell_of_end, sources))
     try:
         yield
@@ -108,10 +108,10 @@ def _tell_of_end(sources: Sources, sampling: asyncio.Task[None]) -> None:
 
 async def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
-    return reading.json_answer({"error": str(error.detail)}, error.status_code, error.headers)
+    return queries.json_answer({"error": str(error.detail)}, error.status_code, error.headers)
 
 
 async def _input_told(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     status, text = input_error(error)
-    return reading.json_answer({"error": text}, status)
+    return queries.json_answer({"error": text}, status)

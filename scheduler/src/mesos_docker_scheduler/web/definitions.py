@@ -15,7 +15,7 @@ from starlette.responses import Response
 from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.access import TokenCheck
-from mesos_docker_scheduler.web.reading import REFUSALS, json_answer
+from mesos_docker_scheduler.web.queries import REFUSALS, json_answer
 
 
 def router(snapshot: Callable[[], Snapshot], tokens: TokenCheck) -> APIRouter:
@@ -31,7 +31,7 @@ def router(snapshot: Callable[[], Snapshot], tokens: TokenCheck) -> APIRouter:
 
 
 def _definition(view: ServiceView) -> dict[str, Any]:
-    configured, rollout = view.wishes.configured, view.wishes.rollout
+    configured, rollout = view.desired.configured, view.desired.rollout
     by_operator = rollout is not None and rollout.stopped and rollout.by_operator
     return {
         "version": configured.version,

@@ -13,7 +13,7 @@ from mesos_docker_scheduler.records.tasks import Task
 from mesos_docker_scheduler.sandbox import MOST_BYTES, File, SandboxError, Sandboxes
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.access import TokenCheck
-from mesos_docker_scheduler.web.reading import BAD_INPUT, NOT_FOUND, REFUSALS, json_answer
+from mesos_docker_scheduler.web.queries import BAD_INPUT, NOT_FOUND, REFUSALS, json_answer
 
 
 def router(snapshot: Callable[[], Snapshot], sandboxes: Sandboxes, tokens: TokenCheck) -> APIRouter:

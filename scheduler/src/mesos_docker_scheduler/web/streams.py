@@ -19,7 +19,7 @@ from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.records.store import Event
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.access import client_of
-from mesos_docker_scheduler.web.reading import BAD_INPUT, REFUSALS
+from mesos_docker_scheduler.web.queries import BAD_INPUT, REFUSALS
 
 _LOOK_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 15.0

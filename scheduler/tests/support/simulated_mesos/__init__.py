@@ -2,7 +2,7 @@
 
 `agents`: machines, agents and containers; `master`: what the master knows and offers; `wire`: the driver's
 two connections; `inquiries`: what a scheduler asks when it has lost its state; `disk`: the store and its
-faults; `chaos`: what goes wrong and what operators do; `wishes`: what they ask for; `judge`: what must never
+faults; `chaos`: what goes wrong and what operators do; `wishes`: what they ask for; `oracle`: what must never
 happen; `history`: all of it with one scheduler, from one seed. `fate` is time, chance and the log that they
 share.
 

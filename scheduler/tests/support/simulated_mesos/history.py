@@ -22,8 +22,8 @@ from simulated_mesos.chaos import Chaos
 from simulated_mesos.disk import Disk, Folder, Medium, Memory
 from simulated_mesos.fate import Fate, SchedulerKilledError
 from simulated_mesos.inquiries import Inquiries
-from simulated_mesos.judge import InvariantError, Judge, fits_beside
 from simulated_mesos.master import Standing
+from simulated_mesos.oracle import InvariantError, Oracle, fits_beside
 from simulated_mesos.wire import Wire
 from simulated_mesos.wishes import Wishes
 
@@ -87,9 +87,9 @@ class History:
         self.chaos = Chaos(fate, self.wire, machines)
         self.wishes = Wishes(chance, len(machines))
         self.config = self.wishes.first() if config is None else config
-        self.judge = self.wire.watcher = Judge(fate, self.wire, self.config)
+        self.oracle = self.wire.watcher = Oracle(fate, self.wire, self.config)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.disk = self.judge.disk = Disk(fate, self._medium(), self.judge.sees_change)
+        self.disk = self.oracle.disk = Disk(fate, self._medium(), self.oracle.sees_change)
         self.inquiries = Inquiries(fate, self.wire)
         self._rounds_at_once = 0
         self.rounds = 0
@@ -121,7 +121,7 @@ class History:
         self.inquiries.end()
         self.inquiries = Inquiries(self.fate, self.wire)
         self.wire.start(framework_info(self.config, None)["roles"])
-        self.judge.process_starts()
+        self.oracle.process_starts()
 
         def new_id(service: str, version: str) -> str:
             return f"{service}.{version}.{self.fate.random.getrandbits(64):016x}"
@@ -140,7 +140,7 @@ class History:
             survey=self.inquiries.survey,
             new_id=new_id,
         )
-        self.judge.sees(self.controller)
+        self.oracle.sees(self.controller)
         if remembered.framework_id is None:
             self.inquiries.find()
         else:
@@ -183,9 +183,9 @@ class History:
         for event in batch:
             fate.log("  event", event)
         try:
-            self.judge.hears(batch)
+            self.oracle.hears(batch)
             self.controller.process(batch, fate.now)
-            self.judge.sees(self.controller)
+            self.oracle.sees(self.controller)
         except SchedulerKilledError:
             self.restart()
         if self.wire.master.refusals:
@@ -209,13 +209,13 @@ class History:
             self.fate.count("store lost")
             self.fate.log("the store is lost")
             self.disk.lose()
-            self.judge.store_replaced()
+            self.oracle.store_replaced()
             self.restart()
         elif what < 0.39:
             self.fate.count("store replaced by an older copy")
             self.fate.log("the store is replaced by an older copy")
             self.disk.restore_copy()
-            self.judge.store_replaced()
+            self.oracle.store_replaced()
             self.restart()
         else:
             self.chaos.strike()
@@ -254,7 +254,7 @@ class History:
                 # What is spread badly is moved one at a time, and proves itself each time.
                 if self.wire.calls == calls:
                     break
-            if self.fate.now >= ask_at and self.judge.stopped_updates:
+            if self.fate.now >= ask_at and self.oracle.stopped_updates:
                 # What failed because of the trouble is tried again.
                 ask_at = self.fate.now + _PATIENCE_SECONDS
                 self.ask_again()
@@ -335,7 +335,7 @@ class History:
             agent.up
             and master.knows(agent)
             and agent.id not in master.draining
-            and not self.judge.is_going(agent.id)
+            and not self.oracle.is_going(agent.id)
             and all(fits_beside(one, agent.machine.field(one.field), (), ()) for one in service.constraints)
             for agent in master.agents.values()
         )
@@ -376,7 +376,7 @@ class History:
         self.fate.count(f"failing update: {back}")
         self.change(self.wishes.broken(before, old.name, back))
         end = self.fate.now + _FAILING_SECONDS
-        while not self.judge.stopped_updates:
+        while not self.oracle.stopped_updates:
             if self.fate.now >= end:
                 raise InvariantError(f"the update does not stop: {self._state()}")
             self.run(1.0)

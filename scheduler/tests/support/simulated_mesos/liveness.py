@@ -62,7 +62,7 @@ class Liveness:
         views = {view.name: view for view in snapshot.services}
         for service in services:
             view = views.get(service.name)
-            if view is None or view.wishes.configured != service:
+            if view is None or view.desired.configured != service:
                 continue
             kinds = {reason.kind for reason in view.reasons}
             if "held" in kinds:

@@ -14,10 +14,10 @@ from mesos_docker_scheduler.cli import tutorial
 from mesos_docker_scheduler.cli.console import farewell, print_event
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.observability.snapshot import ConfigView, ServiceView, Snapshot
+from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.overrides import Override
 from mesos_docker_scheduler.records.store import Change, Event, SqliteStore
 from mesos_docker_scheduler.records.tasks import Task
-from mesos_docker_scheduler.records.wishes import Wishes
 from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE
 from scheduler_fakes import service, task
 
@@ -213,7 +213,7 @@ def test_adopt_refuses_while_the_scheduler_runs(tmp_path: Path, capsys: pytest.C
 
 
 def snapshot(framework_id: str | None, *left: Task) -> Snapshot:
-    wishes = Wishes(service(count=2), Override("web"), None)
+    wishes = Desired(service(count=2), Override("web"), None)
     web = ServiceView("web", "demo/web:1", "v", 2, len(left), 0, (), (), True, wishes, tasks=left)
     return Snapshot(0, framework_id, True, "m1:5050", ConfigView("sha", 0), (web,))
 

@@ -479,7 +479,7 @@ def test_a_health_check_that_never_says_anything_is_given_up(tmp_path: Path) -> 
     (task_id,) = bench.launch("a")
     bench.tell(task_id, "RUNNING", healthy=False)
     bench.take(after=1000)
-    assert bench.driver.take("kill") == [], "a check that fails is the executor's to judge"
+    assert bench.driver.take("kill") == [], "a check that fails is the executor's to oracle"
 
 
 def test_a_start_may_take_for_ever_and_time_without_a_connection_does_not_count(tmp_path: Path) -> None:
@@ -1193,7 +1193,7 @@ def test_what_is_unique_is_replaced_where_there_is_no_room_for_all(
     new = service(count=3, image="demo/web:1" if restart else "demo/web:2", constraints=unique)
     order: events.AnyEvent = events.ConfigRead(configuration(new), "")
     if restart:
-        order = events.Asked(
+        order = events.Command(
             lambda operations, now: operations.restart("web", "test", now), lambda answer: None
         )
     bench.take(order)

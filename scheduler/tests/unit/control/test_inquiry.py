@@ -4,20 +4,20 @@ from pathlib import Path
 
 from memory_store import MemoryStore
 from mesos_docker_scheduler.control import events
-from mesos_docker_scheduler.control.inquiry import Inquiry
+from mesos_docker_scheduler.control.recovery_query import RecoveryQuery
 from scheduler_fakes import MASTER, NOW, Bench, service
 
 
 def test_what_is_not_answered_is_asked_again_and_wakes_nobody_meanwhile() -> None:
-    inquiry = Inquiry()
-    inquiry.want()
-    assert inquiry.due(NOW)
-    assert inquiry.next_at(NOW) == NOW + 15
-    assert inquiry.next_at(NOW + 15) == NOW + 30
-    assert not inquiry.due(NOW + 29)
-    assert inquiry.due(NOW + 30)
-    inquiry.answered(None)
-    assert inquiry.next_at(NOW + 30) is None
+    recovery_query = RecoveryQuery()
+    recovery_query.want()
+    assert recovery_query.due(NOW)
+    assert recovery_query.next_at(NOW) == NOW + 15
+    assert recovery_query.next_at(NOW + 15) == NOW + 30
+    assert not recovery_query.due(NOW + 29)
+    assert recovery_query.due(NOW + 30)
+    recovery_query.answered(None)
+    assert recovery_query.next_at(NOW + 30) is None
 
 
 def test_a_master_that_never_answers_costs_next_to_nothing() -> None:

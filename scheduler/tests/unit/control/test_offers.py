@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import pytest
-from mesos_docker_scheduler.control.offers import OfferBook, Wish
+from mesos_docker_scheduler.control.offers import Demand, OfferBook
 from mesos_docker_scheduler.planning.cluster import Accept
 from mesos_docker_scheduler.planning.resources import Pool
 from scheduler_fakes import NOW, offer_message, resources
 
 
-def wish(book: OfferBook, wanted: dict[str, int], now: float) -> Wish | None:
-    """The wish for the one role there is."""
-    wishes = book.wishes({"*": wanted}, now)
-    assert all(roles == ["*"] for roles in wishes.values())
-    return next(iter(wishes), None)
+def demand(book: OfferBook, wanted: dict[str, int], now: float) -> Demand | None:
+    """The demand for the one role there is."""
+    demands = book.demands({"*": wanted}, now)
+    assert all(roles == ["*"] for roles in demands.values())
+    return next(iter(demands), None)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_after_reviving_it_stops_as_soon_as_all_known_agents_are_there(book: Off
     book.add(first, NOW)
     book.gathering(NOW + 1)
     book.remove(message["id"]["value"] for message in first)
-    assert wish(book, {"web": 1}, NOW + 2) is Wish.REVIVE
+    assert demand(book, {"web": 1}, NOW + 2) is Demand.REVIVE
     book.add([offer_message("a")], NOW + 2)
     assert book.gathering(NOW + 2)
     book.add([offer_message("b")], NOW + 2.1)
@@ -43,7 +43,7 @@ def test_after_reviving_it_stops_as_soon_as_all_known_agents_are_there(book: Off
 
 def test_after_reviving_it_waits_a_quarter_of_a_second_at_most(book: OfferBook) -> None:
     book.add([offer_message("a"), offer_message("b")], NOW)
-    wish(book, {"web": 1}, NOW + 2)
+    demand(book, {"web": 1}, NOW + 2)
     book.void()
     book.add([offer_message("a")], NOW + 2)
     assert book.gathering(NOW + 2.2)
@@ -51,27 +51,27 @@ def test_after_reviving_it_waits_a_quarter_of_a_second_at_most(book: OfferBook) 
 
 
 def test_suppresses_once_when_nothing_is_wanted(book: OfferBook) -> None:
-    assert wish(book, {}, NOW) is Wish.SUPPRESS
-    assert wish(book, {}, NOW + 1) is None
+    assert demand(book, {}, NOW) is Demand.SUPPRESS
+    assert demand(book, {}, NOW + 1) is None
     book.suppress_failed()
-    assert wish(book, {}, NOW + 2) is Wish.SUPPRESS
+    assert demand(book, {}, NOW + 2) is Demand.SUPPRESS
 
 
 def test_revives_at_once_for_a_new_wish_then_ever_more_slowly(book: OfferBook) -> None:
-    revived = [second for second in range(10, 300) if wish(book, {"web": 1}, NOW + second)]
+    revived = [second for second in range(10, 300) if demand(book, {"web": 1}, NOW + second)]
     assert revived == [10, 11, 13, 17, 25, 41, 73, 133, 193, 253]
-    assert wish(book, {"web": 2}, NOW + 300) is Wish.REVIVE
+    assert demand(book, {"web": 2}, NOW + 300) is Demand.REVIVE
 
 
 def test_does_not_revive_more_than_once_a_second(book: OfferBook) -> None:
-    assert wish(book, {"web": 1}, NOW + 10) is Wish.REVIVE
-    assert wish(book, {"web": 2}, NOW + 10.5) is None
-    assert wish(book, {"web": 2}, NOW + 11) is Wish.REVIVE
+    assert demand(book, {"web": 1}, NOW + 10) is Demand.REVIVE
+    assert demand(book, {"web": 2}, NOW + 10.5) is None
+    assert demand(book, {"web": 2}, NOW + 11) is Demand.REVIVE
 
 
 def test_leaves_mesos_the_time_to_offer_by_itself_after_subscribing(book: OfferBook) -> None:
-    assert wish(book, {"web": 1}, NOW) is None
-    assert wish(book, {"web": 1}, NOW + 2) is Wish.REVIVE
+    assert demand(book, {"web": 1}, NOW) is None
+    assert demand(book, {"web": 1}, NOW + 2) is Demand.REVIVE
 
 
 def test_remembers_what_agents_had_and_what_was_left(book: OfferBook) -> None:

@@ -32,7 +32,7 @@ class Site:
     def ask(self, request: Callable[[Operations, float], None], after: float = 1) -> None:
         """Ask; raises what it is refused with."""
         answers: list[Exception | None] = []
-        self.bench.take(events.Asked(request, answers.append), after=after)
+        self.bench.take(events.Command(request, answers.append), after=after)
         (answer,) = answers
         if answer is not None:
             raise answer

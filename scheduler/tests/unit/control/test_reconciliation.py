@@ -60,16 +60,16 @@ def test_asks_nothing_more_when_all_is_answered_until_the_next_quarter_of_an_hou
 def test_a_doubt_is_asked_at_once() -> None:
     made = started()
     made.answered(fence_of(made.due(0)))
-    made.doubt([("1", "agent")], 100)
+    made.mark_stale([("1", "agent")], 100)
     assert asked(made.due(100)) == ["1"]
-    made.doubt([("1", "agent")], 101)
+    made.mark_stale([("1", "agent")], 101)
     assert made.due(101) == []
 
 
 def test_a_doubt_does_not_ask_again_about_what_is_being_answered() -> None:
     made = started("1", "2")
     made.due(0)
-    made.doubt([("3", "agent")], 1)
+    made.mark_stale([("3", "agent")], 1)
     assert made.next_at() == 0
     assert asked(made.due(1)) == ["3"]
     assert made.next_at() == 2
@@ -108,7 +108,7 @@ def test_asks_nobody_while_there_is_nobody() -> None:
     made = started("1")
     made.due(0)
     made.stop()
-    made.doubt([("2", "agent")], 5)
+    made.mark_stale([("2", "agent")], 5)
     assert made.due(10_000) == []
     assert made.next_at() is None
 

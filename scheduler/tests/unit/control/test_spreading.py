@@ -199,7 +199,7 @@ def test_what_depends_on_a_service_stops_before_it(tmp_path: Path, gone: bool, r
                 cluster.bench.tell(task_id, "RUNNING", task.agent_id)
     cluster.play(20)
     assert [name for what, name, _ in cluster.moments if what == "stop"] == ["web", "web", "db", "db"]
-    assert cluster.bench.controller._ledger.census.services == {"other"}
+    assert cluster.bench.controller._ledger.task_index.services == {"other"}
     assert [key for key in cluster.bench.store.load().records if key[0] == "dependencies"] == (
         [] if gone else [("dependencies", "web")]
     )

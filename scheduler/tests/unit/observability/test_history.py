@@ -14,9 +14,9 @@ from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.history import EVERY_SECONDS, SAMPLES, History
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, ServiceView, Snapshot
+from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.overrides import Override
 from mesos_docker_scheduler.records.store import Event
-from mesos_docker_scheduler.records.wishes import Wishes
 from mesos_docker_scheduler.sandbox import Sandboxes
 from scheduler_fakes import service
 from starlette.testclient import TestClient
@@ -35,7 +35,7 @@ def view(name: str = "web", wanted: int = 3, running: int = 2, healthy: int = 1)
         waiting=(),
         reasons=(),
         converged=False,
-        wishes=Wishes(service(name=name), Override(name), None),
+        desired=Desired(service(name=name), Override(name), None),
         healthy=healthy,
     )
 

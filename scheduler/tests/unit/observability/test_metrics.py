@@ -15,9 +15,9 @@ from mesos_docker_scheduler.driver import calls
 from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.observability.metrics import GONE, Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, ServiceView, Snapshot
+from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.overrides import Override
 from mesos_docker_scheduler.records.store import Change, SqliteStore, StoreError
-from mesos_docker_scheduler.records.wishes import Wishes
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from scheduler_fakes import Bench, configuration, service
@@ -79,7 +79,7 @@ def ask(bench: Bench, what: Callable[[Operations, float], None]) -> None:
     def reply(error: Exception | None) -> None:
         assert error is None
 
-    bench.take(events.Asked(what, reply))
+    bench.take(events.Command(what, reply))
 
 
 # Names
@@ -479,7 +479,7 @@ def test_the_number_of_series_depends_on_services_alone(tmp_path: Path) -> None:
 
 
 def views(number: int) -> tuple[ServiceView, ...]:
-    wishes = Wishes(service(count=1), Override("web"), None)
+    wishes = Desired(service(count=1), Override("web"), None)
     return tuple(
         ServiceView(f"s{index}", "i", "v", 1, 1, 0, (), (), True, wishes, {"RUNNING": 1})
         for index in range(number)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mesos_docker_scheduler.planning.constraints import Tally, attribute_text, field_of, suits
+from mesos_docker_scheduler.planning.constraints import SpreadCounter, attribute_text, field_of, suits
 
 
 @dataclass
@@ -109,15 +109,15 @@ def test_an_agent_alone(operator: str, wanted: str | None, value: str | None, an
 def test_compares_with_the_instances_there_are(
     operator: str, number: str | None, there: dict[str, int], value: str, answer: bool
 ) -> None:
-    assert Tally(Limit("rack", operator, number), there.items()).allows(value) is answer
+    assert SpreadCounter(Limit("rack", operator, number), there.items()).allows(value) is answer
 
 
 @given(st.lists(st.sampled_from("abcde"), max_size=30), st.integers(1, 5))
 def test_group_by_adds_only_to_the_values_that_have_fewest(tries: list[str], groups: int) -> None:
-    tally = Tally(Limit("rack", "GROUP_BY", str(groups)))
+    counter = SpreadCounter(Limit("rack", "GROUP_BY", str(groups)))
     for value in tries:
-        if tally.allows(value):
-            tally.add(value)
-        least = min(tally.count(one) for one in tally.values)
-        for one in tally.values:
-            assert tally.allows(one) == (tally.count(one) == least and len(tally.values) >= groups)
+        if counter.allows(value):
+            counter.add(value)
+        least = min(counter.count(one) for one in counter.values)
+        for one in counter.values:
+            assert counter.allows(one) == (counter.count(one) == least and len(counter.values) >= groups)

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent, Offer
-from mesos_docker_scheduler.planning.constraints import Tally, field_of, looks_at_agent_alone, suits
+from mesos_docker_scheduler.planning.constraints import SpreadCounter, field_of, looks_at_agent_alone, suits
 from mesos_docker_scheduler.planning.placement import Placement, need_of
 from mesos_docker_scheduler.planning.resources import Pool
 from mesos_docker_scheduler.planning.shortage import Explanations
 from mesos_docker_scheduler.records.backoff import Wait
-from mesos_docker_scheduler.records.census import Census
+from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.records.tasks import wait_key
 from scheduler_fakes import NOW, offer_message, resources, service, task
 
@@ -74,8 +74,8 @@ RACKS = [offer("a", rack="1"), offer("b", rack="1"), offer("c", rack="2"), offer
 )
 def test_constraints(constraints: list[tuple[str, ...]], count: int, has: str, where: str) -> None:
     web = wished(*constraints)
-    census = Census(task(str(number), web, agent_id) for number, agent_id in enumerate(has.split()))
-    placement = Placement(RACKS, {}, census, NOW)
+    task_index = TaskIndex(task(str(number), web, agent_id) for number, agent_id in enumerate(has.split()))
+    placement = Placement(RACKS, {}, task_index, NOW)
     missing = placement.place(web, count)
     assert placed(placement) == where
     assert missing == count - len(where.split())
@@ -110,8 +110,8 @@ def test_agents_that_meet_more_preferences_are_filled_first(
         offer("c", rack="2", cpus=2 - len(has.split())),
         offer("d", cpus=2),
     ]
-    census = Census(task(str(number), web, agent_id) for number, agent_id in enumerate(has.split()))
-    placement = Placement(offers, {}, census, NOW)
+    task_index = TaskIndex(task(str(number), web, agent_id) for number, agent_id in enumerate(has.split()))
+    placement = Placement(offers, {}, task_index, NOW)
     placement.place(web, count)
     assert placed(placement) == where
 
@@ -119,44 +119,44 @@ def test_agents_that_meet_more_preferences_are_filled_first(
 def test_old_instances_keep_no_new_one_off_their_agent() -> None:
     web = wished(("hostname", "UNIQUE"))
     old = web.model_copy(update={"image": "demo/web:0"})
-    census = Census([task("1", old, "a", version="old"), task("2", old, "b", version="old")])
-    placement = Placement([offer("a"), offer("b")], {}, census, NOW)
+    task_index = TaskIndex([task("1", old, "a", version="old"), task("2", old, "b", version="old")])
+    placement = Placement([offer("a"), offer("b")], {}, task_index, NOW)
     assert placement.place(web, 1) == 0
 
 
 def test_instances_on_agents_that_are_not_offered_count_by_what_is_remembered_of_them() -> None:
     web = wished(("rack", "UNIQUE"))
-    census = Census([task("1", web, "gone")])
+    task_index = TaskIndex([task("1", web, "gone")])
     agents = {"gone": Agent("gone", "host-gone", attributes={"rack": "1"})}
-    placement = Placement(RACKS, agents, census, NOW)
+    placement = Placement(RACKS, agents, task_index, NOW)
     placement.place(web, 2)
     assert placed(placement) == "c"
 
 
 def test_a_cluster_goes_where_all_of_it_has_room() -> None:
     web = wished(("hostname", "CLUSTER"), cpus=1)
-    placement = Placement([offer("a", cpus=1), offer("b", cpus=3), offer("c", cpus=2)], {}, Census(), NOW)
+    placement = Placement([offer("a", cpus=1), offer("b", cpus=3), offer("c", cpus=2)], {}, TaskIndex(), NOW)
     assert placement.place(web, 3) == 0
     assert placed(placement) == "b b b"
 
 
 def test_a_new_version_is_kept_together_where_all_of_it_will_have_room() -> None:
     old, new = wished(image="demo/web:1"), wished(("rack", "CLUSTER"), image="demo/web:2", count=3, cpus=1)
-    census = Census(task(str(number), old, agent_id) for number, agent_id in enumerate("bb"))
+    task_index = TaskIndex(task(str(number), old, agent_id) for number, agent_id in enumerate("bb"))
     # Rack 1 has the emptiest agent, and room for one; rack 2 has two, and gets back another two.
     offers = [offer("a", rack="1", cpus=1), offer("b", rack="2", cpus=2)]
-    placement = Placement(offers, {}, census, NOW)
+    placement = Placement(offers, {}, task_index, NOW)
     assert placement.place(new, 1) == 0
     assert placed(placement) == "b"
 
 
 def test_what_keeps_together_leaves_agents_that_go_away() -> None:
     web = wished(("rack", "CLUSTER"), count=2)
-    census = Census(task(str(number), web, "a") for number in range(2))
+    task_index = TaskIndex(task(str(number), web, "a") for number in range(2))
     offers = [offer("b", rack="2")]
     agents = {"a": Agent("a", "host-a", attributes={"rack": "1"})}
-    assert Placement(offers, agents, census, NOW).place(web, 1, {}) == 1
-    placement = Placement(offers, agents, census, NOW, going=frozenset("a"))
+    assert Placement(offers, agents, task_index, NOW).place(web, 1, {}) == 1
+    placement = Placement(offers, agents, task_index, NOW, going=frozenset("a"))
     assert placement.place(web, 1, {}) == 0
 
 
@@ -173,7 +173,7 @@ def going_away(agent_id: str, days: float, **more: Any) -> Offer:
 def test_maintenance_that_is_far_away_only_ranks_an_agent_lower(strategy: str) -> None:
     offers = [going_away("a", 20), going_away("b", 27), going_away("c", 1 / 25), going_away("d", 34)]
     for count, where in ((1, "d"), (2, "b d"), (3, "a b d"), (9, "a b d")):
-        placement = Placement(offers, {}, Census(), NOW)
+        placement = Placement(offers, {}, TaskIndex(), NOW)
         web = wished(("hostname", "UNIQUE"), placement=strategy)
         assert placement.place(web, count) == max(0, count - 3)
         assert placed(placement) == where
@@ -181,16 +181,16 @@ def test_maintenance_that_is_far_away_only_ranks_an_agent_lower(strategy: str) -
 
 def test_packs_what_is_loaded_most_first_then_what_has_least_memory() -> None:
     web = wished(placement="pack", mem=1000)
-    census = Census([task("1", service(name="db"), "c")])
+    task_index = TaskIndex([task("1", service(name="db"), "c")])
     offers = [offer("a", mem=4000), offer("b", mem=2000), offer("c", mem=3000)]
-    placement = Placement(offers, {}, census, NOW)
+    placement = Placement(offers, {}, task_index, NOW)
     placement.place(web, 6)
     assert placed(placement) == "a b b c c c"
 
 
 def test_an_offer_serves_its_role_alone() -> None:
     offers = [offer("a", role="web"), offer("a", role="db"), offer("b", role="web")]
-    placement = Placement(offers, {}, Census(), NOW, role="web")
+    placement = Placement(offers, {}, TaskIndex(), NOW, role="web")
     assert placement.place(wished(), 2) == 0
     assert placement.place(wished(name="db", role="db"), 1) == 0
     assert [(accept.role, accept.offer_ids) for accept in placement.accepts()] == [
@@ -204,7 +204,7 @@ def test_an_offer_serves_its_role_alone() -> None:
 def test_agents_with_gpus_are_for_those_who_ask_for_some() -> None:
     gpus = [{"name": "gpus", "type": "SCALAR", "scalar": {"value": 1}}]
     with_gpu = Offer.from_message(offer_message("a", more={"resources": [*resources(), *gpus]}))
-    placement = Placement([with_gpu, offer("b")], {}, Census([task("1", service(name="db"), "b")]), NOW)
+    placement = Placement([with_gpu, offer("b")], {}, TaskIndex([task("1", service(name="db"), "b")]), NOW)
     placement.place(wished(), 1)
     assert placed(placement) == "b"
     assert placement.place(wished(name="gpu", gpus=1), 2) == 1
@@ -213,7 +213,7 @@ def test_agents_with_gpus_are_for_those_who_ask_for_some() -> None:
 
 def test_what_one_service_passes_over_is_there_for_the_next() -> None:
     offers = [offer(agent_id, mem=mem) for agent_id, mem in (("a", 100), ("b", 900), ("c", 100))]
-    placement = Placement(offers, {}, Census(), NOW)
+    placement = Placement(offers, {}, TaskIndex(), NOW)
     assert placement.place(wished(name="big", mem=800), 2) == 1
     assert placement.place(wished(name="small", mem=50), 5) == 0
     assert placed(placement) == "a a b b c c"
@@ -225,10 +225,10 @@ def test_agents_where_it_failed_come_last_and_not_before_their_time(strategy: st
     failed = {"a": Wait(2, NOW, NOW - 1, "why"), "b": Wait(2, NOW, NOW + 1, "why")}
     places = {wait_key(web.name, web.version): failed}
     offers = [offer(agent_id, cpus=4) for agent_id in "abc"]
-    placement = Placement(offers, {}, Census(), NOW, places=places)
+    placement = Placement(offers, {}, TaskIndex(), NOW, places=places)
     assert placement.place(web, 2) == 0
     assert placed(placement) == "c c"
-    placement = Placement(offers, {}, Census(), NOW, places=places)
+    placement = Placement(offers, {}, TaskIndex(), NOW, places=places)
     assert placement.place(web, 6) == 2
     assert placed(placement) == "a a c c"
     # Only this version waits: others may use what it was kept off.
@@ -239,7 +239,7 @@ def test_agents_where_it_failed_come_last_and_not_before_their_time(strategy: st
 
 
 def test_what_nobody_has_room_for_is_not_looked_for_again() -> None:
-    placement = Placement([offer("a", mem=100)], {}, Census(), NOW)
+    placement = Placement([offer("a", mem=100)], {}, TaskIndex(), NOW)
     assert placement.place(wished(name="big", mem=800), 1) == 1
     assert placement.place(wished(name="bigger", mem=801, cpus=0.2), 1) == 1
     assert placement.place(wished(name="wide", mem=50, cpus=3), 1) == 0
@@ -247,7 +247,7 @@ def test_what_nobody_has_room_for_is_not_looked_for_again() -> None:
 
 def test_explains_which_constraint_keeps_agents_out() -> None:
     web = wished(("rack", "LIKE", "[12]"), ("hostname", "UNIQUE"), ("rack", "GROUP_BY"), mem=3000)
-    placement = Placement([*RACKS, offer("e", rack="2", mem=1000)], {}, Census(), NOW)
+    placement = Placement([*RACKS, offer("e", rack="2", mem=1000)], {}, TaskIndex(), NOW)
     missing = placement.place(web, 9)
     reason = placement.explain(web, missing)
     assert dict(reason.agents) == {"constraint hostname UNIQUE": 3, "constraint rack LIKE [12]": 1, "mem": 1}
@@ -256,7 +256,7 @@ def test_explains_which_constraint_keeps_agents_out() -> None:
 
 
 def test_explains_that_gpus_and_a_role_are_missing() -> None:
-    placement = Placement([offer("a")], {}, Census(), NOW)
+    placement = Placement([offer("a")], {}, TaskIndex(), NOW)
     gpu = wished(gpus=1)
     assert placement.explain(gpu, placement.place(gpu, 1)).agents == {"gpus": 1}
     db = wished(name="db", role="db")
@@ -269,7 +269,7 @@ def test_looks_at_many_agents_once_a_second_at_most() -> None:
     web = wished()
 
     def explain(now: float) -> dict[str, int]:
-        placement = Placement([], agents, Census(), now, explanations=explanations)
+        placement = Placement([], agents, TaskIndex(), now, explanations=explanations)
         return dict(placement.explain(web, placement.place(web, 1)).agents)
 
     assert explain(NOW) == {"mem": 2000}
@@ -284,7 +284,7 @@ def test_looks_at_many_agents_for_many_services_bit_by_bit() -> None:
     waiting = [wished(name=f"s{number}") for number in range(150)]
 
     def explained(now: float) -> int:
-        placement = Placement([], agents, Census(), now, explanations=explanations)
+        placement = Placement([], agents, TaskIndex(), now, explanations=explanations)
         reasons = [placement.explain(one, placement.place(one, 1)) for one in waiting]
         assert all(reason.agents == {"mem": 2000} or "in a moment" in reason.text for reason in reasons)
         return sum(bool(reason.agents) for reason in reasons)
@@ -347,7 +347,7 @@ def test_no_constraint_is_ever_violated_and_no_room_is_left_unused(
         one.name: [agent_id for agent_id in facts if chance.random() < 0.1 and not one.constraints]
         for one in made
     }
-    census = Census(
+    task_index = TaskIndex(
         task(f"{one.name}-{agent_id}", one, agent_id) for one in made for agent_id in there[one.name]
     )
     # Where a version has failed before it ran it comes last, and not before its time.
@@ -359,7 +359,7 @@ def test_no_constraint_is_ever_violated_and_no_room_is_left_unused(
         }
         for one in made
     }
-    placement = Placement(offers, {}, census, NOW, places=waits)
+    placement = Placement(offers, {}, task_index, NOW, places=waits)
     missing = {
         one.name: placement.place(one, count) for one, (_, count, _) in zip(made, services, strict=True)
     }
@@ -396,8 +396,8 @@ def test_no_constraint_is_ever_violated_and_no_room_is_left_unused(
         uneven = any(limit.operator in ("CLUSTER", "GROUP_BY") for limit in constraints)
         if (missing[one.name] or resorted_to) and not uneven:
             # Room is only ever taken, never given back: what has room now had it then.
-            tallies = [
-                Tally(
+            counters = [
+                SpreadCounter(
                     limit,
                     Counter(str(field_of(facts[agent_id], limit.field)) for agent_id in started).items(),
                 )
@@ -408,8 +408,8 @@ def test_no_constraint_is_ever_violated_and_no_room_is_left_unused(
                 values = [field_of(facts[agent_id], limit.field) for limit in constraints]
                 if all(suits(limit, value) for limit, value in zip(constraints, values, strict=True)):
                     open_to = all(
-                        tally.allows(str(field_of(facts[agent_id], tally.constraint.field)))
-                        for tally in tallies
+                        counter.allows(str(field_of(facts[agent_id], counter.constraint.field)))
+                        for counter in counters
                     )
                     excused = agent_id in (closed if missing[one.name] else last)
                     assert excused or not open_to or pool.lacks(need_of(one)) is not None
@@ -422,7 +422,7 @@ def test_group_by_is_even_where_there_is_room(racks: int, hosts: int, count: int
         for rack in range(racks)
         for host in range(hosts)
     ]
-    placement = Placement(offers, {}, Census(), NOW)
+    placement = Placement(offers, {}, TaskIndex(), NOW)
     assert placement.place(wished(("rack", "GROUP_BY"), ("hostname", "GROUP_BY")), count) == 0
     where = placed(placement).split()
     for groups, number in ((Counter(name[0] for name in where), racks), (Counter(where), racks * hosts)):

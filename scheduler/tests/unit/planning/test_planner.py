@@ -20,7 +20,7 @@ from mesos_docker_scheduler.planning.placement import need_of
 from mesos_docker_scheduler.planning.planner import Inputs, Plan, plan
 from mesos_docker_scheduler.planning.resources import Pool
 from mesos_docker_scheduler.records.backoff import Wait
-from mesos_docker_scheduler.records.census import Census
+from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.records.tasks import Task, TaskState, wait_key
 from scheduler_fakes import NOW, offer, offer_message, resources, service, task
 
@@ -42,9 +42,9 @@ class Case:
 
 
 def tasks_of(has: str, wished: Service) -> tuple[list[Task], frozenset[str]]:
-    """Make the tasks of a case; returns them and the ids of the doubtful ones."""
+    """Make the tasks of a case; returns them and the ids of the stale ones."""
     old = wished.model_copy(update={"image": "demo/web:0"})
-    tasks, doubtful = [], set()
+    tasks, stale = [], set()
     for number, word in enumerate(has.split(), 1):
         agent_id, _, marks = word.partition("/")
         made = task(
@@ -61,20 +61,20 @@ def tasks_of(has: str, wished: Service) -> tuple[list[Task], frozenset[str]]:
                 made = replace(made, healthy=mark == "healthy")
             elif mark == "fresh":
                 made = replace(made, running_since=NOW - 1)
-            elif mark == "doubtful":
-                doubtful.add(made.id)
+            elif mark == "stale":
+                stale.add(made.id)
             else:
                 made = replace(made, state=TaskState(mark.upper()))
         tasks.append(made)
-    return tasks, frozenset(doubtful)
+    return tasks, frozenset(stale)
 
 
 def decide(case: Case) -> Plan:
     wished = service(count=case.count, **case.fields)
-    tasks, doubtful = tasks_of(case.has, wished)
+    tasks, stale = tasks_of(case.has, wished)
     waits = {wait_key(wished.name, wished.version): case.wait} if case.wait else {}
     offers = [offer(agent_id) for agent_id in case.offers.split()]
-    return plan(Inputs([wished], Census(tasks, doubtful), offers, {}, waits, NOW))
+    return plan(Inputs([wished], TaskIndex(tasks, stale), offers, {}, waits, NOW))
 
 
 def starts(decided: Plan) -> list[str]:
@@ -103,7 +103,7 @@ def table(*cases: Case) -> pytest.MarkDecorator:
     Case("one that may come back is replaced meanwhile", has="a b/unreachable", offers="a", starts="a"),
     Case("so is one that Mesos does not know", has="a b/unknown", offers="a", starts="a"),
     Case("so is one of an agent that was marked gone", has="a b/gone_by_operator", offers="a", starts="a"),
-    Case("one that we can't be sure of counts as there", has="a b/doubtful", offers="a"),
+    Case("one that we can't be sure of counts as there", has="a b/stale", offers="a"),
     Case("an unhealthy one is the executor's to stop", has="a b/unhealthy", offers="a", fields=CHECKED),
     Case("nothing without offers", has="a"),
 )
@@ -121,8 +121,8 @@ def test_starting(case: Case) -> None:
     Case("none wanted, none left", has="a b", count=0, stops={1, 2}),
     Case("what is leaving is not stopped twice", has="a b c/leaving"),
     Case("nor is what may be gone already", has="a b c/unreachable"),
-    Case("nor what we can't be sure of, nor anything on its account", has="a b c/doubtful"),
-    Case("but what is too much without it", has="a b c d/doubtful", stops={3}),
+    Case("nor what we can't be sure of, nor anything on its account", has="a b c/stale"),
+    Case("but what is too much without it", has="a b c d/stale", stops={3}),
     Case(
         "what runs, if only since a moment, goes after what does not",
         has="a/staging b/fresh c/old",
@@ -148,7 +148,7 @@ def test_stopping_keeps_groups_even(has: str, count: int, stops: set[str]) -> No
     wished = service(count=count, constraints=[{"field": "rack", "operator": "GROUP_BY"}])
     tasks, _ = tasks_of(has, wished)
     agents = {name: Agent(name, name, attributes={"rack": "2" if name == "d" else "1"}) for name in "abcd"}
-    decided = plan(Inputs([wished], Census(tasks), [], agents, {}, NOW))
+    decided = plan(Inputs([wished], TaskIndex(tasks), [], agents, {}, NOW))
     assert {kill.task_id for kill in decided.kills} == stops
 
 
@@ -196,7 +196,7 @@ IN_PLACE = {"update": {"max_surge": 0, "max_unavailable": 1}}
         stops={1, 2},
         fields=SURGE_1,
     ),
-    Case("but not old ones that we can't be sure of", has="a/old+doubtful b/old+doubtful", fields=SURGE_1),
+    Case("but not old ones that we can't be sure of", has="a/old+stale b/old+stale", fields=SURGE_1),
     Case("fewer wanted at the same time", has="a/old b/old a/old b/old", stops={3, 4}, fields=SURGE_1),
     Case("a failing new version stops no old one", has="a/old b/old a", wait=FAILED_BEFORE, fields=SURGE_1),
     Case(
@@ -227,7 +227,7 @@ def test_backing_off(case: Case) -> None:
 
 def test_a_change_of_count_alone_stops_and_starts_nothing_else() -> None:
     tasks, _ = tasks_of("a b", service(count=2))
-    decided = plan(Inputs([service(count=4)], Census(tasks), [offer("a"), offer("b")], {}, {}, NOW))
+    decided = plan(Inputs([service(count=4)], TaskIndex(tasks), [offer("a"), offer("b")], {}, {}, NOW))
     assert starts(decided) == ["a", "b"]
     assert not decided.kills
 
@@ -244,7 +244,7 @@ def test_a_change_of_count_alone_stops_and_starts_nothing_else() -> None:
 )
 def test_what_concerns_only_scheduling_restarts_nothing(change: dict[str, Any]) -> None:
     tasks, _ = tasks_of("a b", service(count=2))
-    assert plan(Inputs([service(count=2, **change)], Census(tasks), [], {}, {}, NOW)).kills == ()
+    assert plan(Inputs([service(count=2, **change)], TaskIndex(tasks), [], {}, {}, NOW)).kills == ()
 
 
 def test_instances_of_a_service_that_is_gone_from_the_configuration_are_stopped() -> None:
@@ -252,7 +252,7 @@ def test_instances_of_a_service_that_is_gone_from_the_configuration_are_stopped(
     decided = plan(
         Inputs(
             [service(count=0)],
-            Census([task("1", gone), task("2", gone, state=TaskState.UNREACHABLE)]),
+            TaskIndex([task("1", gone), task("2", gone, state=TaskState.UNREACHABLE)]),
             [],
             {},
             {},
@@ -264,7 +264,7 @@ def test_instances_of_a_service_that_is_gone_from_the_configuration_are_stopped(
 
 def test_services_share_an_agent_and_its_offers_are_taken_in_one_go() -> None:
     offers = [offer("a", cpus=1, mem=64), offer("a", cpus=0, mem=64, ports="")]
-    decided = plan(Inputs([service(count=1), service(name="db", count=1)], Census(), offers, {}, {}, NOW))
+    decided = plan(Inputs([service(count=1), service(name="db", count=1)], TaskIndex(), offers, {}, {}, NOW))
     (accept,) = decided.accepts
     assert accept.offer_ids == (offers[0].id, offers[1].id)
     assert [launch.service.name for launch in accept.launches] == ["web", "db"]
@@ -273,9 +273,9 @@ def test_services_share_an_agent_and_its_offers_are_taken_in_one_go() -> None:
 
 def test_offers_that_nobody_needs_are_declined() -> None:
     offers = [offer("a"), offer("b")]
-    decided = plan(Inputs([service(count=1)], Census(), offers, {}, {}, NOW))
+    decided = plan(Inputs([service(count=1)], TaskIndex(), offers, {}, {}, NOW))
     assert decided.declines == (offers[1].id,)
-    assert plan(Inputs([service(count=0)], Census(), offers, {}, {}, NOW)).declines == (
+    assert plan(Inputs([service(count=0)], TaskIndex(), offers, {}, {}, NOW)).declines == (
         offers[0].id,
         offers[1].id,
     )
@@ -293,7 +293,7 @@ def test_an_agent_in_or_before_maintenance_gets_nothing() -> None:
         Offer.from_message(offer_message("a", more=soon)),
         Offer.from_message(offer_message("b", more=over)),
     ]
-    assert starts(plan(Inputs([service(count=2)], Census(), offers, {}, {}, NOW))) == ["b", "b"]
+    assert starts(plan(Inputs([service(count=2)], TaskIndex(), offers, {}, {}, NOW))) == ["b", "b"]
 
 
 def known(agent_id: str, **more: Any) -> dict[str, Agent]:
@@ -311,7 +311,7 @@ def test_explains_that_nothing_was_offered() -> None:
 
 def test_explains_which_resource_is_too_small_and_how_much_there_is() -> None:
     decided = plan(
-        Inputs([service(count=2, mem=9999)], Census(), [offer("a"), offer("b", cpus=0.05)], {}, {}, NOW)
+        Inputs([service(count=2, mem=9999)], TaskIndex(), [offer("a"), offer("b", cpus=0.05)], {}, {}, NOW)
     )
     assert reasons(decided) == (
         "2 instances waiting for resources (needs 0.1 cpus, 9,999 MiB of memory): of 2 slaves"
@@ -321,7 +321,7 @@ def test_explains_which_resource_is_too_small_and_how_much_there_is() -> None:
 
 
 def test_remembers_agents_whose_offers_were_declined() -> None:
-    decided = plan(Inputs([service(count=1, mem=9999)], Census(), [], known("a"), {}, NOW))
+    decided = plan(Inputs([service(count=1, mem=9999)], TaskIndex(), [], known("a"), {}, NOW))
     assert "of 1 slave 1 has too little memory (the most that was offered is 4,096, on host-a)" in reasons(
         decided
     )
@@ -330,7 +330,7 @@ def test_remembers_agents_whose_offers_were_declined() -> None:
 
 def test_explains_that_a_fixed_port_is_taken() -> None:
     wished = service(count=2, ports=[{"container_port": 80, "host_port": 31000}])
-    decided = plan(Inputs([wished], Census(), [offer("a")], {}, {}, NOW))
+    decided = plan(Inputs([wished], TaskIndex(), [offer("a")], {}, {}, NOW))
     assert starts(decided) == ["a"]
     assert "1 instance waiting for resources (needs 0.1 cpus, 64 MiB of memory, host port 31000)" in reasons(
         decided
@@ -344,7 +344,9 @@ def test_explains_maintenance_and_agents_that_are_avoided() -> None:
         **known("b", avoid=FAILING),
         **known("c", amounts={"ports": ""}),
     }
-    decided = plan(Inputs([service(count=1, ports=[{"container_port": 80}])], Census(), [], agents, {}, NOW))
+    decided = plan(
+        Inputs([service(count=1, ports=[{"container_port": 80}])], TaskIndex(), [], agents, {}, NOW)
+    )
     (reason,) = decided.waiting["web"]
     assert (reason.kind, reason.instances) == ("resources", 1)
     assert reason.agents == {"maintenance": 1, "avoided": 1, "ports": 1}
@@ -356,10 +358,11 @@ def test_explains_maintenance_and_agents_that_are_avoided() -> None:
 def test_an_agent_that_is_avoided_gets_nothing_until_its_time() -> None:
     offers = [offer("a")]
     assert (
-        starts(plan(Inputs([service(count=1)], Census(), offers, known("a", avoid=FAILING), {}, NOW))) == []
+        starts(plan(Inputs([service(count=1)], TaskIndex(), offers, known("a", avoid=FAILING), {}, NOW)))
+        == []
     )
     assert starts(
-        plan(Inputs([service(count=1)], Census(), offers, known("a", avoid=FAILED_BEFORE), {}, NOW))
+        plan(Inputs([service(count=1)], TaskIndex(), offers, known("a", avoid=FAILED_BEFORE), {}, NOW))
     ) == ["a"]
 
 
@@ -397,7 +400,7 @@ def test_holds_everything_when_told_to() -> None:
     wished = service(count=1)
     tasks, _ = tasks_of("a b", wished)
     held = plan(
-        Inputs([wished, service(name="db")], Census(tasks), [offer("a")], {}, {}, NOW, hold="a reason")
+        Inputs([wished, service(name="db")], TaskIndex(tasks), [offer("a")], {}, {}, NOW, hold="a reason")
     )
     assert not held.accepts
     assert not held.kills
@@ -407,7 +410,7 @@ def test_holds_everything_when_told_to() -> None:
 def test_says_what_holds_it_while_an_instance_is_starting() -> None:
     wished = service(count=2)
     tasks, _ = tasks_of("a a/staging", wished)
-    held = plan(Inputs([wished], Census(tasks), [], {}, {}, NOW, hold="a reason"))
+    held = plan(Inputs([wished], TaskIndex(tasks), [], {}, {}, NOW, hold="a reason"))
     assert held.waiting == {"web": (Reason("held", "a reason", 0),)}
 
 
@@ -415,7 +418,7 @@ def test_holds_one_service_when_told_to() -> None:
     wished, other = service(count=1), service(name="db")
     tasks, _ = tasks_of("a/old", wished)
     decided = plan(
-        Inputs([wished, other], Census(tasks), [offer("a")], {}, {}, NOW, held={"web": "a reason"})
+        Inputs([wished, other], TaskIndex(tasks), [offer("a")], {}, {}, NOW, held={"web": "a reason"})
     )
     (accept,) = decided.accepts
     assert [launch.service.name for launch in accept.launches] == ["db"]
@@ -435,8 +438,8 @@ marks = st.sampled_from(
         "unreachable",
         "returned",
         "unhealthy",
-        "doubtful",
-        "old+doubtful",
+        "stale",
+        "old+stale",
     ]
 )
 words = st.builds("{}/{}".format, st.sampled_from("abc"), marks)
@@ -462,8 +465,8 @@ def test_never_starts_more_than_may_run(case: Case) -> None:
 @given(situations)
 def test_never_stops_what_the_service_needs(case: Case) -> None:
     wished = service(count=case.count, **case.fields)
-    tasks, doubtful = tasks_of(case.has, wished)
-    serving = {made.id for made in tasks if made.well and made.id not in doubtful}
+    tasks, stale = tasks_of(case.has, wished)
+    serving = {made.id for made in tasks if made.in_service and made.id not in stale}
     stopped = {kill.task_id for kill in decide(case).kills}
     if stopped & serving:
         assert len(serving - stopped) >= case.count - wished.update.unavailable(wished.count)
@@ -471,8 +474,8 @@ def test_never_stops_what_the_service_needs(case: Case) -> None:
 
 @given(situations)
 def test_stops_only_what_is_there_and_known_to_be(case: Case) -> None:
-    tasks, doubtful = tasks_of(case.has, service(count=case.count, **case.fields))
-    candidates = {made.id for made in tasks if made.present and not made.leaving and made.id not in doubtful}
+    tasks, stale = tasks_of(case.has, service(count=case.count, **case.fields))
+    candidates = {made.id for made in tasks if made.present and not made.leaving and made.id not in stale}
     stopped = [kill.task_id for kill in decide(case).kills]
     assert len(stopped) == len(set(stopped))
     assert set(stopped) <= candidates
@@ -481,9 +484,9 @@ def test_stops_only_what_is_there_and_known_to_be(case: Case) -> None:
 @given(situations)
 def test_every_offer_is_either_used_or_declined_and_never_overdrawn(case: Case) -> None:
     wished = service(count=case.count, **case.fields)
-    tasks, doubtful = tasks_of(case.has, wished)
+    tasks, stale = tasks_of(case.has, wished)
     offers = [offer(agent_id, cpus=2, mem=4096) for agent_id in case.offers.split()]
-    decided = plan(Inputs([wished], Census(tasks, doubtful), offers, {}, {}, NOW))
+    decided = plan(Inputs([wished], TaskIndex(tasks, stale), offers, {}, {}, NOW))
     used = [offer_id for accept in decided.accepts for offer_id in accept.offer_ids]
     assert sorted([*used, *decided.declines]) == sorted(made.id for made in offers)
     for accept in decided.accepts:
@@ -497,7 +500,9 @@ def test_every_offer_is_either_used_or_declined_and_never_overdrawn(case: Case) 
 @given(situations)
 def test_whatever_is_missing_has_a_reason(case: Case) -> None:
     wished = service(count=case.count, **case.fields)
-    well = [made for made in tasks_of(case.has, wished)[0] if made.well and made.version == wished.version]
+    well = [
+        made for made in tasks_of(case.has, wished)[0] if made.in_service and made.version == wished.version
+    ]
     decided = decide(case)
     if len(well) + len(starts(decided)) < case.count and not any(
         made.leaving or made.id in tasks_of(case.has, wished)[1] for made in tasks_of(case.has, wished)[0]
@@ -513,7 +518,9 @@ def test_repeated_rounds_come_to_rest(case: Case) -> None:
     now, numbers = NOW, iter(range(100, 1000))
     for _ in range(40):
         now += 10
-        decided = plan(Inputs([wished], Census(tasks), [offer(agent_id) for agent_id in "abc"], {}, {}, now))
+        decided = plan(
+            Inputs([wished], TaskIndex(tasks), [offer(agent_id) for agent_id in "abc"], {}, {}, now)
+        )
         stopped = {kill.task_id for kill in decided.kills}
         tasks = [
             replace(made, state=TaskState.RUNNING, healthy=None, running_since=made.running_since or now)
@@ -529,15 +536,17 @@ def test_repeated_rounds_come_to_rest(case: Case) -> None:
 
 def test_big_services_go_first_so_that_small_ones_leave_them_room() -> None:
     small, big = service(name="small", count=4, cpus=1, mem=10), service(name="big", count=1, cpus=4, mem=10)
-    decided = plan(Inputs([small, big], Census(), [offer("a"), offer("b")], {}, {}, NOW))
+    decided = plan(Inputs([small, big], TaskIndex(), [offer("a"), offer("b")], {}, {}, NOW))
     assert decided.wanted == {}
-    decided = plan(Inputs([small, big], Census(), [offer("a")], {}, {}, NOW))
+    decided = plan(Inputs([small, big], TaskIndex(), [offer("a")], {}, {}, NOW))
     assert decided.wanted == {"small": 4}
     assert decided.waiting["small"][0].agents == {"cpus": 1}
 
 
 def test_what_keeps_together_leaves_agents_that_go_away() -> None:
     web = service(count=1, constraints=[{"field": "hostname", "operator": "CLUSTER"}])
-    census = Census([task("1", web, "a")])
+    task_index = TaskIndex([task("1", web, "a")])
     agents = {**known("a"), **known("b")}
-    assert starts(plan(Inputs([web], census, [offer("b")], agents, {}, NOW, going=frozenset("a")))) == ["b"]
+    assert starts(plan(Inputs([web], task_index, [offer("b")], agents, {}, NOW, going=frozenset("a")))) == [
+        "b"
+    ]

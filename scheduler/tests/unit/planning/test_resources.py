@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mesos_docker_scheduler.planning.resources import Need, Pool, thousandths
+from mesos_docker_scheduler.planning.resources import Pool, ResourceRequest, thousandths
 from scheduler_fakes import resources
 
 
 def need(
     cpus: float = 0, mem: float = 0, disk: float = 0, ports: tuple[int, ...] = (), gpus: int = 0
-) -> Need:
-    return Need(thousandths(cpus), thousandths(mem), thousandths(disk), ports, thousandths(gpus))
+) -> ResourceRequest:
+    return ResourceRequest(thousandths(cpus), thousandths(mem), thousandths(disk), ports, thousandths(gpus))
 
 
 def cpus(value: float, **fields: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def test_one_port_serves_tcp_and_udp() -> None:
     ("wanted", "times"),
     [(need(cpus=1), 4), (need(cpus=1, mem=1500), 2), (need(cpus=9), 0), (need(ports=(31000,)), 1)],
 )
-def test_says_how_many_fit(wanted: Need, times: int) -> None:
+def test_says_how_many_fit(wanted: ResourceRequest, times: int) -> None:
     assert Pool(resources()).room_for(wanted) == times
 
 
@@ -120,7 +120,7 @@ def test_what_needs_a_wish_of_its_own_is_left_alone(special: dict[str, Any]) -> 
         (need(ports=(0,) * 11), "ports"),
     ],
 )
-def test_names_what_is_lacking(wanted: Need, lacking: str | None) -> None:
+def test_names_what_is_lacking(wanted: ResourceRequest, lacking: str | None) -> None:
     assert Pool(resources()).lacks(wanted) == lacking
 
 
@@ -179,7 +179,7 @@ def test_taking_too_much_is_refused_and_changes_nothing() -> None:
 
 
 needs = st.builds(
-    Need,
+    ResourceRequest,
     cpus=st.integers(0, 3000),
     mem=st.integers(0, 3_000_000),
     ports=st.lists(
@@ -189,7 +189,7 @@ needs = st.builds(
 
 
 @given(st.lists(needs, max_size=10))
-def test_nothing_is_ever_given_twice_or_lost(wanted: list[Need]) -> None:
+def test_nothing_is_ever_given_twice_or_lost(wanted: list[ResourceRequest]) -> None:
     pool = Pool(resources())
     before = {name: pool.free(name) for name in ("cpus", "mem")}
     given_ports: list[int] = []

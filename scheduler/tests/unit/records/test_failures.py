@@ -55,18 +55,18 @@ def test_a_minute_without_a_failure_while_something_runs_lives_it_down() -> None
         failures.ended(replace(ended(), launched_at=started), WEB, "why", NOW)
     until = failures.waits()[KEY].until
     assert until > NOW
-    failures.forgive({KEY: True}, until + 59)
+    failures.expire({KEY: True}, until + 59)
     assert KEY in failures.waits()
-    failures.forgive({KEY: False}, until + 60)
+    failures.expire({KEY: False}, until + 60)
     assert KEY in failures.waits()
-    failures.forgive({KEY: True}, until + 60)
+    failures.expire({KEY: True}, until + 60)
     assert KEY not in failures.waits()
 
 
 def test_a_new_version_begins_anew_and_the_old_one_is_forgotten() -> None:
     failures = Failures()
     failures.ended(ended(), WEB, "why", NOW)
-    failures.forgive({wait_key("web", service(image="demo/web:2").version): False}, NOW)
+    failures.expire({wait_key("web", service(image="demo/web:2").version): False}, NOW)
     assert failures.waits() == {}
 
 
@@ -91,9 +91,9 @@ def test_a_flood_is_measured_by_what_is_wanted() -> None:
     failures.expect(200)
     for _ in range(200):
         failures.ended(ended(), big, "why", NOW)
-    assert failures.flooded_until(NOW) is None
+    assert failures.open_until(NOW) is None
     failures.ended(ended(), big, "why", NOW)
-    assert failures.flooded_until(NOW) == NOW + 30
+    assert failures.open_until(NOW) == NOW + 30
 
 
 OTHER = service(name="other")
@@ -151,12 +151,12 @@ def test_a_start_that_succeeds_a_reset_and_time_make_a_place_good_again() -> Non
     failures.forget(KEY)
     assert failures.places() == {}
     fail_to_start(failures, WEB, "a", NOW)
-    failures.forgive({KEY: True}, NOW + 7199)
+    failures.expire({KEY: True}, NOW + 7199)
     assert KEY in failures.places()
-    failures.forgive({KEY: True}, NOW + 7200)
+    failures.expire({KEY: True}, NOW + 7200)
     assert failures.places() == {}
     fail_to_start(failures, WEB, "a", NOW)
-    failures.forgive({}, NOW)
+    failures.expire({}, NOW)
     assert failures.places() == {}, "nobody asks for that version any more"
 
 

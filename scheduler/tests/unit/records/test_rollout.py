@@ -66,9 +66,9 @@ def test_each_new_instance_that_is_ready_moves_the_deadline() -> None:
 
 
 def test_one_that_is_proving_itself_at_the_deadline_is_waited_for() -> None:
-    late = Progress(0, 2, proving=1)
+    late = Progress(0, 2, not_yet_ready=1)
     assert step(ROLLING, late, now=NOW + 600) == ROLLING
-    assert step(ROLLING, replace(late, ready=1, proving=0), now=NOW + 603).ready == 1
+    assert step(ROLLING, replace(late, ready=1, not_yet_ready=0), now=NOW + 603).ready == 1
     assert step(ROLLING, NONE, now=NOW + 603).state == "paused"
 
 
@@ -381,7 +381,7 @@ def test_an_update_of_what_never_found_room_for_all_ends_when_as_many_run_as_bef
     assert (done.state, done.good, done.previous) == ("complete", NEW.version, OLD.version)
     # Not while it fails, nor with fewer than there were.
     assert step(replaced, alone, THRICE, now=NOW + 610).state == "paused"
-    fewer = Progress(1, 0, proving=0, in_service=2)
+    fewer = Progress(1, 0, not_yet_ready=0, in_service=2)
     assert step(replace(replaced, served=2), fewer, now=NOW + 610).state == "paused"
 
 

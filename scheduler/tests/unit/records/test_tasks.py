@@ -114,7 +114,7 @@ def test_an_answer_to_a_question_of_ours_does_not_hide_why_it_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("checked", "healthy", "well"),
+    ("checked", "healthy", "expected"),
     [
         (True, None, False),
         (True, True, True),
@@ -123,9 +123,9 @@ def test_an_answer_to_a_question_of_ours_does_not_hide_why_it_ended() -> None:
         (False, False, False),
     ],
 )
-def test_who_is_well(checked: bool, healthy: bool | None, well: bool) -> None:
-    assert replace(RUNNING, has_health_check=checked, healthy=healthy).well is well
-    assert not replace(RUNNING, has_health_check=checked, healthy=healthy, kill_reason="surplus").well
+def test_who_is_in_service(checked: bool, healthy: bool | None, expected: bool) -> None:
+    assert replace(RUNNING, has_health_check=checked, healthy=healthy).in_service is expected
+    assert not replace(RUNNING, has_health_check=checked, healthy=healthy, kill_reason="surplus").in_service
 
 
 def test_a_task_id_says_what_the_task_is() -> None:

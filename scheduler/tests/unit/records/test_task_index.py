@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mesos_docker_scheduler.planning.planner import Inputs, Memory, plan
+from mesos_docker_scheduler.planning.planner import Inputs, PlanCache, plan
 from mesos_docker_scheduler.records.backoff import Wait
-from mesos_docker_scheduler.records.census import Census, Standing
 from mesos_docker_scheduler.records.rollout import Rollout
+from mesos_docker_scheduler.records.task_index import ServiceTasks, TaskIndex
 from mesos_docker_scheduler.records.tasks import Task, TaskState, wait_key
 from scheduler_fakes import NOW, offer, service, task
 
@@ -41,31 +41,34 @@ def updated(known: Task | None, update: dict[str, Any], now: float) -> Task:
         known = task(task_id, made, update["agent"], launched_at=now, running_since=now, well_since=None)
     reason = "some reason" if update["told"] else known.kill_reason
     changed = replace(known, state=update["state"], returned=update["returned"], kill_reason=reason)
-    since = known.well_since if known.well and known.well_since is not None else now
-    return replace(changed, well_since=since if changed.well else None)
+    since = known.well_since if known.in_service and known.well_since is not None else now
+    return replace(changed, well_since=since if changed.in_service else None)
 
 
-def counted(standing: Standing) -> object:
+def counted(service_tasks: ServiceTasks) -> object:
     groups = {
         version: (
-            *(set(part) for part in (group.starting, group.well, group.unwell, group.doubtful)),
-            group.doubtful_well,
+            *(set(part) for part in (group.starting, group.healthy, group.unhealthy, group.stale)),
+            group.stale_healthy,
             group.returned,
             group.on_agents,
         )
-        for version, group in standing.versions.items()
+        for version, group in service_tasks.versions.items()
         if len(group)
     }
-    states = {state: count for state, count in standing.states.items() if count}
-    places = [set(part) for part in (standing.tasks, standing.leaving, standing.drained, standing.absent)]
-    return groups, states, places, standing.on_agents, standing.staying
+    states = {state: count for state, count in service_tasks.states.items() if count}
+    places = [
+        set(part)
+        for part in (service_tasks.tasks, service_tasks.leaving, service_tasks.drained, service_tasks.absent)
+    ]
+    return groups, states, places, service_tasks.on_agents, service_tasks.staying
 
 
 @given(st.lists(updates, max_size=30), waits, st.integers(0, 5), st.booleans(), st.booleans())
 def test_step_by_step_is_as_good_as_anew(
     history: list[dict[str, Any]], wait: Wait | None, count: int, offered: bool, paused: bool
 ) -> None:
-    census, memory, tasks, doubtful, now = Census(), Memory(), dict[str, Task](), set[str](), NOW
+    task_index, cache, tasks, stale, now = TaskIndex(), PlanCache(), dict[str, Task](), set[str](), NOW
     services = [service(name="web", count=count), service(name="db", count=2)]
     failing = {wait_key("web", services[0].version): wait} if wait is not None else {}
     state = "paused" if paused else "rolling"
@@ -76,26 +79,30 @@ def test_step_by_step_is_as_good_as_anew(
         changed = updated(tasks.get(f"{update['name']}-{update['number']}"), update, now)
         if changed.state.ended:
             tasks.pop(changed.id, None)
-            doubtful.discard(changed.id)
+            stale.discard(changed.id)
         else:
             tasks[changed.id] = changed
-        census.put(changed)
+        task_index.put(changed)
         if update["doubt"] and changed.id in tasks:
-            census.doubt([changed])
-            doubtful.add(changed.id)
+            task_index.mark_stale([changed])
+            stale.add(changed.id)
         elif update["doubt"] is False:
-            census.trust(changed)
-            doubtful.discard(changed.id)
+            task_index.confirm(changed)
+            stale.discard(changed.id)
 
-        anew = Census(sorted(tasks.values(), key=lambda made: made.well_since or 0.0), doubtful)
+        anew = TaskIndex(sorted(tasks.values(), key=lambda made: made.well_since or 0.0), stale)
         for name in ("web", "db"):
-            assert counted(census.standing(name)) == counted(anew.standing(name))
-        assert (census.load, census.services, census.absent) == (anew.load, anew.services, anew.absent)
+            assert counted(task_index.of_service(name)) == counted(anew.of_service(name))
+        assert (task_index.load, task_index.services, task_index.absent) == (
+            anew.load,
+            anew.services,
+            anew.absent,
+        )
         for agent_id in "abc":
-            assert census.here(agent_id) == anew.here(agent_id)
+            assert task_index.here(agent_id) == anew.here(agent_id)
         offers = [offer("a"), offer("b")] if offered else []
         more: dict[str, Any] = {"rollouts": rollouts, "before": before, "going": frozenset("c")}
-        first = plan(Inputs(services, census, offers, {}, failing, now, **more), memory=memory)
+        first = plan(Inputs(services, task_index, offers, {}, failing, now, **more), cache=cache)
         second = plan(Inputs(services, anew, offers, {}, failing, now, **more))
         assert set(first.kills) == set(second.kills)
         assert (first.wanted, first.rollouts, first.wake_at) == (

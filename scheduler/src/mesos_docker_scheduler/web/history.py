@@ -12,7 +12,7 @@ from starlette.responses import Response
 from mesos_docker_scheduler.observability.history import EVERY_SECONDS, History
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.web import models
-from mesos_docker_scheduler.web.reading import BAD_INPUT, NOT_FOUND, REFUSALS, found, json_answer
+from mesos_docker_scheduler.web.queries import BAD_INPUT, NOT_FOUND, REFUSALS, found, json_answer
 
 
 def router(snapshot: Callable[[], Snapshot], history: History) -> APIRouter:

@@ -16,7 +16,7 @@ from mesos_docker_scheduler.planning.budget import Budget
 from mesos_docker_scheduler.planning.cluster import Agent
 from mesos_docker_scheduler.planning.constraints import (
     Constraint,
-    Tally,
+    SpreadCounter,
     field_of,
     suits,
 )
@@ -25,8 +25,8 @@ from mesos_docker_scheduler.planning.parts import Part, Parts
 from mesos_docker_scheduler.planning.rebalancing import Destinations, destinations
 from mesos_docker_scheduler.planning.stop_order import StopOrder
 from mesos_docker_scheduler.records.backoff import Wait
-from mesos_docker_scheduler.records.census import Census, Standing
 from mesos_docker_scheduler.records.rollout import Progress, Rollout, advance, deadline
+from mesos_docker_scheduler.records.task_index import ServiceTasks, TaskIndex
 from mesos_docker_scheduler.records.tasks import Task, TaskState
 from mesos_docker_scheduler.wording import clock, count_of, instances
 
@@ -49,7 +49,7 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ServicePlan:
     """What to do about one service now. `wake_at`: the second of the epoch at which time alone changes it.
 
     `staying`: how many are to stay, by agent: those which constraints count. `closed`: agents that get none.
@@ -65,7 +65,7 @@ class Step:
     closed: Collection[str] = ()
 
 
-class Situation:
+class ServicePlanner:
     """What is to be decided about one service.
 
     `good`: its good version, if an update may fail. `going`: agents that will soon go away.
@@ -78,8 +78,8 @@ class Situation:
         self,
         service: Service,
         good: Service | None,
-        standing: Standing,
-        census: Census,
+        service_tasks: ServiceTasks,
+        task_index: TaskIndex,
         agents: Mapping[str, Agent],
         going: frozenset[str],
         restarts: int,
@@ -90,10 +90,10 @@ class Situation:
     ) -> None:
         self.service = service
         self.good = good
-        self.standing = standing
-        self.census = census
+        self.service_tasks = service_tasks
+        self.task_index = task_index
         self.agents = agents
-        self.order = StopOrder(service, standing, census, agents)
+        self.order = StopOrder(service, service_tasks, task_index, agents)
         self.going = going
         self.restarts = restarts
         self.now = now
@@ -107,7 +107,7 @@ class Situation:
 
     def step(
         self, rollout: Rollout | None, waits: tuple[Wait | None, Wait | None], acting_since: float
-    ) -> Step:
+    ) -> ServicePlan:
         """Decide. `waits`: failures of its version and the good one. `acting_since`: end of the last hold."""
         rollout = self._advance(rollout, waits[0], acting_since)
         back = self.good if rollout.stopped else None
@@ -120,8 +120,8 @@ class Situation:
         staying = parts.on_agents()
         if self.service.mode == "global":
             # What replaces another on the same agent waits for its end.
-            staying = Counter(task.agent_id for task in self.standing.tasks.values() if task.present)
-        return Step(
+            staying = Counter(task.agent_id for task in self.service_tasks.tasks.values() if task.present)
+        return ServicePlan(
             aim,
             launches,
             tuple(self.kills),
@@ -139,25 +139,32 @@ class Situation:
             moving = self._rebalancing(aim, current, outdated)
         # During an update a new instance must have proved itself before it stands in for an old one.
         proving = self.service.update.min_ready_seconds if len(outdated) or moving else 0.0
-        fresh = {
+        not_yet_ready = {
             task.id: task
-            for part in current.well
-            for task in self._fresh(part, proving)
+            for part in current.healthy
+            for task in self._not_yet_ready(part, proving)
             if task.id not in moving
         }
-        moving_ready = sum(task.well and task.id not in self.census.doubtful for task in moving.values())
-        return Parts(current, outdated, moving, fresh, moving_ready)
+        moving_ready = sum(
+            task.in_service and task.id not in self.task_index.stale for task in moving.values()
+        )
+        return Parts(current, outdated, moving, not_yet_ready, moving_ready)
 
     def _launches(self, parts: Parts, budget: Budget, aim: Service, failing: Wait | None) -> int:
-        standing = self.standing
-        present = len(standing.tasks) - len(standing.absent) - len(standing.drained) - self._given_up()
+        service_tasks = self.service_tasks
+        present = (
+            len(service_tasks.tasks)
+            - len(service_tasks.absent)
+            - len(service_tasks.drained)
+            - self._given_up()
+        )
         return self._held_back(budget.startable(present, self._awaited(aim)), failing, parts.current)
 
     def _awaited(self, aim: Service) -> int:
         """How many can't be reached, but not for so long that others take their place."""
         awaited = [
             (task.state_since + self.service.unreachable_seconds, task.hostname)
-            for task in (self.standing.absent.values() if self.service.unreachable_seconds else ())
+            for task in (self.service_tasks.absent.values() if self.service.unreachable_seconds else ())
             if task.state is TaskState.UNREACHABLE and task.version == aim.version
         ]
         awaited = sorted(one for one in awaited if one[0] > self.now)
@@ -172,7 +179,7 @@ class Situation:
     def _given_up(self) -> int:
         """How many that never ran were told to stop long ago: what hangs keeps no place."""
         hanging = 0
-        for task in self.standing.leaving.values():
+        for task in self.service_tasks.leaving.values():
             if task.running_since is None and task.kill_at is not None:
                 given_up_at = task.kill_at + _GIVEN_UP_SECONDS
                 hanging += given_up_at <= self.now
@@ -188,15 +195,15 @@ class Situation:
             task
             for part in parts.current.unready
             for task in part.values()
-            if task.id not in self.census.doubtful and task.id not in parts.moving
+            if task.id not in self.task_index.stale and task.id not in parts.moving
         ]
         going = self.order.sort(unready)[:surplus]
         # Those that serve, but have not proved themselves, go as far as enough others serve.
-        serving = parts.ready + len(parts.fresh) - max(0, count - unavailable)
-        going += self.order.sort(parts.fresh.values())[: max(0, min(surplus - len(going), serving))]
+        serving = parts.ready + len(parts.not_yet_ready) - max(0, count - unavailable)
+        going += self.order.sort(parts.not_yet_ready.values())[: max(0, min(surplus - len(going), serving))]
         number = max(0, min(parts.staying - len(going) - count, parts.ready - count))
-        skip = parts.fresh.keys() | parts.moving.keys()
-        found = (self._find([part], skip) for part in parts.current.well)
+        skip = parts.not_yet_ready.keys() | parts.moving.keys()
+        found = (self._find([part], skip) for part in parts.current.healthy)
         ready = list(itertools.islice(itertools.chain.from_iterable(found), number))
         for task in (*going, *ready):
             self._stop(task, why)
@@ -226,7 +233,7 @@ class Situation:
             superseded = self._superseded(aim, parts, most)
         elif self.service.count:
             # No more goes than makes room for one new instance to prove itself.
-            kept_old = parts.outdated_ready + parts.outdated.doubtful + parts.moving_ready
+            kept_old = parts.outdated_ready + parts.outdated.stale + parts.moving_ready
             room = kept_old + 1 - self.service.count - budget.surge
             spare = min(spare, room if not parts.staying and failing.until <= self.now else 0)
         spare -= self._stop_outdated(parts.outdated, superseded, spare if parts.outdated_ready else 0, back)
@@ -238,28 +245,30 @@ class Situation:
         They go, `most` of them, even if fewer than wanted run: where the constraints allow fewer than that on
         all agents together, there will never be more.
         """
-        limits = [tally for tally in map(Tally, aim.constraints) if tally.limit is not None]
+        limits = [counter for counter in map(SpreadCounter, aim.constraints) if counter.limit is not None]
         if not limits or not parts.replaced or self._places(aim, limits) >= aim.count:
             return {}
         misplaced = {task_id for task_id, why in self.why_moved.items() if why == "misplaced"}
         proved = [
             task
-            for part in parts.current.well
+            for part in parts.current.healthy
             for task in part.values()
-            if task.id not in parts.fresh
-            if task.id not in parts.moving and task.id not in self.census.doubtful
+            if task.id not in parts.not_yet_ready
+            if task.id not in parts.moving and task.id not in self.task_index.stale
         ]
-        old = [task for part in parts.outdated.well for task in part.values()]
-        old += (task for task_id, task in parts.moving.items() if task.well and task_id not in misplaced)
-        old = self.order.sort(task for task in old if task.id not in self.census.doubtful)
+        old = [task for part in parts.outdated.healthy for task in part.values()]
+        old += (
+            task for task_id, task in parts.moving.items() if task.in_service and task_id not in misplaced
+        )
+        old = self.order.sort(task for task in old if task.id not in self.task_index.stale)
         found: dict[str, Task] = {}
-        for tally in limits:
-            limit = tally.limit or 0
-            new = Counter(self._value(task, tally.constraint) for task in proved)
-            before = Counter(self._value(task, tally.constraint) for task in old)
+        for counter in limits:
+            limit = counter.limit or 0
+            new = Counter(self._value(task, counter.constraint) for task in proved)
+            before = Counter(self._value(task, counter.constraint) for task in old)
             both = new + before
             for task in old:
-                value = self._value(task, tally.constraint)
+                value = self._value(task, counter.constraint)
                 # Where there are more than a new limit allows, all but a few would go for one that has come.
                 if value is not None and new[value] and before[value] <= limit < both[value]:
                     new[value] -= 1
@@ -267,15 +276,15 @@ class Situation:
                     found[task.id] = task
         return dict(itertools.islice(found.items(), min(most, len(proved))))
 
-    def _places(self, aim: Service, limits: Sequence[Tally]) -> int:
+    def _places(self, aim: Service, limits: Sequence[SpreadCounter]) -> int:
         """How many instances the constraints allow, on all agents that are known."""
         suiting = [
             agent
             for agent in self.agents.values()
             if all(suits(one, field_of(agent, one.field)) for one in aim.constraints)
         ]
-        values = ({field_of(agent, tally.constraint.field) for agent in suiting} for tally in limits)
-        return min(len(own) * (tally.limit or 0) for own, tally in zip(values, limits, strict=True))
+        values = ({field_of(agent, counter.constraint.field) for agent in suiting} for counter in limits)
+        return min(len(own) * (counter.limit or 0) for own, counter in zip(values, limits, strict=True))
 
     def _value(self, task: Task, constraint: Constraint) -> str | None:
         agent = self.agents.get(task.agent_id)
@@ -288,10 +297,10 @@ class Situation:
         why = "replaced by a newer version" if back is None else "replaced by the version before"
         for part in outdated.unready:
             for task in part.values():
-                if task.id not in self.census.doubtful:
+                if task.id not in self.task_index.stale:
                     self._stop(task, why)
         going = [task for task in superseded.values() if task.id in outdated]
-        others = self._find(outdated.well, superseded)
+        others = self._find(outdated.healthy, superseded)
         going += itertools.islice(others, max(0, spare - len(going)))
         for task in going:
             self._stop(task, why)
@@ -303,32 +312,36 @@ class Situation:
             self.reasons.append(_backoff_reason(launches, failing))
             self.times.append(failing.until)
             return 0
-        if failing is not None and failing.failures > 1 and current.count_well < self.service.count:
+        if failing is not None and failing.failures > 1 and current.count_healthy < self.service.count:
             text = f"{failing.failures} failures in a row; the last: {failing.why}"
             self.reasons.append(Reason("back-off", text))
         return launches
 
     def _advance(self, rollout: Rollout | None, failing: Wait | None, acting_since: float) -> Rollout:
-        target = self.standing.version(self.service.version)
-        fresh = sum(1 for _ in self._fresh(target.well, self.service.update.min_ready_seconds))
+        target = self.service_tasks.version(self.service.version)
+        not_yet_ready = sum(
+            1 for _ in self._not_yet_ready(target.healthy, self.service.update.min_ready_seconds)
+        )
         others = [
-            len(group.well) for name, group in self.standing.versions.items() if name != self.service.version
+            len(group.healthy)
+            for name, group in self.service_tasks.versions.items()
+            if name != self.service.version
         ]
         progress = Progress(
-            ready=len(target.well) - target.doubtful_well - fresh,
-            others=self.standing.staying - len(target),
-            proving=fresh,
+            ready=len(target.healthy) - target.stale_healthy - not_yet_ready,
+            others=self.service_tasks.staying - len(target),
+            not_yet_ready=not_yet_ready,
             serving=min(self.service.count, max(others, default=0)),
-            in_service=sum(others) + len(target.well),
+            in_service=sum(others) + len(target.healthy),
             held_ports=frozenset(
                 port
-                for task in (self.standing.tasks.values() if any(self.service.host_ports) else ())
+                for task in (self.service_tasks.tasks.values() if any(self.service.host_ports) else ())
                 if task.version != self.service.version
                 for port in task.host_ports
             ),
             unreachable=sum(
                 task.version == self.service.version
-                for task in (self.standing.absent.values() if self.service.unreachable_seconds else ())
+                for task in (self.service_tasks.absent.values() if self.service.unreachable_seconds else ())
             ),
         )
         known = rollout is not None and rollout.target == self.service.version
@@ -353,15 +366,15 @@ class Situation:
         current, outdated = Part(), Part()
         aim = back or self.service
         half = rollout.target if back is not None and rollout.state == "paused" else None
-        for version, group in self.standing.versions.items():
+        for version, group in self.service_tasks.versions.items():
             if version == aim.version:
                 current.add(group)
             elif version != half:
                 outdated.add(group)
-        if half is not None and half in self.standing.versions and half != aim.version:
+        if half is not None and half in self.service_tasks.versions and half != aim.version:
             # What is ready of a paused update stays.
-            current.add_well(self.standing.versions[half])
-            outdated.add_unready(self.standing.versions[half])
+            current.add_healthy(self.service_tasks.versions[half])
+            outdated.add_unready(self.service_tasks.versions[half])
         return current, outdated
 
     def _moving(self, aim: Service, current: Part, outdated: Part) -> dict[str, Task]:
@@ -392,16 +405,18 @@ class Situation:
     def _rebalancing(self, aim: Service, current: Part, outdated: Part) -> dict[str, Task]:
         """One that is to move to an agent with fewer, if all that is wanted serves."""
         proving = {
-            task.id for part in current.well for task in self._fresh(part, aim.update.min_ready_seconds)
+            task.id
+            for part in current.healthy
+            for task in self._not_yet_ready(part, aim.update.min_ready_seconds)
         }
         proved = Counter(
-            task.agent_id for part in current.well for task in part.values() if task.id not in proving
+            task.agent_id for part in current.healthy for task in part.values() if task.id not in proving
         )
-        if len(outdated) or proved.total() < aim.count or current.doubtful:
+        if len(outdated) or proved.total() < aim.count or current.stale:
             return {}
         closed = {*self.going, *self.failed_on}
         self.destinations = destinations(
-            aim, self.standing.on_agents, proved, self.agents, closed, self.now, self.role
+            aim, self.service_tasks.on_agents, proved, self.agents, closed, self.now, self.role
         )
         if self.destinations is None:
             return {}
@@ -409,7 +424,7 @@ class Situation:
             task
             for agent_id in self.destinations.away_from
             for task in self._mine(agent_id, current).values()
-            if task.well and task.id not in proving
+            if task.in_service and task.id not in proving
         ]
         moving = {task.id: task for task in self.order.sort(here)[:1]}
         self.why_moved = dict.fromkeys(moving, "rebalancing")
@@ -423,7 +438,7 @@ class Situation:
         """
         agents = {
             agent_id: agent
-            for agent_id in self.standing.on_agents
+            for agent_id in self.service_tasks.on_agents
             if (agent := self.agents.get(agent_id)) is not None
         }
         found: dict[str, Task] = {}
@@ -431,9 +446,9 @@ class Situation:
             for agent_id, agent in agents.items():
                 if not suits(one, field_of(agent, one.field)):
                     found |= self._mine(agent_id, current)
-        for tally in map(Tally, aim.constraints) if alone else ():
-            if tally.limit is not None:
-                found |= self._too_many(tally.constraint, tally.limit, agents, current, found)
+        for counter in map(SpreadCounter, aim.constraints) if alone else ():
+            if counter.limit is not None:
+                found |= self._too_many(counter.constraint, counter.limit, agents, current, found)
         return found
 
     def _too_many(
@@ -452,7 +467,7 @@ class Situation:
                 sharing.setdefault(value, []).append(agent_id)
         found: dict[str, Task] = {}
         for together in sharing.values():
-            if sum(self.standing.on_agents[agent_id] for agent_id in together) > limit:
+            if sum(self.service_tasks.on_agents[agent_id] for agent_id in together) > limit:
                 here = [task for one in together for task in self._mine(one, current).values()]
                 here = self.order.sort(task for task in here if task.id not in moving)
                 found |= {task.id: task for task in here[: max(0, len(here) - limit)]}
@@ -461,28 +476,28 @@ class Situation:
     def _mine(self, agent_id: str, current: Part) -> dict[str, Task]:
         return {
             task.id: task
-            for task in self.census.here(agent_id).values()
+            for task in self.task_index.here(agent_id).values()
             if task.service == self.service.name and task.id in current
         }
 
-    def _fresh(self, well: Mapping[str, Task], proving: float) -> Iterator[Task]:
-        """Those that have not been well for long enough yet, of some in the order in which they became so."""
+    def _not_yet_ready(self, healthy: Mapping[str, Task], proving: float) -> Iterator[Task]:
+        """Those that have not been healthy for long enough, of some in the order in which they became so."""
         if not proving:
             return
-        for task in reversed(well.values()):  # type: ignore[call-overload]
+        for task in reversed(healthy.values()):  # type: ignore[call-overload]
             ready_at = (task.well_since or task.running_since or self.now) + proving
             if ready_at <= self.now:
                 return
-            if task.id not in self.census.doubtful:
+            if task.id not in self.task_index.stale:
                 self.times.append(ready_at)
                 yield task
 
     def _find(self, parts: Sequence[Mapping[str, Task]], skip: Collection[str]) -> Iterator[Task]:
         """Those of some parts that may be stopped, in the order in which to do so."""
-        doubtful = self.census.doubtful
+        stale = self.task_index.stale
 
         def ours(task_id: str) -> bool:
-            return task_id not in skip and task_id not in doubtful and any(task_id in part for part in parts)
+            return task_id not in skip and task_id not in stale and any(task_id in part for part in parts)
 
         return self.order.search(ours)
 
@@ -493,11 +508,11 @@ class Situation:
         self, moving: Mapping[str, Task], superseded: Collection[str], spare: int, all_replaced: bool
     ) -> None:
         for task in self.order.sort(moving.values()):
-            if task.id in self.census.doubtful:
+            if task.id in self.task_index.stale:
                 continue
-            if (spare > 0 or task.id in superseded) if task.well else all_replaced:
+            if (spare > 0 or task.id in superseded) if task.in_service else all_replaced:
                 self._stop(task, _WHY_MOVED[self.why_moved[task.id]])
-                spare -= task.well
+                spare -= task.in_service
 
     def _explain(
         self, parts: Parts, budget: Budget, rollout: Rollout, back: Service | None, failing: Wait | None
@@ -509,21 +524,21 @@ class Situation:
             self.reasons.append(self._update(parts, failing is not None))
 
     def _explain_instances(self, moving: Mapping[str, Task], missing: bool) -> None:
-        standing = self.standing
-        starting = [group.starting for group in standing.versions.values() if group.starting]
+        service_tasks = self.service_tasks
+        starting = [group.starting for group in service_tasks.versions.values() if group.starting]
         if starting:
             number = sum(len(part) for part in starting)
             oldest = min((next(iter(part.values())) for part in starting), key=lambda task: task.launched_at)
             text = f"{instances(number)} starting, since {clock(oldest.launched_at)} on {oldest.hostname}"
             self.reasons.append(Reason("starting", text, number))
-        unwell = len(standing.version(self.service.version).unwell)
-        if unwell:
+        unhealthy = len(service_tasks.version(self.service.version).unhealthy)
+        if unhealthy:
             self.reasons.append(
-                Reason("unhealthy", f"{instances(unwell)} running but not healthy (yet)", unwell)
+                Reason("unhealthy", f"{instances(unhealthy)} running but not healthy (yet)", unhealthy)
             )
-        if missing and standing.leaving:
+        if missing and service_tasks.leaving:
             # They take the place of new ones until they are gone.
-            leaving = len(standing.leaving)
+            leaving = len(service_tasks.leaving)
             self.reasons.append(Reason("stopping", f"{instances(leaving)} still stopping", leaving))
         slaves = count_of(len({task.agent_id for task in moving.values()} & self.going), "slave")
         for kind, number in Counter(self.why_moved.values()).items():
@@ -550,7 +565,7 @@ class Situation:
         if rollout.by_operator:
             when = "it is resumed or the configuration asks for another version"
         text = f"{how}: {rollout.reason}. {good} serves; the update goes on when {when}"
-        ready = len(self.standing.version(rollout.target).well)
+        ready = len(self.service_tasks.version(rollout.target).healthy)
         kind = "update paused" if rollout.state == "paused" else "rolled back"
         return Reason(kind, text, max(0, count - ready))
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, HTTPException, Request
 from starlette.responses import Response
 
-from mesos_docker_scheduler.control.events import Asked
+from mesos_docker_scheduler.control.events import Command
 from mesos_docker_scheduler.control.operations import ChangedError, NotFoundError, Operations, RefusedError
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.web import models
-from mesos_docker_scheduler.web.reading import BAD_INPUT, NOT_FOUND, REFUSALS, etag, found, json_answer
+from mesos_docker_scheduler.web.queries import BAD_INPUT, NOT_FOUND, REFUSALS, etag, found, json_answer
 
 _PATIENCE_SECONDS = 10.0
 _CHANGING: dict[int | str, dict[str, Any]] = {
@@ -32,7 +32,7 @@ IfMatch = Annotated[
 ]
 
 
-def router(snapshot: Callable[[], Snapshot], ask: Callable[[Asked], None]) -> APIRouter:
+def router(snapshot: Callable[[], Snapshot], ask: Callable[[Command], None]) -> APIRouter:
     """The routes."""
     routes = APIRouter(responses={**REFUSALS, **_CHANGING})
 
@@ -41,12 +41,12 @@ def router(snapshot: Callable[[], Snapshot], ask: Callable[[Asked], None]) -> AP
     ) -> Response:
         revision, by = _revision(if_match), _by(request)
 
-        def carry_out(operations: Operations, now: float) -> None:
+        def execute(operations: Operations, now: float) -> None:
             if revision is not None:
                 operations.expect(name, revision)
             operate(operations, by, now)
 
-        await _done(ask, carry_out)
+        await _done(ask, execute)
         view = found(snapshot(), name)
         return json_answer(view.summary(), headers=etag(view))
 
@@ -91,7 +91,7 @@ def router(snapshot: Callable[[], Snapshot], ask: Callable[[Asked], None]) -> AP
     return routes
 
 
-async def _done(ask: Callable[[Asked], None], carry_out: Operation) -> None:
+async def _done(ask: Callable[[Command], None], execute: Operation) -> None:
     """Have the controller do it. HTTPException says why it does not."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Exception | None] = loop.create_future()
@@ -104,7 +104,7 @@ async def _done(ask: Callable[[Asked], None], carry_out: Operation) -> None:
         with contextlib.suppress(RuntimeError):  # the server may be ending
             loop.call_soon_threadsafe(settle, error)
 
-    ask(Asked(carry_out, reply))
+    ask(Command(execute, reply))
     try:
         error = await asyncio.wait_for(answer, _PATIENCE_SECONDS)
     except asyncio.TimeoutError:  # the builtin one, from Python 3.11 on

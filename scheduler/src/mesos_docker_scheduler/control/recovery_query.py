@@ -9,7 +9,7 @@ _PAUSE_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class Inquiry:
+class RecoveryQuery:
     """The open questions. Times are seconds of the epoch.
 
     `recovering`: without a framework id on record, why it can't be told yet what runs. `unseen`: the id is

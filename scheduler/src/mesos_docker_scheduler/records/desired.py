@@ -12,7 +12,7 @@ from mesos_docker_scheduler.records.rollout import Rollout
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Desired:
     """`configured` is the service as the file has it, `rollout` its update under way, or the last one."""
 
     configured: Service

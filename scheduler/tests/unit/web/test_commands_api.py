@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.records.store import Change, StoreError
-from mesos_docker_scheduler.web import changes, models
+from mesos_docker_scheduler.web import commands, models
 from mesos_docker_scheduler.web.access import Bucket
 from scheduler_fakes import configuration, service
 from site_fake import Site
@@ -134,7 +134,7 @@ def test_is_answered_only_when_it_is_durable(site: Site, monkeypatch: pytest.Mon
     def full(self: Any, change: Change) -> None:
         raise StoreError("state.sqlite: can't be written: disk full")
 
-    monkeypatch.setattr(changes, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(commands, "_PATIENCE_SECONDS", 0.1)
     with monkeypatch.context() as broken:
         broken.setattr(type(site.bench.store), "commit", full)
         first = site.post("/v1/services/web/scale", {"count": 3})

@@ -75,7 +75,7 @@ class Said:
         return self.since_subscription and self.state == "RUNNING" and well
 
 
-class Judge:
+class Oracle:
     """Watches one scheduler, through all its processes. Raises InvariantError."""
 
     def __init__(self, fate: Fate, wire: Wire, config: Config) -> None:
