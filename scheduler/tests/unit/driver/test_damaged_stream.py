@@ -170,7 +170,7 @@ class Site:
         agent_id = self.running.get(task_id)
         said: Message = {"task_id": {"value": task_id}}
         if agent_id is not None:
-            said |= {"agent_id": {"value": agent_id}, "state": "TASK_RUNNING"}
+            said |= {"agent_id": {"value": agent_id}, "state": "TASK_RUNNING", "healthy": True}
         elif reason is None:
             said |= {"agent_id": {"value": "gone"}, "state": "TASK_KILLED"}
         else:
@@ -184,7 +184,7 @@ class Site:
 
     def settle(self) -> None:
         """Let a good master go on until all runs as it should."""
-        for _ in range(LONGEST_BACKOFF):
+        for turn in range(LONGEST_BACKOFF):
             if isinstance(self.controller.outcome, Refused):
                 self.restart()  # ERROR ends the process, and systemd starts it again
             if self.subscription.is_over:
@@ -195,6 +195,9 @@ class Site:
             if self.wants_offers:
                 offers = [offer_message(agent) for agent in GOOD_AGENTS]
                 self.say({"type": "OFFERS", "offers": {"offers": offers}})
+            if turn % 20 == 10:  # executors tell again how their tasks are
+                for task_id in list(self.running):
+                    self._tell(task_id, None)
             self.say({"type": "HEARTBEAT"}, after=2)
             if self.controller.snapshot.services[0].converged:
                 return
