@@ -11,7 +11,7 @@ from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control.desired_state import DesiredState
 from mesos_docker_scheduler.control.framework import Registration
 from mesos_docker_scheduler.control.kept_versions import KeptVersions
-from mesos_docker_scheduler.control.launching import Launching
+from mesos_docker_scheduler.control.launching import MAINTENANCE_SECONDS, Launching
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.maintenance import Maintenance
 from mesos_docker_scheduler.control.offers import Demand, OfferBook
@@ -188,9 +188,13 @@ class Decisions:
             self._launching.launch(accept, now)
         for why, count in self.plan.unused.items():
             self._metrics.offers_unused[why].inc(count)
-        given_back = [*self.plan.declines, *self._offers.stranded(now)]
-        if given_back:
-            self._launching.decline(given_back)
+        # When maintenance is called off, nobody says so but the next offer.
+        soon = self._offers.in_maintenance(self.plan.declines, now) if self._watching() else []
+        later = [*(one for one in self.plan.declines if one not in soon), *self._offers.stranded(now)]
+        if later:
+            self._launching.decline(later)
+        if soon:
+            self._launching.decline(soon, MAINTENANCE_SECONDS)
 
     def _follow_agents(self, going: frozenset[str]) -> None:
         """Count the hosts on which services with mode "global" should run."""
@@ -258,17 +262,20 @@ class Decisions:
         if change is not None:
             self._ledger.send(partial(self._driver.updateFramework, *change))
 
+    def _watching(self) -> set[str]:
+        """The roles that should hear of agents that join, even if nothing is missing."""
+        default = self._desired.config.framework.role
+        services = self._desired.config.services
+        return {role_of(service, default) for service in services if service.watches_agents}
+
     def _tell_demand(self, now: float) -> None:
         """Ask for offers to the roles that want some, and for none to the others."""
         roles: list[str] = self._registration.info["roles"]
         by_role: dict[str, dict[str, int]] = {role: {} for role in roles}
         for name, service in self.plan.asking.items():
-            by_role[role_of(service, self._desired.config.framework.role)][name] = self.plan.wanted[name]
-        watching = {
-            role_of(service, self._desired.config.framework.role)
-            for service in self._desired.config.services
-            if service.watches_agents
-        }
-        for demand, told in self._offers.demands(by_role, now, watching).items():
+            # Another version asks anew, at once.
+            key = wait_key(name, service.version)
+            by_role[role_of(service, self._desired.config.framework.role)][key] = self.plan.wanted[name]
+        for demand, told in self._offers.demands(by_role, now, self._watching()).items():
             call = self._driver.reviveOffers if demand is Demand.REVIVE else self._driver.suppressOffers
             self._ledger.send(partial(call, None if len(told) == len(roles) else told))

@@ -20,6 +20,8 @@ Message = dict[str, Any]
 
 REFUSE_SECONDS = 3600.0
 """How long Mesos need not offer again what we declined: REVIVE clears it as soon as we want something."""
+MAINTENANCE_SECONDS = 60.0
+"""The same of an agent in maintenance, where somebody wants to know when that ends."""
 
 
 class Driver(Protocol):
@@ -83,11 +85,11 @@ class Launching:
         self._metrics.offers["accepted"].inc(len(accept.offer_ids))
         self._ledger.send(partial(self._accept, accept.offer_ids, infos, now))
 
-    def decline(self, offer_ids: Sequence[str]) -> None:
-        """Give offers back."""
+    def decline(self, offer_ids: Sequence[str], seconds: float = REFUSE_SECONDS) -> None:
+        """Give offers back. `seconds`: how long Mesos need not offer the same again."""
         self._offers.remove(offer_ids)
         self._metrics.offers["declined"].inc(len(offer_ids))
-        self._ledger.send(partial(self._driver.declineOffer, offer_ids, REFUSE_SECONDS))
+        self._ledger.send(partial(self._driver.declineOffer, offer_ids, seconds))
 
     def held(self, services: Iterable[Service]) -> dict[str, str]:
         """Why services are held that need secrets which can't be read."""

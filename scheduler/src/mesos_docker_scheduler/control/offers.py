@@ -52,18 +52,25 @@ class _Asking:
 
     revived_at: float
     suppressed: bool = False
+    watched: bool = False
     asked_for: Mapping[str, int] = field(default_factory=dict)
     revive_at: float = 0.0
     pause: float = _SHORTEST_PAUSE
 
     def demand(self, wanted: Mapping[str, int], watching: bool, now: float) -> Demand | None:
         """`watching`: whether an agent that joins is of interest even if nothing is wanted."""
+        begins, self.watched = watching and not self.watched, watching
+        if begins:
+            self.asked_for = {}  # what was refused so far may be of interest now
         if not wanted:
             self.asked_for = {}
-            if self.suppressed is not watching:
+            if begins or (watching and self.suppressed):
+                self.suppressed = False
+                return Demand.REVIVE
+            if watching or self.suppressed:
                 return None
-            self.suppressed = not watching
-            return Demand.SUPPRESS if self.suppressed else Demand.REVIVE
+            self.suppressed = True
+            return Demand.SUPPRESS
         if wanted != self.asked_for:
             self.asked_for = dict(wanted)
             self.pause = _SHORTEST_PAUSE
@@ -252,6 +259,10 @@ class OfferBook:
     def at_hand(self) -> Sequence[Offer]:
         """All offers."""
         return list(self._offers.values())
+
+    def in_maintenance(self, offer_ids: Iterable[str], now: float) -> list[str]:
+        """Those of these offers whose agents are in maintenance, or soon will be."""
+        return [one for one in offer_ids if one in self._offers and self._offers[one].in_maintenance(now)]
 
     def demands(
         self, wanted: Mapping[str, Mapping[str, int]], now: float, watching: Collection[str] = ()

@@ -248,6 +248,11 @@ class PlacementSearch:
         even = any(counter.constraint.operator == "GROUP_BY" for counter in by_agent)
         self._pack = pack and not even
         self._preferences = preferences
+        # With GROUP_BY, agents where it has failed are used last within each group only: to pass them over
+        # at first would fill the others.
+        grouped = any(counter.constraint.operator == "GROUP_BY" for counter in self.counters)
+        self._last = frozenset(last) if grouped else frozenset()
+        self._ranks_all = bool(self._preferences or self._last)
         group = candidates.group(
             role,
             self.tests,
@@ -259,7 +264,10 @@ class PlacementSearch:
         self._open: list[tuple[tuple[int, ...], tuple[str, ...]]] = []
         numbers = candidates.numbers(role)
         self._closed = {numbers[agent_id] for agent_id in closed if agent_id in numbers}
-        self._passed_over = self._closed | {numbers[agent_id] for agent_id in last if agent_id in numbers}
+        passed_over = () if grouped else last
+        self._passed_over = self._closed | {
+            numbers[agent_id] for agent_id in passed_over if agent_id in numbers
+        }
         if not group.has_no_room_for(need):
             self._open_all()
         # What has instances of ours that count is ranked by their number, in heaps of this search alone.
@@ -390,8 +398,8 @@ class PlacementSearch:
 
     def _mark(self, role: str, same_version: Mapping[str, int], same_service: Mapping[str, int]) -> None:
         numbers = self._candidates.numbers(role)
-        # Preferences are this service's own: all that it may use is ranked for it alone.
-        marked = set(numbers.values()) if self._preferences else set()
+        # Preferences and failures are this service's own: all that it may use is ranked for it alone.
+        marked = set(numbers.values()) if self._ranks_all else set()
         marked |= {numbers[agent_id] for agent_id in same_service if agent_id in numbers}
         for counter, name in self._own_fields:
             by_value = self._candidates.values(role, name)
@@ -419,7 +427,9 @@ class PlacementSearch:
         )
 
     def _unmet(self, lot: AgentOffers) -> int:
-        """How many preferences an agent does not meet."""
+        """How many preferences an agent does not meet; one where it has failed meets none."""
+        if lot.agent_id in self._last:
+            return len(self._preferences) + 1
         return sum(not suits(one, field_of(lot.facts, one.field)) for one in self._preferences)
 
     def _bucket_counts(self, values: tuple[str, ...]) -> tuple[int, ...]:
@@ -432,7 +442,7 @@ class PlacementSearch:
         lots, marked, need = self._lots, self._marked, self._need
         heap = self._group.buckets[values]
         aside = self._aside.setdefault(values, [])
-        while heap and not self._preferences:
+        while heap and not self._ranks_all:
             load, number = heap[0]
             lot = lots[number]
             if load != lot.load:
@@ -464,7 +474,7 @@ class PlacementSearch:
         order = self._order.get(values)
         if order is None:
             order = self._group.buckets[values]
-            if self._preferences:
+            if self._ranks_all:
                 order = sorted(order, key=lambda entry: self._unmet(self._lots[entry[1]]))
             self._order[values] = order
         while self._filled[values] < len(order):

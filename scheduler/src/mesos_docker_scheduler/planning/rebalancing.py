@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent
@@ -32,7 +33,7 @@ def destinations(
     now: float,
     role: str,
 ) -> Destinations | None:
-    """Where an instance should go, by what GROUP_BY keeps even, or else by agents; None: nowhere.
+    """Where an instance should go, by what GROUP_BY keeps even, or else by agents within it; None: nowhere.
 
     `there`: how many are on each agent; `proved`: how many of these have been healthy for long enough. One
     that has come to its destination counts there when it has proved itself: until then what it is to replace
@@ -44,31 +45,59 @@ def destinations(
         if _is_open(agent, closed, now) and _has_room(service, agent, role) and _suits(service, agent)
     ]
     room = list(_within_limits(service, there, agents, room))
-    for value in _values(service):
-        counts, ready = _by(value, there, agents), _by(value, proved, agents)
-        most = max(counts.values(), default=0)
-        open_to = [agent for agent in room if value(agent) is not None]
-        if any(ready[value(agent)] + _BAD <= most for agent in open_to):
-            full = {one for one, count in counts.items() if count == most}
+    levels = [*_groups(service), lambda agent: agent.id]
+    for depth in range(1, len(levels) + 1):
+        found = _at(levels[:depth], there, proved, agents, room)
+        if found is not None:
+            return found
+    return None
+
+
+Level = Callable[[Agent], str | None]
+"""What is to be even: a value of an agent."""
+
+
+def _at(
+    levels: Sequence[Level],
+    there: Mapping[str, int],
+    proved: Mapping[str, int],
+    agents: Mapping[str, Agent],
+    room: Collection[Agent],
+) -> Destinations | None:
+    """Where to go by the last of these levels, within what has the same values at those before."""
+
+    def key(agent: Agent) -> tuple[str | None, ...]:
+        return tuple(level(agent) for level in levels)
+
+    counts, ready = _by(key, there, agents), _by(key, proved, agents)
+    most: dict[tuple[str | None, ...], int] = {}
+    for full, count in counts.items():
+        most[full[:-1]] = max(count, most.get(full[:-1], 0))
+    for within, highest in sorted(most.items(), key=lambda item: -item[1]):
+        open_to = [agent for agent in room if key(agent)[:-1] == within and None not in key(agent)]
+        if any(ready[key(agent)] + _BAD <= highest for agent in open_to):
+            fullest = {full for full, count in counts.items() if full[:-1] == within and count == highest}
             return Destinations(
-                [agent_id for agent_id in there if agent_id in agents and value(agents[agent_id]) in full],
-                {agent.id for agent in open_to if counts[value(agent)] + _BAD <= most},
+                [agent_id for agent_id in there if agent_id in agents and key(agents[agent_id]) in fullest],
+                {agent.id for agent in open_to if counts[key(agent)] + _BAD <= highest},
             )
     return None
 
 
-def _values(service: Service) -> Iterator[Callable[[Agent], str | None]]:
-    """What is to be even, the most important first."""
+def _groups(service: Service) -> Iterator[Level]:
+    """What GROUP_BY keeps even, the most important first."""
     for one in service.constraints:
         if one.operator == "GROUP_BY":
             yield lambda agent, field=one.field: field_of(agent, field)  # type: ignore[misc]
-    yield lambda agent: agent.id
+
+
+Key = TypeVar("Key")
 
 
 def _by(
-    value: Callable[[Agent], str | None], counts: Mapping[str, int], agents: Mapping[str, Agent]
-) -> Counter[str | None]:
-    found: Counter[str | None] = Counter()
+    value: Callable[[Agent], Key], counts: Mapping[str, int], agents: Mapping[str, Agent]
+) -> Counter[Key]:
+    found: Counter[Key] = Counter()
     for agent_id, count in counts.items():
         if agent_id in agents:
             found[value(agents[agent_id])] += count

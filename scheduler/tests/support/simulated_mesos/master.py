@@ -156,6 +156,8 @@ class Master:
         agent.dead = True
 
     def _lose(self, agent: Agent, state: str, reason: str, message: str = "") -> None:
+        # The allocator forgets what frameworks refused of an agent that it removes.
+        self._filters = {key: kept for key, kept in self._filters.items() if key[1] != agent.id}
         self._rescind(agent.id)
         self.draining.discard(agent.id)
         for task_id in [task_id for task_id, known in self.tasks.items() if known.agent_id == agent.id]:

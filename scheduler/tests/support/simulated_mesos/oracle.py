@@ -249,12 +249,8 @@ class Oracle:
 
     def _look_at_dependencies(self, service: Service) -> None:
         for name in service.depends_on:
-            running = (
-                self._said[task.id]
-                for task in self.disk.durable.tasks.values()
-                if task.service == name and task.id in self._said
-            )
-            if not any(said.state == "RUNNING" for said in running):
+            states = (task.state.value for task in self.disk.durable.tasks.values() if task.service == name)
+            if "RUNNING" not in states:
                 self._fail(f"{service.name} is launched, but nothing of {name} runs, which it depends on")
 
     def _look_at_constraints(self, info: Message) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.launching import MAINTENANCE_SECONDS, REFUSE_SECONDS
 from scheduler_fakes import service
 from small_cluster import SmallCluster
 
@@ -266,6 +267,19 @@ def test_instances_move_to_values_that_group_by_keeps_even(tmp_path: Path) -> No
     assert cluster.places("web") == "abcc"
 
 
+def test_groups_that_are_even_stay_so_whatever_their_slaves_have(tmp_path: Path) -> None:
+    by_rack = [{"field": "rack", "operator": "GROUP_BY"}]
+    cluster = SmallCluster(tmp_path, service(count=6, rebalance=True, constraints=by_rack))
+    for name, rack in zip("abc", ("r1", "r2", "r1"), strict=True):
+        text = {"name": "rack", "type": "TEXT", "text": {"value": rack}}
+        cluster.offers[name] = {"more": {"attributes": [text]}}
+    cluster.play(20)
+    assert cluster.places("web") in ("aabbbc", "abbbcc")
+    cluster.moments.clear()
+    cluster.play(60)
+    assert cluster.moments == []
+
+
 def test_a_slave_where_nothing_starts_is_no_reason_to_move_again_and_again(tmp_path: Path) -> None:
     cluster = SmallCluster(tmp_path, service(count=4, rebalance=True), agents="a")
     cluster.play(20)
@@ -345,6 +359,35 @@ def test_an_update_that_has_failed_is_tried_again_when_the_service_is_run_otherw
     update = cluster.view("web").update
     assert update is not None
     assert (update.state, cluster.view("web").converged) == ("complete", True)
+
+
+def test_the_version_before_gets_offers_at_once_when_it_comes_back(tmp_path: Path) -> None:
+    update = {"on_failure": "rollback", "max_failures": 9, "max_surge": 0, "max_unavailable": 1}
+    cluster = SmallCluster(tmp_path, service(count=1, update=update), agents="a")
+    cluster.play(10)
+    cluster.configure(service(count=1, image="demo/web:2", update=update))
+    while cluster.running("web") or cluster.launches["web", "a"] < 8:
+        cluster.play(4, lambda name, agent: True)
+    cluster.agents.clear()  # from now on Mesos offers when it is asked only
+    cluster.play(60)
+    cluster.bench.driver.take("revive")
+    rolled_back = cluster.ask(lambda operations, now: operations.roll_back("web", "me", now))
+    assert rolled_back is None
+    cluster.bench.take(after=1)
+    assert cluster.bench.driver.take("revive")
+
+
+def test_maintenance_that_is_called_off_is_noticed_by_a_global_service(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path, everywhere(), agents="ab")
+    soon = {"start": {"nanoseconds": int((cluster.bench.now + 600) * 1e9)}}
+    cluster.offers["b"] = {"more": {"unavailability": soon}}
+    cluster.play(10)
+    assert (cluster.places("web"), cluster.view("web").converged) == ("a", True)
+    declined = {seconds for _, _, seconds in cluster.bench.driver.take("decline")}
+    assert declined == {REFUSE_SECONDS, MAINTENANCE_SECONDS}
+    cluster.offers.clear()
+    cluster.play(10)
+    assert cluster.places("web") == "ab"
 
 
 def test_what_is_being_stopped_is_not_scaled_away_as_well(tmp_path: Path) -> None:

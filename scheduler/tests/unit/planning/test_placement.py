@@ -116,6 +116,16 @@ def test_agents_that_meet_more_preferences_are_filled_first(
     assert placed(placement) == where
 
 
+@pytest.mark.parametrize(("room", "where"), [(10, "a a a b b b"), (1, "a b b")])
+def test_groups_stay_even_beside_an_agent_where_it_has_failed(room: int, where: str) -> None:
+    web = wished(("rack", "GROUP_BY"), count=6, cpus=1)
+    failed = {wait_key("web", web.version): {"a": Wait(1, NOW - 5, NOW - 1, "no space left on device")}}
+    offers = [offer("a", rack="r0", cpus=room), offer("b", rack="r1", cpus=10)]
+    placement = Placement(offers, {}, TaskIndex(), NOW, places=failed)
+    placement.place(web, 6)
+    assert placed(placement) == where
+
+
 def test_old_instances_keep_no_new_one_off_their_agent() -> None:
     web = wished(("hostname", "UNIQUE"))
     old = web.model_copy(update={"image": "demo/web:0"})
