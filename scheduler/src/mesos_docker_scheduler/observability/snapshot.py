@@ -245,6 +245,12 @@ class Views:
         staging = sum(len(group.starting) for group in service_tasks.versions.values())
         rollout = desired.rollout
         asked_back = rollout is not None and rollout.state == "rolled back" and rollout.by_operator
+        failed = (
+            rollout is not None
+            and rollout.target == service.version
+            and rollout.stopped
+            and not rollout.by_operator
+        )
         aim = rollout.good if rollout is not None and asked_back else service.version
         healthy = len(service_tasks.version(aim or "").healthy)
         unfinished = any(reason.kind in ("restart", "misplaced", "unconfirmed") for reason in reasons)
@@ -259,7 +265,7 @@ class Views:
             waiting=sentences(reasons),
             reasons=reasons,
             # What is absent counts for nothing; what is leaving must be gone first.
-            converged=certain and healthy == service.count == present and not unfinished,
+            converged=certain and healthy == service.count == present and not unfinished and not failed,
             desired=desired,
             healthy=healthy,
             in_service=sum(len(group.healthy) for group in service_tasks.versions.values()),

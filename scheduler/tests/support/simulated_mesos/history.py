@@ -261,7 +261,9 @@ class History:
         self._idle()
 
     def _idle(self) -> None:
-        calls, rounds = self.wire.calls, self.rounds
+        calls, declines, rounds = self.wire.calls, self.wire.declines, self.rounds
+        default = self.config.framework.role
+        watching = {one.role or default for one in self.config.services if one.watches_agents}
         questions = _QUESTIONS if self._may_return() else 1
         implicit = self.fate.now
         self.run(IDLE_SECONDS)
@@ -269,20 +271,23 @@ class History:
             raise InvariantError(f"it does not stay as it is wished: {self._state()}")
         # Instances that nobody can reach any more may still have to be stopped when they come back.
         allowed = 1.5 * IDLE_SECONDS / _TICK_SECONDS
+        if watching:  # what becomes free is offered, whether somebody wants it or not
+            questions += self.wire.declines - declines
         if self.wire.calls - calls > questions:
             raise InvariantError(f"{self.wire.calls - calls} calls while there is nothing to do")
         if self.rounds - rounds > allowed:
             raise InvariantError(f"{self.rounds - rounds} rounds in {self.fate.now - implicit:.0f} s of rest")
-        default = self.config.framework.role
-        watching = {one.role or default for one in self.config.services if one.watches_agents}
         if set(self.wire.master.roles) - self.wire.master.suppressed - watching:
             raise InvariantError("offers are wanted while there is nothing to do")
 
     def _may_return(self) -> bool:
-        """Whether something is on record of agents that the master doesn't know: it may be asked about."""
+        """Whether something on record may be asked about, or told to stop once more.
+
+        It is on an agent that the master doesn't know, or hangs while it stops.
+        """
         standing = self.wire.master.standing
         return any(
-            standing[task.agent_id] in (Standing.FORGOTTEN, Standing.REMOVED)
+            task.leaving or standing[task.agent_id] in (Standing.FORGOTTEN, Standing.REMOVED)
             for task in self.disk.durable.tasks.values()
             if task.present
         )

@@ -46,6 +46,7 @@ class Wire:
         self.roles: Sequence[str] = ["*"]
         self.constraints: Message = {}
         self.calls = 0
+        self.declines = 0
         self._fate = fate
         self._delay = delay
         self._connection = 0
@@ -174,6 +175,7 @@ class Wire:
 
     def declineOffer(self, offer_ids: Sequence[str], refuse_seconds: float) -> bool:
         """DECLINE."""
+        self.declines += 1
         action = partial(self.master.decline, offer_ids, refuse_seconds)
         return self._call("DECLINE", {"offer_ids": _ids(offer_ids)}, action)
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from mesos_docker_scheduler.config import Service, secrets
@@ -1251,7 +1251,8 @@ def test_what_an_earlier_release_has_started_is_not_replaced(tmp_path: Path) -> 
     for wish in (before, limited(("hostname", "LIKE", "host-.*"), count=1)):
         for target in (former, tried):
             store = SqliteStore(tmp_path / f"{wish.constraints[0].operator}-{target.version}")
-            rollout = Rollout("web", target.version, "paused", former.version, 0, "", NOW)
+            state: Literal["complete", "paused"] = "complete" if target is former else "paused"
+            rollout = Rollout("web", target.version, state, former.version, 0, "", NOW)
             store.commit(
                 Change(
                     "framework",
