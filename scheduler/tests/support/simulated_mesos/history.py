@@ -270,21 +270,23 @@ class History:
         if not self._settled():
             raise InvariantError(f"it does not stay as it is wished: {self._state()}")
         # Instances that nobody can reach any more may still have to be stopped when they come back.
-        allowed = 1.5 * IDLE_SECONDS / _TICK_SECONDS
         if watching:  # what becomes free is offered, whether somebody wants it or not
             questions += self.wire.declines - declines
         if self.wire.calls - calls > questions:
             raise InvariantError(f"{self.wire.calls - calls} calls while there is nothing to do")
-        if self.rounds - rounds > allowed:
+        # One a tick, and those in which something is asked or answered.
+        if self.rounds - rounds > 1.5 * (IDLE_SECONDS / _TICK_SECONDS + questions - 1):
             raise InvariantError(f"{self.rounds - rounds} rounds in {self.fate.now - implicit:.0f} s of rest")
         if set(self.wire.master.roles) - self.wire.master.suppressed - watching:
             raise InvariantError("offers are wanted while there is nothing to do")
 
     def _may_return(self) -> bool:
-        """Whether something on record may be asked about, or told to stop once more.
+        """Whether something on record may be asked about, or come back.
 
-        It is on an agent that the master doesn't know, or hangs while it stops.
+        It is on an agent that the master doesn't know, on a machine that is away, or hangs while it stops.
         """
+        if len(self._machines_there()) < len(self._machines):
+            return True
         standing = self.wire.master.standing
         return any(
             task.leaving or standing[task.agent_id] in (Standing.FORGOTTEN, Standing.REMOVED)
@@ -347,13 +349,15 @@ class History:
 
     def _missing_machines(self) -> Iterator[str]:
         """Machines that are yet to come back: a service with mode "global" follows them."""
-        master = self.wire.master
-        there = {
-            agent.machine.hostname for agent in master.agents.values() if agent.up and master.knows(agent)
-        }
+        there = self._machines_there()
         for machine in self._machines:
             if machine.hostname not in there and machine not in self.chaos.lost:
                 yield f"{machine.hostname} is not back yet"
+
+    def _machines_there(self) -> set[str]:
+        master = self.wire.master
+        known = (agent for agent in master.agents.values() if agent.up and master.knows(agent))
+        return {agent.machine.hostname for agent in known}
 
     def _state(self) -> str:
         explained = {view.name: view.waiting for view in self.controller.snapshot.services}

@@ -275,6 +275,8 @@ class Oracle:
                 [self._value(task, constraint.field) for task in stay if (task.launched_at < at) is earlier]
                 for at, earlier in ((record.launched_at, True), (record.launched_at, False))
             )
+            if service.rebalance and constraint.operator == "GROUP_BY" and value in before:
+                before.remove(value)  # one of its group may be about to move
             if not fits_beside(constraint, value, before, beside):
                 self._fail(
                     f"{record.id} is launched where {constraint.field} is {value}, others have {before} and"
