@@ -60,8 +60,8 @@ def test_what_changes_is_shown_without_reloading(visit: Visit) -> None:
     page.run("window.same = true; document.querySelector('#services tr').same = true")
     page.site.run("a", "b")
     settle(page.site)
-    page.sees("#services", "2 of 2", "Well")
-    page.sees("#headline", "1 service, it is well")
+    page.sees("#services", "2 of 2", "Healthy")
+    page.sees("#headline", "The service is healthy")
     page.sees("#events", "converged")
     assert page.run("return window.same && document.querySelector('#services tr').same")
 
@@ -72,7 +72,7 @@ def test_an_update_is_shown_step_by_step(visit: Visit) -> None:
     site.run("a", "b")
     settle(site)
     page.open("/services/web")
-    page.sees("#service-state", "Well")
+    page.sees("#service-state", "Healthy")
     site.configure(service(count=2, image="demo/web:2"))
     page.sees("#service-update", "Update under way", "demo/web:1 → demo/web:2", "0 of 2 ready")
     assert page.buttons("#actions") == ["Scale", "Pause the update", "Roll back", "Restart"]
@@ -111,7 +111,7 @@ def test_a_lost_master_is_said_at_once_and_so_is_the_next(visit: Visit) -> None:
     page.site.run("a")
     settle(page.site)
     page.open()
-    page.sees("#headline", "it is well")
+    page.sees("#headline", "The service is healthy")
     page.site.disconnect()
     page.sees("#notices", "The scheduler has no connection to Mesos")
     page.sees("#mesos", "no Mesos master")
@@ -356,7 +356,7 @@ def test_of_many_services_those_that_need_somebody_come_first(visit: Visit) -> N
     page.site.do(lambda bench: bench.launch("a", "b", "c", "d"))
     settle(page.site)
     page.open()
-    page.sees("#headline", "All 100 services are well")
+    page.sees("#headline", "All 100 services are healthy")
     rows = functools.partial(page.browser.find_elements, By.CSS_SELECTOR, "#services tr")
     assert len(rows()) == 25
     (lost,) = (task.id for task in page.site.view("service-077").tasks)

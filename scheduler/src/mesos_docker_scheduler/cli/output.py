@@ -46,10 +46,10 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothi
 
 
 def state_text(converged: bool, waiting: bool) -> Text:
-    """Whether all is as wanted, in a word that does not need its colour."""
+    """How a service does, in a word of the status page that does not need its colour."""
     if converged:
-        return Text("as wanted", "green")
-    return Text("waiting", "yellow") if waiting else Text("working", "yellow")
+        return Text("healthy", "green")
+    return Text("waiting", "yellow") if waiting else Text("changing", "yellow")
 
 
 def age(since: float) -> str:

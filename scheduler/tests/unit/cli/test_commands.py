@@ -57,7 +57,7 @@ def run(site: HandDrivenSite, token_file: Path, capsys: pytest.CaptureFixture[st
 def test_status_tells_how_everything_is(run: Run) -> None:
     status, out, _ = run("status")
     assert status == OK
-    for words in ("connected to m1:5050, as framework framework-1", "web", "as wanted", "demo/web:1"):
+    for words in ("connected to m1:5050, as framework framework-1", "web", "healthy", "demo/web:1"):
         assert words in out
     body = json.loads(run("status", "--json")[1])
     assert body["services"][0]["running"] == 2

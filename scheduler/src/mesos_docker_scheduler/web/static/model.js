@@ -59,6 +59,8 @@ const TRANSITIONS = [
   ["restart", "Restarting"],
   ["moving", "Moving"],
   ["misplaced", "Moving"],
+  ["rebalancing", "Moving"],
+  ["dependency", "Waits for others"],
   ["starting", "Starting"],
   ["unreachable", "Unreachable"],
   ["unhealthy", "Not healthy yet"],
@@ -83,7 +85,7 @@ export function judge(service, head) {
   if (!service.converged) return { level: "busy", word: "Changing" };
   if (update?.state === "rolled back") return { level: "note", word: "Rolled back" };
   if (service.scaled_since !== null) return { level: "note", word: "Scaled by hand" };
-  return { level: "good", word: service.wanted === 0 ? "Stopped" : "Well" };
+  return { level: "good", word: service.wanted === 0 ? "Stopped" : "Healthy" };
 }
 
 // Slaves that may have room are about to be asked: that is no trouble while something runs.
@@ -108,7 +110,7 @@ export const FILTERS = [
   ["all", "All", () => true],
   ["bad", "Need attention", (service) => service.judgement.level === "bad"],
   ["busy", "Changing", (service) => service.judgement.level === "busy"],
-  ["good", "Well", (service) => ["good", "note"].includes(service.judgement.level)],
+  ["good", "Healthy", (service) => ["good", "note"].includes(service.judgement.level)],
   ["operator", "Changed by hand", isOverridden],
 ];
 

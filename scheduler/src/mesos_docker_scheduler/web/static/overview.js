@@ -70,7 +70,7 @@ export class Overview {
     setText(find("headline"), certain ? text : `Last known: ${text[0].toLowerCase()}${text.slice(1)}`);
     setAttribute(find("headline"), "class", bad ? "bad-text" : null);
     const { wanted, running, healthy } = this.present();
-    setText(find("totals"), `${running} of ${count(wanted, "wanted instance")} run, ${healthy} of them are well and up to date.`);
+    setText(find("totals"), `${running} of ${count(wanted, "wanted instance")} run, ${healthy} of them are healthy and up to date.`);
     document.title = bad ? `(${bad}!) Scheduler` : "Scheduler";
   }
 
@@ -90,8 +90,8 @@ function headline(all, bad, busy, certain) {
     const changing = busy ? `, ${busy} ${verb(busy)} changing` : "";
     return `${bad} of ${count(all, "service")} ${bad === 1 ? "needs" : "need"} attention${changing}`;
   }
-  if (busy) return `${busy} of ${count(all, "service")} ${verb(busy)} changing, the rest ${one} well`;
-  return all === 1 ? `1 service, it ${one} well` : `All ${all} services ${many} well`;
+  if (busy) return `${busy} of ${count(all, "service")} ${verb(busy)} changing, the rest ${one} healthy`;
+  return all === 1 ? `The service ${one} healthy` : `All ${all} services ${many} healthy`;
 }
 
 function makeRow(service) {

@@ -89,7 +89,7 @@ function figures(service) {
   return [
     ["Running", `${service.running} of ${service.wanted}`],
     ["Starting", String(service.staging)],
-    ["Well and up to date", String(service.healthy)],
+    ["Healthy and up to date", String(service.healthy)],
     ["Wanted", `${service.wanted}${configured}`],
     ["Version", service.version],
   ];
