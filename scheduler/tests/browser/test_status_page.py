@@ -261,8 +261,8 @@ def test_one_instance_can_be_killed(visit: Visit) -> None:
     page.button("Kill", "dialog").click()
     page.sees("#outcome", f"{first} is being stopped")
     page.sees("#instances", "an operator asked for it")
-    leaving = [task.id for task in page.site.view().tasks if task.leaving]
-    assert leaving == [first]
+    stopping = [task.id for task in page.site.view().tasks if task.stopping]
+    assert stopping == [first]
     assert f"Kill {second}" == page.button(f"Kill {second}").get_attribute("aria-label")
 
 

@@ -186,7 +186,7 @@ def _update(service: Message) -> str:
 
 def _state(instance: Message) -> Text:
     text = instance["state"].removeprefix("TASK_").lower()
-    if instance["leaving"]:
+    if instance["stopping"]:
         return Text(f"{text}, stopping", "yellow")
     if instance["healthy"] is not None:
         text += ", healthy" if instance["healthy"] else ", unhealthy"

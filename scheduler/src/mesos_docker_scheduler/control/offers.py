@@ -222,9 +222,15 @@ class OfferBook:
             self._agents.pop(agent_id, None)
 
     def agent_drains(self, agent_id: str) -> None:
-        """Note that Mesos empties an agent: it is as in maintenance until it is offered again."""
-        if agent_id in self._agents:
-            self._agents[agent_id] = replace(self._agents[agent_id], in_maintenance=True)
+        """Note that Mesos empties an agent: it is as in maintenance until it is offered again.
+
+        What tells of it may be late, and the agent be in use again: roles that watch agents ask for offers.
+        """
+        agent = self._agents.get(agent_id)
+        if agent is not None and not agent.in_maintenance:
+            self._agents[agent_id] = replace(agent, in_maintenance=True)
+            for state in self._asking.values():
+                state.watched = False
 
     @property
     def agents(self) -> Mapping[str, Agent]:

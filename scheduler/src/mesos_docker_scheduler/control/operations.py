@@ -139,12 +139,12 @@ class Operations:
         task = self._ledger.tasks.get(task_id)
         if task is None or not task.present:
             raise NotFoundError(f'no instance "{task_id}" runs')
-        if task.leaving and scale:
+        if task.stopping and scale:
             raise RefusedError(
                 f"{task_id} is being stopped already, and another takes its place: scale {task.service}"
                 " instead"
             )
-        if not task.leaving:
+        if not task.stopping:
             if scale:
                 wanted = self._wanted(self._service(task.service))
                 self.scale(task.service, max(0, wanted - 1), by, now)

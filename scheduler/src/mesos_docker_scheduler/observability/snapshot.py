@@ -23,8 +23,8 @@ from mesos_docker_scheduler.records.tasks import Task
 class Instance:
     """A task as operators see it. `since`: seconds of the epoch at which it entered its state.
 
-    `message`: what Mesos said last of it. `in_service`: it is healthy and has not been told to stop, so
-    clients may be sent to it.
+    `stopping`: why it was told to stop. `message`: what Mesos said last of it. `in_service`: it is healthy
+    and has not been told to stop, so clients may be sent to it.
     """
 
     task_id: str
@@ -37,10 +37,11 @@ class Instance:
     version: str
     address: str | None
     ports: tuple[int, ...]
-    leaving: str | None
+    stopping: str | None
     message: str
     since: float
     in_service: bool
+    leaving: str | None  # `stopping` under its former name, for one release
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +265,7 @@ class Views:
             staging=staging,
             waiting=sentences(reasons),
             reasons=reasons,
-            # What is absent counts for nothing; what is leaving must be gone first.
+            # What is absent counts for nothing; what is stopping must be gone first.
             converged=certain and healthy == service.count == present and not unfinished and not failed,
             desired=desired,
             healthy=healthy,
@@ -303,10 +304,11 @@ def _instance(task: Task, agent: Agent | None) -> Instance:
         version=task.version,
         address=task.address,
         ports=task.host_ports,
-        leaving=task.kill_reason,
+        stopping=task.kill_reason,
         message=task.message,
         since=task.state_since,
         in_service=task.in_service,
+        leaving=task.kill_reason,
     )
 
 

@@ -236,5 +236,5 @@ def _leftovers(inputs: Inputs, dependencies: Order) -> Iterator[Kill]:
         return
     for name in sorted(task_index.services - {service.name for service in inputs.services}):
         for task in () if dependencies.stop_first(name) else task_index.of(name):
-            if task.present and not task.leaving and task.id not in task_index.stale:
+            if task.present and not task.stopping and task.id not in task_index.stale:
                 yield Kill(task.id, "the configuration has no such service any more")

@@ -179,7 +179,7 @@ class ServicePlanner:
     def _given_up(self) -> int:
         """How many that never ran were told to stop long ago: what hangs keeps no place."""
         hanging = 0
-        for task in self.service_tasks.leaving.values():
+        for task in self.service_tasks.stopping.values():
             if task.running_since is None and task.kill_at is not None:
                 given_up_at = task.kill_at + _GIVEN_UP_SECONDS
                 hanging += given_up_at <= self.now
@@ -536,10 +536,10 @@ class ServicePlanner:
             self.reasons.append(
                 Reason("unhealthy", f"{instances(unhealthy)} running but not healthy (yet)", unhealthy)
             )
-        if missing and service_tasks.leaving:
+        if missing and service_tasks.stopping:
             # They take the place of new ones until they are gone.
-            leaving = len(service_tasks.leaving)
-            self.reasons.append(Reason("stopping", f"{instances(leaving)} still stopping", leaving))
+            stopping = len(service_tasks.stopping)
+            self.reasons.append(Reason("stopping", f"{instances(stopping)} still stopping", stopping))
         slaves = count_of(len({task.agent_id for task in moving.values()} & self.going), "slave")
         for kind, number in Counter(self.why_moved.values()).items():
             texts = {

@@ -40,13 +40,13 @@ class VersionTasks:
 class ServiceTasks:
     """Where one service stands. `generation` changes with everything here, and never repeats.
 
-    `leaving` have been told to stop, or stop by themselves; `drained` ones are stopped by Mesos itself.
+    `stopping` have been told to stop, or stop by themselves; `drained` ones are stopped by Mesos itself.
     `absent` ones may come back.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
     versions: dict[str, VersionTasks] = field(default_factory=dict)
-    leaving: dict[str, Task] = field(default_factory=dict)
+    stopping: dict[str, Task] = field(default_factory=dict)
     drained: dict[str, Task] = field(default_factory=dict)
     absent: dict[str, Task] = field(default_factory=dict)
     on_agents: Counter[str] = field(default_factory=Counter)
@@ -56,7 +56,7 @@ class ServiceTasks:
     @property
     def staying(self) -> int:
         """How many are there and were not told to leave."""
-        return len(self.tasks) - len(self.leaving) - len(self.drained) - len(self.absent)
+        return len(self.tasks) - len(self.stopping) - len(self.drained) - len(self.absent)
 
     def version(self, version: str) -> VersionTasks:
         """The staying instances of a version."""
@@ -109,7 +109,7 @@ class TaskIndex:
         self._here[task.agent_id][task.id] = task
         if place is service_tasks.absent:
             self.absent[task.id] = task
-        elif place is not service_tasks.leaving and place is not service_tasks.drained:
+        elif place is not service_tasks.stopping and place is not service_tasks.drained:
             self._count(service_tasks, task, place, 1)
 
     def remove(self, task: Task) -> None:
@@ -177,7 +177,7 @@ class TaskIndex:
             del self._here[known.agent_id]
         if place is service_tasks.absent:
             del self.absent[known.id]
-        elif place is not service_tasks.leaving and place is not service_tasks.drained:
+        elif place is not service_tasks.stopping and place is not service_tasks.drained:
             self._count(service_tasks, known, place, -1)
 
     def _count(self, service_tasks: ServiceTasks, task: Task, place: dict[str, Task], step: int) -> None:
@@ -206,7 +206,7 @@ class TaskIndex:
         self._generation += 1
         service_tasks.generation = self._generation
         place = _place(service_tasks, known)
-        if place is service_tasks.absent or place is service_tasks.leaving or place is service_tasks.drained:
+        if place is service_tasks.absent or place is service_tasks.stopping or place is service_tasks.drained:
             return
         group = service_tasks.versions[known.version]
         (group.stale.add if step > 0 else group.stale.discard)(known.id)
@@ -220,8 +220,8 @@ def _place(service_tasks: ServiceTasks, task: Task) -> dict[str, Task]:
         return service_tasks.absent
     if task.drained:
         return service_tasks.drained
-    if task.leaving:
-        return service_tasks.leaving
+    if task.stopping:
+        return service_tasks.stopping
     group = service_tasks.versions.get(task.version)
     if group is None:
         group = service_tasks.versions[task.version] = VersionTasks()

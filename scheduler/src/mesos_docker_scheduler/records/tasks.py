@@ -149,7 +149,7 @@ class Task:
         return not self.state.ended and not self.state.absent
 
     @property
-    def leaving(self) -> bool:
+    def stopping(self) -> bool:
         """Whether it was told to stop."""
         return self.present and (self.kill_reason is not None or self.state is TaskState.KILLING)
 
@@ -166,7 +166,7 @@ class Task:
     def in_service(self) -> bool:
         """Whether it runs, and its health check, if it has one, says that it is healthy."""
         checked = self.healthy is True if self.has_health_check else self.healthy is not False
-        return self.state is TaskState.RUNNING and checked and not self.leaving
+        return self.state is TaskState.RUNNING and checked and not self.stopping
 
 
 def advance(task: Task, status: Status, now: float) -> Task:

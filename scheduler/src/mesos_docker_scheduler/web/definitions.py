@@ -39,5 +39,5 @@ def _definition(view: ServiceView) -> dict[str, Any]:
         "wanted": view.wanted,
         "scaled": view.scaled_since is not None,
         "stopped": rollout.state if rollout is not None and by_operator else None,
-        "running": Counter(task.version for task in view.tasks if task.present and not task.leaving),
+        "running": Counter(task.version for task in view.tasks if task.present and not task.stopping),
     }

@@ -125,7 +125,10 @@ class ServiceSummary(BaseModel):
 
 
 class Instance(BaseModel):
-    """An instance. `address`: its container's; `ports`: its host's. `in_service`: it may get requests."""
+    """An instance. `address`: its container's; `ports`: its host's. `in_service`: it may get requests.
+
+    `stopping`: why it was told to stop.
+    """
 
     task_id: str
     agent_id: str
@@ -137,10 +140,11 @@ class Instance(BaseModel):
     version: str
     address: str | None
     ports: list[int]
-    leaving: str | None
+    stopping: str | None
     message: str
     since: float
     in_service: bool
+    leaving: str | None = Field(deprecated="the former name of stopping")
 
 
 class Service(ServiceSummary):

@@ -264,6 +264,8 @@ class History:
         calls, declines, rounds = self.wire.calls, self.wire.declines, self.rounds
         default = self.config.framework.role
         watching = {one.role or default for one in self.config.services if one.watches_agents}
+        if watching and len(self._machines_there()) < len(self._machines):
+            return  # one may come back at any time, and is of interest
         questions = _QUESTIONS if self._may_return() else 1
         implicit = self.fate.now
         self.run(IDLE_SECONDS)
@@ -289,7 +291,7 @@ class History:
             return True
         standing = self.wire.master.standing
         return any(
-            task.leaving or standing[task.agent_id] in (Standing.FORGOTTEN, Standing.REMOVED)
+            task.stopping or standing[task.agent_id] in (Standing.FORGOTTEN, Standing.REMOVED)
             for task in self.disk.durable.tasks.values()
             if task.present
         )

@@ -472,7 +472,7 @@ class Oracle:
                 self._stopped[view.name] = view.version
                 if not self._once_served[view.name] - {view.version}:
                     self._fail(f"{view.name}: its first deployment is paused: {view.waiting}")
-            short = sum(one.state == "TASK_RUNNING" and one.leaving is None for one in view.instances)
+            short = sum(one.state == "TASK_RUNNING" and one.stopping is None for one in view.instances)
             missing = not view.converged and short < view.wanted
             if missing and not view.waiting and snapshot.problem is None and snapshot.connected:
                 since = self._unexplained.setdefault(view.name, now)

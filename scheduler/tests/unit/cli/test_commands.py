@@ -108,7 +108,7 @@ def test_verbs_do_what_they_say(run: Run, site: HandDrivenSite) -> None:
     one = site.view().instances[0].task_id
     assert run("kill", one)[:2] == (OK, f"{one} is being stopped; another takes its place\n")
     site.run("a", "b")
-    other = next(each.task_id for each in site.view().instances if each.leaving is None)
+    other = next(each.task_id for each in site.view().instances if each.stopping is None)
     assert run("kill", other, "--scale")[:2] == (
         OK,
         f"{other} is being stopped; its service runs one fewer\n",

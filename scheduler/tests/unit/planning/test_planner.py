@@ -53,7 +53,7 @@ def tasks_of(has: str, wished: Service) -> tuple[list[Task], frozenset[str]]:
         for mark in filter(None, marks.split("+")):
             if mark == "old":
                 made = replace(made, version=old.version, image=old.image)
-            elif mark == "leaving":
+            elif mark == "stopping":
                 made = replace(made, kill_reason="some reason")
             elif mark == "returned":
                 made = replace(made, returned=True)
@@ -98,7 +98,7 @@ def table(*cases: Case) -> pytest.MarkDecorator:
     Case("four are spread evenly", count=4, offers="a b", starts="a a b b"),
     Case("the agent without one is first", has="a", offers="a b", starts="b"),
     Case("one that starts counts", has="a/staging", offers="a b", starts="b"),
-    Case("one that is being stopped still takes its place", has="a b/leaving", offers="a"),
+    Case("one that is being stopped still takes its place", has="a b/stopping", offers="a"),
     Case("one that ended is replaced", has="a b/failed", offers="a b", starts="b"),
     Case("one that may come back is replaced meanwhile", has="a b/unreachable", offers="a", starts="a"),
     Case("so is one that Mesos does not know", has="a b/unknown", offers="a", starts="a"),
@@ -119,7 +119,7 @@ def test_starting(case: Case) -> None:
     Case("an unhealthy one goes first", has="a/unhealthy b/healthy c/healthy", stops={1}, fields=CHECKED),
     Case("one that came back goes before its replacement", has="a/returned b c", stops={1}),
     Case("none wanted, none left", has="a b", count=0, stops={1, 2}),
-    Case("what is leaving is not stopped twice", has="a b c/leaving"),
+    Case("what is stopping is not stopped twice", has="a b c/stopping"),
     Case("nor is what may be gone already", has="a b c/unreachable"),
     Case("nor what we can't be sure of, nor anything on its account", has="a b c/stale"),
     Case("but what is too much without it", has="a b c d/stale", stops={3}),
@@ -171,7 +171,7 @@ IN_PLACE = {"update": {"max_surge": 0, "max_unavailable": 1}}
     Case("then one old one goes", has="a/old b/old a", stops={2}, fields=SURGE_1),
     Case(
         "and must be gone before the next new one starts",
-        has="a/old b/old+leaving a",
+        has="a/old b/old+stopping a",
         offers="b",
         fields=SURGE_1,
     ),
@@ -434,7 +434,7 @@ marks = st.sampled_from(
         "old",
         "staging",
         "old+staging",
-        "leaving",
+        "stopping",
         "unreachable",
         "returned",
         "unhealthy",
@@ -475,7 +475,7 @@ def test_never_stops_what_the_service_needs(case: Case) -> None:
 @given(situations)
 def test_stops_only_what_is_there_and_known_to_be(case: Case) -> None:
     tasks, stale = tasks_of(case.has, service(count=case.count, **case.fields))
-    candidates = {made.id for made in tasks if made.present and not made.leaving and made.id not in stale}
+    candidates = {made.id for made in tasks if made.present and not made.stopping and made.id not in stale}
     stopped = [kill.task_id for kill in decide(case).kills]
     assert len(stopped) == len(set(stopped))
     assert set(stopped) <= candidates
@@ -505,7 +505,7 @@ def test_whatever_is_missing_has_a_reason(case: Case) -> None:
     ]
     decided = decide(case)
     if len(well) + len(starts(decided)) < case.count and not any(
-        made.leaving or made.id in tasks_of(case.has, wished)[1] for made in tasks_of(case.has, wished)[0]
+        made.stopping or made.id in tasks_of(case.has, wished)[1] for made in tasks_of(case.has, wished)[0]
     ):
         assert decided.waiting["web"]
 
@@ -525,7 +525,7 @@ def test_repeated_rounds_come_to_rest(case: Case) -> None:
         tasks = [
             replace(made, state=TaskState.RUNNING, healthy=None, running_since=made.running_since or now)
             for made in tasks
-            if made.present and not made.leaving and made.id not in stopped
+            if made.present and not made.stopping and made.id not in stopped
         ] + [
             task(str(next(numbers)), wished, launch.agent_id, launched_at=now, running_since=now)
             for accept in decided.accepts

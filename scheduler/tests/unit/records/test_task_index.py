@@ -59,7 +59,7 @@ def counted(service_tasks: ServiceTasks) -> object:
     states = {state: count for state, count in service_tasks.states.items() if count}
     places = [
         set(part)
-        for part in (service_tasks.tasks, service_tasks.leaving, service_tasks.drained, service_tasks.absent)
+        for part in (service_tasks.tasks, service_tasks.stopping, service_tasks.drained, service_tasks.absent)
     ]
     return groups, states, places, service_tasks.on_agents, service_tasks.staying
 

@@ -41,7 +41,7 @@ export class Instances {
     const container = make("code", { class: "soft" });
     const image = make("code", { class: "soft" });
     const mark = make("span", { class: "mark" });
-    const leaving = make("span", { class: "soft" });
+    const stopping = make("span", { class: "soft" });
     const since = age(instance.since);
     const host = make("span");
     const sandbox = make("a", { target: "_blank", rel: "noreferrer noopener" }, "sandbox");
@@ -55,7 +55,7 @@ export class Instances {
     const messageCell = cell("Last message", message);
     const node = row(
       rowHeading("Instance", make("code", {}, instance.task_id), container, image),
-      cell("State", mark, leaving),
+      cell("State", mark, stopping),
       cell("Since", since),
       cell("Slave", host, " ", sandbox),
       addressCell,
@@ -66,7 +66,7 @@ export class Instances {
       const [level, word] = stateOf(shown);
       setAttribute(mark, "class", `mark ${level}`);
       setText(mark, word);
-      setText(leaving, shown.leaving ?? "");
+      setText(stopping, shown.stopping ?? "");
       setText(container, shown.container ?? "");
       setText(image, shown.image === this.image ? "" : shown.image);
       since.update(shown.since);
@@ -80,7 +80,7 @@ export class Instances {
       setText(address, [shown.address, shown.ports.length ? `host port ${shown.ports.join(", ")}` : ""].filter(Boolean).join(", ") || "–");
       setText(message, shown.message || "–");
       const gone = ENDED.has(shown.state);
-      show(kill, !gone && !shown.leaving, output);
+      show(kill, !gone && !shown.stopping, output);
     };
     return node;
   }
@@ -102,7 +102,7 @@ export class Instances {
 
 function stateOf(instance) {
   const state = instance.state.replace("TASK_", "").toLowerCase().replace("_", " ");
-  if (instance.leaving) return ["busy", `${state}, stopping`];
+  if (instance.stopping) return ["busy", `${state}, stopping`];
   if (instance.state !== "TASK_RUNNING") {
     return [["staging", "starting"].includes(state) ? "busy" : "bad", state];
   }
