@@ -248,7 +248,7 @@ class History:
             if self.fate.now >= end:
                 raise InvariantError(f"it does not converge: {self._state()}")
             self.run(1.0)
-            while self._settled():
+            while self._settled() and self.fate.now < end:
                 calls = self.wire.calls
                 self.run(_PROVING_SECONDS)
                 # What is spread badly is moved one at a time, and proves itself each time.
