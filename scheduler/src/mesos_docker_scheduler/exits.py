@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mesos_docker_scheduler.errors import Error
+
 PROGRAM = "mesos-docker-scheduler"
 
 OK = 0
@@ -22,7 +24,7 @@ FAILED_BEFORE = 6
 """`wait --fail-fast`: something had failed before the wait began, and nobody has asked for another try."""
 
 
-class ExitError(Exception):
+class ExitError(Error):
     """Nothing more can be done; `status` is the exit status, the message says why and what to do."""
 
     def __init__(self, status: int, message: str) -> None:

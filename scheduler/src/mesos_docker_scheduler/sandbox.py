@@ -10,6 +10,7 @@ from typing import Literal
 import httpx2
 
 from mesos_docker_scheduler.driver import TlsSettings
+from mesos_docker_scheduler.errors import Error
 
 File = Literal["stdout", "stderr"]
 MOST_BYTES = 64 * 1024
@@ -17,7 +18,7 @@ MOST_BYTES = 64 * 1024
 _SECONDS = 10.0
 
 
-class SandboxError(Exception):
+class SandboxError(Error):
     """The output can't be read; `missing`: there is none (yet, or any more)."""
 
     def __init__(self, message: str, *, missing: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from mesos_docker_scheduler.config.sections import Section
+from mesos_docker_scheduler.errors import Error
 from mesos_docker_scheduler.wording import count_of, excerpt, one_line
 
 Location = tuple[int | str, ...]
@@ -38,7 +39,7 @@ _WORDS_OF_OTHERS = {
 }
 
 
-class ConfigError(ValueError):
+class ConfigError(Error, ValueError):
     """A configuration that can't be used; `problems` holds one sentence for each thing that is wrong.
 
     They quote keys and values, which may be anything: each becomes one line that is not long, and only the

@@ -9,6 +9,7 @@ from typing import Literal
 from mesos_docker_scheduler.config import MOST_INSTANCES, Service
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.stopping import Stopping
+from mesos_docker_scheduler.errors import Error
 from mesos_docker_scheduler.planning.service_planner import Kill
 from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.failures import Failures
@@ -18,7 +19,7 @@ from mesos_docker_scheduler.records.tasks import wait_key
 from mesos_docker_scheduler.records.versions import Versions
 
 
-class RefusedError(Exception):
+class RefusedError(Error):
     """What was asked for is not done; the message says why."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.driver.operator_api import OperatorApi, OperatorApiError
+from mesos_docker_scheduler.errors import Error
 from mesos_docker_scheduler.planning.cluster import Agent
 from mesos_docker_scheduler.planning.constraints import attribute_texts
 from mesos_docker_scheduler.records.tasks import Status, Task, parse_task_id
@@ -37,7 +38,7 @@ _WAY_OUT = (
 )
 
 
-class Undecided(Exception):  # noqa: N818 - a finding
+class Undecided(Error):  # noqa: N818 - a finding
     """What the master says does not tell which framework is ours; the message says why and what helps."""
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 
 from mesos_docker_scheduler.driver.endpoint import Endpoint
+from mesos_docker_scheduler.errors import Error
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +28,11 @@ _READ_BYTES = 256 * 1024
 _MAX_READS = 8  # before the other connection gets its turn
 
 
-class ConnectionEnded(Exception):  # noqa: N818 - it may have ended well
+class ConnectionEnded(Error):  # noqa: N818 - it may have ended well
     """The connection is over; the text says why."""
 
 
-class SubscriptionForbidden(Exception):  # noqa: N818 - nothing is wrong with the subscription
+class SubscriptionForbidden(Error):  # noqa: N818 - nothing is wrong with the subscription
     """Nobody must subscribe any more; the text says why."""
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import httptools
 
+from mesos_docker_scheduler.errors import Error
+
 _MAX_HEAD_BYTES = 64 * 1024
 
 
-class ResponseError(ValueError):
+class ResponseError(Error, ValueError):
     """The peer does not speak HTTP."""
 
 

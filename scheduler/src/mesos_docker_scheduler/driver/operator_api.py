@@ -22,6 +22,7 @@ from mesos_docker_scheduler.driver.detector import (
 from mesos_docker_scheduler.driver.endpoint import Endpoint, redirect_target
 from mesos_docker_scheduler.driver.pipeline import basic_authorization
 from mesos_docker_scheduler.driver.tls import TlsSettings
+from mesos_docker_scheduler.errors import Error
 
 Message = dict[str, Any]
 
@@ -33,7 +34,7 @@ _MOST_REDIRECTS = 5
 _TEXT_SHOWN = 300
 
 
-class OperatorApiError(Exception):
+class OperatorApiError(Error):
     """The leading master does not answer, or refuses; `status` is the HTTP status if there is one."""
 
     def __init__(self, message: str, status: int | None = None) -> None:

@@ -17,6 +17,7 @@ from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.driver.calls import Call
 from mesos_docker_scheduler.driver.endpoint import Endpoint
 from mesos_docker_scheduler.driver.http_response import Response, ResponseParser
+from mesos_docker_scheduler.errors import Error
 from mesos_docker_scheduler.wording import printable
 
 PATH = "/api/v1/scheduler"
@@ -26,7 +27,7 @@ MAX_IN_FLIGHT = 1000
 _MAX_ERROR_TEXT = 1000
 
 
-class CallFailed(Exception):  # noqa: N818 - the name is part of the driver's interface
+class CallFailed(Error):  # noqa: N818 - the name is part of the driver's interface
     """A call that was not accepted.
 
     `status` is the HTTP status of the refusal; None when no answer came, and the master may have acted on it.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from mesos_docker_scheduler.errors import Error
+
 _LENGTH_DIGITS = 20  # of the largest 64-bit unsigned integer
 _DIGITS = frozenset(b"0123456789")
 
 DEFAULT_MAX_RECORD_BYTES = 256 * 1024 * 1024
 
 
-class RecordError(ValueError):
+class RecordError(Error, ValueError):
     """The stream is not RecordIO, or a record is larger than allowed. Nothing after it can be read."""
 
 

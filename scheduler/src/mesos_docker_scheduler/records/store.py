@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from mesos_docker_scheduler.errors import Error
 from mesos_docker_scheduler.records.tasks import Task, TaskState
 from mesos_docker_scheduler.wording import first_problem
 
@@ -29,7 +30,7 @@ Record = TypeVar("Record")
 _CURE = "restore a copy of it, or move it away: the next start then takes over what runs from the master"
 
 
-class StoreError(Exception):
+class StoreError(Error):
     """The store can't be read or written; the message says which file and why."""
 
 
