@@ -12,6 +12,7 @@ import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from mesos_docker_scheduler.planning.cluster import Agent, Launch, Offer
 from mesos_docker_scheduler.planning.constraints import (
@@ -190,6 +191,13 @@ class Candidates:
         return group
 
 
+class _Miss(Enum):
+    """Why a bucket has no lot for an instance."""
+
+    LATER = "it may have one when others have got theirs"
+    NEVER = "it will have none in this round"
+
+
 class PlacementSearch:
     """Finds lots for the instances of one service, one after the other. `close` it before the next one's.
 
@@ -296,32 +304,33 @@ class PlacementSearch:
 
     def _find(self) -> int | None:
         blocked = []
-        found = None
-        while self._open and found is None:
+        found: int | _Miss = _Miss.NEVER
+        while self._open and isinstance(found, _Miss):
             counts, values = self._open[0]
             if not values:
                 # No field to keep even: one bucket.
-                found = self._first_fit(values) if self._pack else self._best(values)
-                if found is None or found < 0:
-                    break
-                continue
+                found = self._look(values)
+                break
             current = self._bucket_counts(values)
             if current != counts:
                 heapq.heapreplace(self._open, (current, values))
             elif all(map(SpreadCounter.allows, self._shared, values)):
-                found = self._first_fit(values) if self._pack else self._best(values)
-                if found is None:
+                found = self._look(values)
+                if found is _Miss.NEVER:
                     heapq.heappop(self._open)
-                elif found < 0:
+                elif found is _Miss.LATER:
                     blocked.append(heapq.heappop(self._open))
-                    found = None
             else:
                 entry = heapq.heappop(self._open)
                 if not any(map(SpreadCounter.full, self._shared, values)):
                     blocked.append(entry)
         for entry in blocked:
             heapq.heappush(self._open, entry)
-        return None if found is None or found < 0 else found
+        return None if isinstance(found, _Miss) else found
+
+    def _look(self, values: tuple[str, ...]) -> int | _Miss:
+        """The best lot of a bucket."""
+        return self._first_fit(values) if self._pack else self._best(values)
 
     def close(self) -> None:
         """Put back what other services may use."""
@@ -437,8 +446,8 @@ class PlacementSearch:
 
     # Steps of the search
 
-    def _best(self, values: tuple[str, ...]) -> int | None:
-        """The best lot of a bucket; -1 when it may get one later only, None when it never will."""
+    def _best(self, values: tuple[str, ...]) -> int | _Miss:
+        """Spread: the one with the fewest."""
         lots, marked, need = self._lots, self._marked, self._need
         heap = self._group.buckets[values]
         aside = self._aside.setdefault(values, [])
@@ -467,10 +476,11 @@ class PlacementSearch:
                 heapq.heappop(own)
                 return number
             else:
-                return -1
-        return None
+                return _Miss.LATER
+        return _Miss.NEVER
 
-    def _first_fit(self, values: tuple[str, ...]) -> int | None:
+    def _first_fit(self, values: tuple[str, ...]) -> int | _Miss:
+        """Pack: the first in order that has room."""
         order = self._order.get(values)
         if order is None:
             order = self._group.buckets[values]
@@ -484,7 +494,7 @@ class PlacementSearch:
             if fits and number not in self._passed_over:
                 return number
             self._filled[values] += 1
-        return None
+        return _Miss.NEVER
 
     def _full(self, lot: AgentOffers) -> bool:
         return any(counter.full(field_of(lot.facts, name) or "") for counter, name in self._own_fields)
