@@ -22,7 +22,7 @@ from mesos_docker_scheduler.control.stopping import Stopping
 from mesos_docker_scheduler.control.unconfirmed import Unconfirmed
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.planning.cluster import Offer
-from mesos_docker_scheduler.planning.placement import hosts_for, role_of
+from mesos_docker_scheduler.planning.placement import hosts_for, role_of, suiting_ids
 from mesos_docker_scheduler.planning.planner import Inputs, Plan, PlanCache, plan
 from mesos_docker_scheduler.planning.shortage import Explanations
 from mesos_docker_scheduler.records.dependencies import Dependencies
@@ -99,6 +99,7 @@ class Decisions:
         self._expect = expect
         self._cache = PlanCache()
         self._explanations = Explanations()
+        self._suits: dict[str, tuple[object, frozenset[str]]] = {}
         self._acting_since: float | None = None
         self.plan = Plan()
 
@@ -142,6 +143,7 @@ class Decisions:
         }
         self.plan = replace(self.plan, waiting=waiting)
         self._cache.forget_except(services)
+        self._suits.clear()
 
     def _flooded(self, now: float) -> str | None:
         until = self._failures.open_until(now)
@@ -198,16 +200,27 @@ class Decisions:
 
     def _follow_agents(self, going: frozenset[str]) -> None:
         """Count the hosts on which services with mode "global" should run."""
-        role = self._desired.config.framework.role
+        default = self._desired.config.framework.role
         agents, task_index = self._offers.agents, self._ledger.task_index
         hosts = {
-            service.name: hosts_for(service, role, agents, task_index, going)
+            service.name: hosts_for(
+                role_of(service, default), agents, self._suiting(service), task_index, going
+            )
             for service in self._desired.file_services.values()
             if service.mode == "global"
         }
         if self._desired.follow(hosts):
             self._expect()
             self._ledger.touch()
+
+    def _suiting(self, service: Service) -> frozenset[str]:
+        """The agents that a service's constraints allow; looked for anew when facts of any have changed."""
+        made_from = service.constraints, self._offers.facts_generation
+        known = self._suits.get(service.name)
+        if known is None or known[0] != made_from:
+            suits = suiting_ids(service, self._offers.agents.values())
+            known = self._suits[service.name] = made_from, suits
+        return known[1]
 
     def _unsettled(self, now: float) -> dict[str, str]:
         """Why nothing may be done yet for services with mode "global": too few slaves may be known."""

@@ -130,6 +130,7 @@ class OfferBook:
         """Take in the facts of an agent where something of ours runs, from elsewhere than an offer."""
         if agent.id not in self._agents:
             self._agents[agent.id] = agent
+            self.facts_generation += 1
         self._record(self._agents[agent.id])
 
     def subscribed(self, now: float, busy: Container[str]) -> None:
@@ -139,6 +140,7 @@ class OfferBook:
             del self._recorded[agent_id]
             self._changes[RECORD, agent_id] = None
         self._agents = {agent_id: self._facts_of(agent_id) for agent_id in self._recorded}
+        self.facts_generation += 1
         self._gather_seconds = _GATHER_AFTER_SUBSCRIBING
         self._subscribed_at = now
         self._have_come = False

@@ -255,23 +255,32 @@ def _passes(tests: Iterable[Constraint], facts: Facts) -> bool:
     return all(suits(test, field_of(facts, test.field)) for test in tests)
 
 
+def suiting_ids(service: Service, agents: Iterable[Agent]) -> frozenset[str]:
+    """The ids of the agents that a service may run on, as far as its constraints look at them alone."""
+    tests = _agent_tests(service)
+    return frozenset(agent.id for agent in agents if _passes(tests, agent))
+
+
 def hosts_for(
-    service: Service, role: str, agents: Mapping[str, Agent], task_index: TaskIndex, going: Collection[str]
+    role: str,
+    agents: Mapping[str, Agent],
+    suiting: Collection[str],
+    task_index: TaskIndex,
+    going: Collection[str],
 ) -> int:
     """How many hosts are to have an instance of a service with mode "global".
 
-    Those with an agent that has offered something to the service's role, or has something of ours, may have
-    it by the constraints, and does not go into maintenance. `role`: that of services that name none.
+    Those with an agent that has offered something to the service's role, or has something of ours, is among
+    those `suiting` the service, and does not go into maintenance.
     """
-    wanted, tests = role_of(service, role), _agent_tests(service)
     return len(
         {
             agent.hostname
             for agent in agents.values()
-            if (wanted in agent.free or any(task.present for task in task_index.here(agent.id).values()))
+            if agent.id in suiting
+            and (role in agent.free or any(task.present for task in task_index.here(agent.id).values()))
             and not agent.in_maintenance
             and agent.id not in going
-            and _passes(tests, agent)
         }
     )
 
