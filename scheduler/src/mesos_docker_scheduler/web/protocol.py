@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_CONNECTIONS = 500
 """Of all clients."""
-MOST_OF_ONE_CLIENT = MOST_CONNECTIONS // 2
+MOST_CONNECTIONS_OF_ONE_CLIENT = MOST_CONNECTIONS // 2
 ARRIVAL_SECONDS = 10.0
 """For a request's head, and again for its body."""
 MOST_HEAD_BYTES = 64 * 1024
@@ -31,7 +31,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """End it at once if its client has too many."""
         super().connection_made(transport)
         own = sum(_host(other) == _host(self) for other in self.connections)
-        if own > MOST_OF_ONE_CLIENT:
+        if own > MOST_CONNECTIONS_OF_ONE_CLIENT:
             transport.abort()
         else:
             self._expect_more()

@@ -24,7 +24,7 @@ from mesos_docker_scheduler.web.queries import BAD_INPUT, REFUSALS
 _LOOK_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 15.0
 _MOST_STREAMS = 200
-MOST_OF_ONE_CLIENT = _MOST_STREAMS // 2
+MOST_STREAMS_OF_ONE_CLIENT = _MOST_STREAMS // 2
 _AT_ONCE = 500
 _SHOWN_EVENTS = 50
 
@@ -54,8 +54,10 @@ class Streams:
         client = client_of(request.scope)
         if self._open.total() >= _MOST_STREAMS:
             raise HTTPException(503, f"{_MOST_STREAMS} streams are open already; try again later")
-        if self._open[client] >= MOST_OF_ONE_CLIENT:
-            raise HTTPException(429, f"{MOST_OF_ONE_CLIENT} streams of yours are open already; close some")
+        if self._open[client] >= MOST_STREAMS_OF_ONE_CLIENT:
+            raise HTTPException(
+                429, f"{MOST_STREAMS_OF_ONE_CLIENT} streams of yours are open already; close some"
+            )
         return StreamingResponse(self._counted(client, content), media_type="text/event-stream")
 
     async def _counted(self, client: str, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -140,7 +140,7 @@ def test_an_upgrade_to_websockets_is_a_request_like_any_other(server: web.WebSer
 def test_one_client_can_not_take_all_streams(server: web.WebServer) -> None:
     ask = b"GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
-        for _ in range(streams.MOST_OF_ONE_CLIENT):
+        for _ in range(streams.MOST_STREAMS_OF_ONE_CLIENT):
             one = stack.enter_context(connect(server))
             one.sendall(ask)
             assert b"200 OK" in one.recv(1000)
