@@ -33,6 +33,7 @@ IDLE_SECONDS = 60.0
 _BAD_UPDATES = 0.2  # of so many histories
 _FAILING_SECONDS = 900.0
 _PROVING_SECONDS = 12.0  # longer than any min_ready_seconds
+_EXPIRY_SECONDS = 75.0  # longer than a version's failures are remembered once it is healthy
 _PATIENCE_SECONDS = 300.0
 _TICK_SECONDS = 5.0
 _LINGER_SECONDS = 0.005  # how long the scheduler takes for a round: what comes meanwhile comes together
@@ -250,8 +251,9 @@ class History:
             self.run(1.0)
             while self._settled() and self.fate.now < end:
                 calls = self.wire.calls
-                self.run(_PROVING_SECONDS)
-                # What is spread badly is moved one at a time, and proves itself each time.
+                # What is spread badly is moved one at a time, when failures have expired, and proves itself.
+                moves = any(one.rebalance for one in self.config.services)
+                self.run(_EXPIRY_SECONDS if moves else _PROVING_SECONDS)
                 if self.wire.calls == calls:
                     break
             if self.fate.now >= ask_at and self.oracle.stopped_updates:
