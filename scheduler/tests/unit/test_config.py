@@ -402,12 +402,24 @@ def test_constraints_that_are_understood(operator: str, value: str | None) -> No
             {"mode": "global", "update": {"max_surge": 2}},
             'update.max_surge: 2 is not allowed with mode "global", which has one instance on each slave;',
         ),
+        (
+            {"mode": "global", "constraints": [{"field": "rack", "operator": "MAX_PER", "value": "1"}]},
+            'constraints[0].operator: "MAX_PER" is not allowed with mode "global", which has one instance on',
+        ),
+        (
+            {"mode": "global", "constraints": [{"field": "rack", "operator": "CLUSTER"}]},
+            'constraints[0].operator: "CLUSTER" is not allowed with mode "global"',
+        ),
         ({"mode": "global", "rebalance": True}, 'rebalance: true is not allowed with mode "global"'),
         ({"mode": "global", "placement": "pack"}, 'placement: "pack" is not allowed with mode "global"'),
         ({"mode": "daemon"}, 'mode: "daemon" is not allowed; it must be "replicated" or "global"'),
         (
             {"rebalance": True, "placement": "pack"},
             'rebalance: true is not allowed with placement "pack"; it is for "spread"',
+        ),
+        (
+            {"rebalance": True, "update": {"max_surge": 0, "max_unavailable": 1}},
+            "rebalance: true is not allowed with update.max_surge 0; another instance starts before one",
         ),
         ({"depends_on": ["web"]}, 'depends_on: "web" is not allowed; it is this service itself'),
         (

@@ -21,7 +21,7 @@ def changes(config: Config, definitions: list[Message], *, reset: bool = False) 
 
     `definitions`: as /v1/definitions lists them. `reset`: what operators have asked for is taken back, too.
     """
-    running = {one["service"]["name"]: one for one in definitions}
+    running = {one["service"]["name"]: _complete(one) for one in definitions}
     lines: list[str] = []
     for service in config.services:
         known = running.pop(service.name, None)
@@ -30,6 +30,19 @@ def changes(config: Config, definitions: list[Message], *, reset: bool = False) 
         count = sum(gone["running"].values())
         lines.append(f"{name}: is in the file no more; {_so_many(count, 'stopped')}")
     return lines
+
+
+def _complete(known: Message) -> Message:
+    """The same with what a scheduler of before leaves out."""
+    count = known["service"]["count"]
+    defaults = {
+        "wanted": count,
+        "scaled": False,
+        "stopped": None,
+        "by_operator": False,
+        "running": {known["version"]: count},
+    }
+    return {**defaults, **known}
 
 
 def _new(service: Service) -> str:
@@ -47,9 +60,13 @@ def _changed(service: Service, known: Message, reset: bool) -> Iterator[str]:
     }
     count = _count(service, known, reset)
     yield from _replaced(service, known, differences, count, reset)
+    mode = before.get("mode", "replicated")
     if service.mode == "global":
-        if before["mode"] != "global":
-            yield f"{name}: mode {before['mode']} → global: one instance runs on each slave that suits"
+        if mode != "global":
+            text = "one instance runs on each slave that suits, others are stopped"
+            yield f"{name}: mode {mode} → global: {text}"
+    elif mode == "global":
+        yield f"{name}: mode global → replicated: {instances(count)} {is_are(count)} kept or started"
     elif count != known["wanted"]:
         more = count - known["wanted"]
         asked = ", what an operator asked for," if known["scaled"] else ""
@@ -57,7 +74,9 @@ def _changed(service: Service, known: Message, reset: bool) -> Iterator[str]:
         yield f"{name}: count {known['wanted']}{asked} → {count}; {done}"
     if differences.get("constraints") and after["constraints"]:
         yield f"{name}: instances move that the new constraints keep off their slaves"
-    settings = _texts(differences, SCHEDULING_ONLY - {"count", "constraints", "mode"})
+    if service.rebalance and not before.get("rebalance"):
+        yield f"{name}: instances move, one at a time, to slaves that have at least two fewer"
+    settings = _texts(differences, SCHEDULING_ONLY - {"count", "constraints", "mode", "rebalance"})
     if settings:
         yield f"{name}: nothing is restarted for {', '.join(settings)}"
 
@@ -85,9 +104,12 @@ def _replaced(
             how = "where they are, one slave after the other"
         text = f"its {instances(number)} {is_are(number)} replaced ({how}), because of {', '.join(made_of)}"
         yield f"{service.name}: {text}"
-    elif reset and known["stopped"] is not None and not made_of:
-        text = f"its update goes on, which an operator has {known['stopped']}"
-        yield f"{service.name}: {text}: {instances(others)} {is_are(others)} replaced"
+    elif known["stopped"] is not None and not made_of:
+        otherwise = any(differences[field] for field in differences if field != "count")
+        if reset or (otherwise and not known["by_operator"]):
+            done = f"which an operator has {known['stopped']}" if known["by_operator"] else "which has failed"
+            number = f"{instances(others)} {is_are(others)}"
+            yield f"{service.name}: its update goes on, {done}: {number} replaced"
 
 
 def _names(service: Service, before: Message) -> tuple[str, str]:

@@ -614,8 +614,21 @@ class Service(Section):
             raise ValueError(f'depends_on: "{self.name}" is not allowed; it is this service itself')
         if self.rebalance and self.placement == "pack":
             raise ValueError('rebalance: true is not allowed with placement "pack"; it is for "spread"')
+        if self.rebalance and self.update.max_surge in (0, "0%"):
+            raise ValueError(
+                f"rebalance: true is not allowed with update.max_surge {self.update.max_surge}; another"
+                " instance starts before one stops"
+            )
         if self.mode != "global":
             return self
+        for index, one in enumerate(self.constraints):
+            if one.operator not in ("IS", "LIKE", "UNLIKE", "CLUSTER") or (
+                one.operator == "CLUSTER" and one.value is None
+            ):
+                raise ValueError(
+                    f'constraints[{index}].operator: "{one.operator}" is not allowed with mode "global",'
+                    " which has one instance on each slave; IS, LIKE, UNLIKE and CLUSTER with a value are"
+                )
         for name, value, allowed in (
             ("count", self.count, 1),
             ("rebalance", self.rebalance, False),

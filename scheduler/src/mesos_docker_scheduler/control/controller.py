@@ -487,4 +487,6 @@ class Controller:
 def _is_run_otherwise(before: Service, services: Mapping[str, Service]) -> bool:
     """Whether a service has other settings now, not counting how many instances it has."""
     after = services.get(before.name)
-    return after is not None and before.model_copy(update={"count": after.count}) != after
+    if after is None or after.version != before.version:
+        return False
+    return before.model_copy(update={"count": after.count}) != after

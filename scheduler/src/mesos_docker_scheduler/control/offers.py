@@ -178,6 +178,7 @@ class OfferBook:
                 offer.region,
                 offer.zone,
                 offer.url,
+                now,
             )
             if before is None or any(getattr(agent, name) != getattr(before, name) for name in _FACTS):
                 self.facts_generation += 1

@@ -254,7 +254,10 @@ class Views:
         )
         aim = rollout.good if rollout is not None and asked_back else service.version
         healthy = len(service_tasks.version(aim or "").healthy)
-        unfinished = any(reason.kind in ("restart", "misplaced", "unconfirmed") for reason in reasons)
+        kinds = {reason.kind for reason in reasons}
+        unfinished = not kinds.isdisjoint(("restart", "misplaced", "unconfirmed"))
+        # How many there should be is not known either.
+        unfinished |= service.mode == "global" and "held" in kinds
         present = len(service_tasks.tasks) - len(service_tasks.absent)
         return ServiceView(
             name=service.name,

@@ -84,7 +84,8 @@ class Agent:
     """What we know of an agent.
 
     `free`: by role, what was free when the agent was last offered to it, less what we took of it since.
-    `url`: where it serves its files, such as `http://10.0.0.5:5051`.
+    `url`: where it serves its files, such as `http://10.0.0.5:5051`. `offered_at`: when it was offered last,
+    in seconds of the epoch.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Agent:
     region: str | None = None
     zone: str | None = None
     url: str | None = None
+    offered_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

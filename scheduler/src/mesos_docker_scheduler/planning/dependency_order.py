@@ -8,6 +8,7 @@ from dataclasses import replace
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.service_planner import ServicePlan
+from mesos_docker_scheduler.records.rollout import Rollout
 from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.wording import instances
 
@@ -19,16 +20,21 @@ class Order:
         self, services: Sequence[Service], task_index: TaskIndex, dependents: Mapping[str, Collection[str]]
     ) -> None:
         self._counts = {service.name: service.count for service in services} if dependents else {}
-        self._census = task_index
+        self._task_index = task_index
         self._dependents = dependents
 
-    def kept(self, service: Service, step: ServicePlan) -> tuple[ServicePlan, Reason | None]:
+    def lacking(self, service: Service, rollout: Rollout | None) -> str | None:
+        """What a service is to be started after, and is not there yet; None: it may start."""
+        lacks = [self._lacks(name, rollout) for name in service.depends_on]
+        return " and ".join(filter(None, lacks)) or None
+
+    def kept(
+        self, service: Service, step: ServicePlan, lacking: str | None
+    ) -> tuple[ServicePlan, Reason | None]:
         """The step without what is not its turn yet, and why."""
-        if service.depends_on and step.launches:
-            lacking = list(filter(None, (self._lacks(step, name) for name in service.depends_on)))
-            if lacking:
-                text = f"{instances(step.launches)} waiting for {' and '.join(lacking)}"
-                return replace(step, launches=0), Reason("dependency", text, step.launches)
+        if lacking is not None and step.launches:
+            text = f"{instances(step.launches)} waiting for {lacking}"
+            return replace(step, launches=0), Reason("dependency", text, step.launches)
         if not service.count and step.kills:
             first = self.stop_first(service.name)
             if first:
@@ -48,17 +54,18 @@ class Order:
         ]
 
     def _some_there(self, name: str) -> bool:
-        service_tasks = self._census.of_service(name)
+        service_tasks = self._task_index.of_service(name)
         return len(service_tasks.tasks) > len(service_tasks.absent)
 
-    def _lacks(self, step: ServicePlan, name: str) -> str | None:
-        """What a service is waited for; None: nothing.
+    def _lacks(self, name: str, rollout: Rollout | None) -> str | None:
+        """What one service is waited for; None: nothing.
 
         For the first start all of it must be healthy. Later an outage of a part of it holds nothing up.
         """
         count = self._counts.get(name, 0)
-        needed = max(1, count if step.rollout.good is None else 1)
-        healthy = sum(len(group.healthy) for group in self._census.of_service(name).versions.values())
+        is_first = rollout is None or (rollout.good is None and not rollout.ready)
+        needed = max(1, count if is_first else 1)
+        healthy = sum(len(group.healthy) for group in self._task_index.of_service(name).versions.values())
         if healthy >= needed:
             return None
         return f"{name} ({healthy} of {needed} healthy)" if count else f"{name}, which has no instances"

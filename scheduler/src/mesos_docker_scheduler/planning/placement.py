@@ -53,7 +53,7 @@ class Placement:
         going: frozenset[str] = frozenset(),
     ) -> None:
         self._agents = agents
-        self._census = task_index
+        self._task_index = task_index
         self._now = now
         self._role = role
         self._spared_ports: Collection[int] = ()
@@ -95,7 +95,7 @@ class Placement:
         last, and not before their time.
         """
         failed_on = self._failed_on(service)
-        same_version = self._census.on_agents(service.name, service.version)
+        same_version = self._task_index.on_agents(service.name, service.version)
         search = self._searches[service.name] = PlacementSearch(
             self._prepared(),
             role_of(service, self._role),
@@ -104,7 +104,7 @@ class Placement:
             max(count, service.count),
             service.placement == "pack",
             same_version if staying is None else staying,
-            self._census.on_agents(service.name),
+            self._task_index.on_agents(service.name),
             staying=_without(same_version, self._going),
             last=failed_on,
             closed=[
@@ -128,7 +128,7 @@ class Placement:
     def _prepared(self) -> Candidates:
         if self._candidates is None:
             for lot in self._lots.values():
-                lot.load = self._census.load[lot.agent_id]
+                lot.load = self._task_index.load[lot.agent_id]
                 problem = self._problem_of_agent(lot.agent_id, lot.offers)
                 if problem is not None:
                     self._unfit[lot.agent_id] = problem

@@ -85,6 +85,7 @@ class PlanCache:
 
     def __init__(self) -> None:
         self._steps: dict[str, tuple[tuple[object, ...], ServicePlan]] = {}
+        self._blocked_at: dict[str, float] = {}
 
     def recall(self, name: str, made_from: tuple[object, ...], now: float) -> ServicePlan | None:
         """The step, if it would come out the same."""
@@ -97,8 +98,16 @@ class PlanCache:
         """Remember a step."""
         self._steps[name] = made_from, step
 
+    def acting_since(self, name: str, acting_since: float, now: float, *, blocked: bool) -> float:
+        """Since when a service could go on: since nothing was held, and it was `blocked` by no other."""
+        if blocked:
+            self._blocked_at[name] = now
+        return max(acting_since, self._blocked_at.get(name, 0.0))
+
     def forget_except(self, names: Collection[str]) -> None:
         """Forget services that are gone."""
+        for name in self._blocked_at.keys() - set(names):
+            del self._blocked_at[name]
         for name in self._steps.keys() - set(names):
             del self._steps[name]
 
@@ -118,7 +127,9 @@ def plan(inputs: Inputs, cache: PlanCache | None = None, explanations: Explanati
         if held is not None:
             waiting[service.name] = held
             continue
-        step, awaited = dependencies.kept(service, _step(service, inputs, cache))
+        lacking = dependencies.lacking(service, inputs.rollouts.get(service.name))
+        step = _step(service, inputs, cache, blocked=lacking is not None)
+        step, awaited = dependencies.kept(service, step, lacking)
         steps[service.name] = step
         reasons = (*step.reasons, inputs.unconfirmed.get(service.name), awaited)
         waiting[service.name] = tuple(reason for reason in reasons if reason is not None)
@@ -154,8 +165,11 @@ def _held(service: Service, inputs: Inputs) -> tuple[Reason, ...] | None:
     return (Reason("held", why, short),) if unhealthy or own else ()
 
 
-def _step(service: Service, inputs: Inputs, cache: PlanCache) -> ServicePlan:
-    """What to do about one service, as far as it can be said without looking at the others."""
+def _step(service: Service, inputs: Inputs, cache: PlanCache, *, blocked: bool) -> ServicePlan:
+    """What to do about one service, as far as it can be said without looking at the others.
+
+    `blocked`: it waits for another one.
+    """
     name, task_index = service.name, inputs.task_index
     service_tasks = task_index.of_service(name)
     rollout, good = inputs.rollouts.get(name), inputs.before.get(name)
@@ -166,6 +180,8 @@ def _step(service: Service, inputs: Inputs, cache: PlanCache) -> ServicePlan:
     going = frozenset(inputs.going & service_tasks.on_agents.keys()) if inputs.going else inputs.going
     restart = inputs.restarts.get(name, 0)
     facts = inputs.facts_generation if service.constraints else 0
+    # A deadline counts no time in which it could not go on.
+    acting_since = cache.acting_since(name, inputs.acting_since, inputs.now, blocked=blocked)
     made_from = (
         service,
         service_tasks.generation,
@@ -173,9 +189,10 @@ def _step(service: Service, inputs: Inputs, cache: PlanCache) -> ServicePlan:
         good,
         waits,
         going,
-        inputs.acting_since,
+        acting_since,
         restart,
         facts,
+        blocked,
     )
     # What is free changes with every offer: whether the spread is bad has to be found out anew.
     step = None if service.rebalance else cache.recall(name, made_from, inputs.now)
@@ -191,8 +208,9 @@ def _step(service: Service, inputs: Inputs, cache: PlanCache) -> ServicePlan:
             inputs.now,
             role=inputs.role,
             failed_on=inputs.places.get(wait_key(name, service.version), ()),
+            blocked=blocked,
         )
-        step = situation.step(rollout, waits, inputs.acting_since)
+        step = situation.step(rollout, waits, acting_since)
         cache.keep(name, made_from, step)
     return step
 

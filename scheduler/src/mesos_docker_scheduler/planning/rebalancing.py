@@ -12,6 +12,7 @@ from mesos_docker_scheduler.planning.cluster import Agent
 from mesos_docker_scheduler.planning.constraints import Constraint, SpreadCounter, field_of, suits
 from mesos_docker_scheduler.planning.placement import need_of, role_of
 
+_FRESH_SECONDS = 300.0
 _BAD = 2
 """Where there are so many more than elsewhere, one of them moves: with fewer, nothing would be gained."""
 
@@ -42,12 +43,15 @@ def destinations(
     room = [
         agent
         for agent in agents.values()
-        if _is_open(agent, closed, now) and _has_room(service, agent, role) and _suits(service, agent)
+        if _is_open(agent, closed, now) and _suits(service, agent)
+        # What has just come there has taken the room that there was.
+        if there.get(agent.id, 0) > proved.get(agent.id, 0) or _has_room(service, agent, role)
     ]
-    room = list(_within_limits(service, there, agents, room))
-    levels = [*_groups(service), lambda agent: agent.id]
+    room = list(_within_limits(service, proved, agents, room))
+    groups = list(_groups(service))
+    levels = [*groups, lambda agent: agent.id]
     for depth in range(1, len(levels) + 1):
-        found = _at(levels[:depth], there, proved, agents, room)
+        found = _at(levels[:depth], there, proved, agents, room, evenly=depth <= len(groups))
         if found is not None:
             return found
     return None
@@ -63,8 +67,13 @@ def _at(
     proved: Mapping[str, int],
     agents: Mapping[str, Agent],
     room: Collection[Agent],
+    *,
+    evenly: bool,
 ) -> Destinations | None:
-    """Where to go by the last of these levels, within what has the same values at those before."""
+    """Where to go by the last of these levels, within what has the same values at those before.
+
+    `evenly`: GROUP_BY is about it, and lets one more come only where the fewest are.
+    """
 
     def key(agent: Agent) -> tuple[str | None, ...]:
         return tuple(level(agent) for level in levels)
@@ -75,6 +84,9 @@ def _at(
         most[full[:-1]] = max(count, most.get(full[:-1], 0))
     for within, highest in sorted(most.items(), key=lambda item: -item[1]):
         open_to = [agent for agent in room if key(agent)[:-1] == within and None not in key(agent)]
+        if evenly:
+            fewest = min(ready[one] for one in counts if one[:-1] == within)
+            open_to = [agent for agent in open_to if ready[key(agent)] in (0, fewest)]
         if any(ready[key(agent)] + _BAD <= highest for agent in open_to):
             fullest = {full for full, count in counts.items() if full[:-1] == within and count == highest}
             return Destinations(
@@ -106,7 +118,9 @@ def _by(
 
 def _is_open(agent: Agent, closed: Collection[str], now: float) -> bool:
     avoided = agent.avoid is not None and agent.avoid.until > now
-    return not avoided and not agent.in_maintenance and agent.id not in closed
+    # What was offered long ago may have been taken by others since, and nobody says so.
+    known = now < agent.offered_at + _FRESH_SECONDS
+    return known and not avoided and not agent.in_maintenance and agent.id not in closed
 
 
 def _has_room(service: Service, agent: Agent, role: str) -> bool:

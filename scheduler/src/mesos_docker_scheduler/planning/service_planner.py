@@ -70,8 +70,8 @@ class ServicePlanner:
 
     `good`: its good version, if an update may fail. `going`: agents that will soon go away.
     `restarts`: what was launched when fewer had been asked for is to be replaced. `role`: that of services
-    without one of their own. `failed_on`: agents where it has failed before it ran. Times are seconds of the
-    epoch.
+    without one of their own. `failed_on`: agents where it has failed before it ran. `blocked`: nothing of
+    it may start now. Times are seconds of the epoch.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class ServicePlanner:
         *,
         role: str = "*",
         failed_on: Collection[str] = (),
+        blocked: bool = False,
     ) -> None:
         self.service = service
         self.good = good
@@ -99,6 +100,7 @@ class ServicePlanner:
         self.now = now
         self.role = role
         self.failed_on = failed_on
+        self.blocked = blocked
         self.why_moved: dict[str, str] = {}  # kinds of reasons
         self.destinations: Destinations | None = None
         self.times: list[float] = []
@@ -189,6 +191,9 @@ class ServicePlanner:
     def _stop_surplus(self, parts: Parts) -> Budget:
         """Stop what is too much: first what is not ready. Returns what may be done besides."""
         count, unavailable = self.service.count, self.service.unavailable
+        surge = self.service.surge if parts.replaced else 0
+        # What need not move goes when another has come, and so does all while none may start.
+        held_up = self.blocked or self.destinations is not None
         why = f"more than the {count} wanted"
         surplus = max(0, parts.staying - count)
         unready = [
@@ -209,8 +214,8 @@ class ServicePlanner:
             self._stop(task, why)
         return Budget(
             count,
-            self.service.surge if parts.replaced else 0,
-            unavailable,
+            surge,
+            0 if held_up else unavailable,
             kept=parts.staying - len(going) - len(ready),
             ready=parts.ready - len(ready),
         )
@@ -227,11 +232,11 @@ class ServicePlanner:
         """Stop what others stand in for, as far as it can be spared."""
         spare = budget.spare
         superseded: dict[str, Task] = {}
-        if failing is None:
+        if failing is None and not self.blocked:
             # An update never leaves fewer in service than it found, or than losses have left of these.
             most = max(0, budget.ready - rollout.served) if rollout.state == "rolling" else budget.ready
             superseded = self._superseded(aim, parts, most)
-        elif self.service.count:
+        elif failing is not None and self.service.count:
             # No more goes than makes room for one new instance to prove itself.
             kept_old = parts.outdated_ready + parts.outdated.stale + parts.moving_ready
             room = kept_old + 1 - self.service.count - budget.surge
@@ -382,9 +387,17 @@ class ServicePlanner:
 
         Its agent will go, or it is to be restarted, or the constraints do not let it stay where it is.
         """
+        leaving = set(self.going)
+        if aim.mode == "global":
+            # These are not among the hosts that it is to have instances on.
+            leaving |= {
+                agent_id
+                for agent_id in self.service_tasks.on_agents
+                if agent_id in self.agents and self.agents[agent_id].in_maintenance
+            }
         going = {
             task_id: task
-            for agent_id in sorted(self.going)
+            for agent_id in sorted(leaving)
             for task_id, task in self._mine(agent_id, current).items()
         }
         restarting = {}
@@ -540,7 +553,8 @@ class ServicePlanner:
             # They take the place of new ones until they are gone.
             stopping = len(service_tasks.stopping)
             self.reasons.append(Reason("stopping", f"{instances(stopping)} still stopping", stopping))
-        slaves = count_of(len({task.agent_id for task in moving.values()} & self.going), "slave")
+        emptied = {moving[task_id].agent_id for task_id, why in self.why_moved.items() if why == "moving"}
+        slaves = count_of(len(emptied), "slave")
         for kind, number in Counter(self.why_moved.values()).items():
             texts = {
                 "moving": f"{instances(number)} to move away from {slaves} before maintenance",

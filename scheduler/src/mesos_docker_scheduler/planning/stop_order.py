@@ -26,7 +26,7 @@ class StopOrder:
     ) -> None:
         self._service = service
         self._service_tasks = service_tasks
-        self._census = task_index
+        self._task_index = task_index
         self._agents = agents
 
     def sort(self, tasks: Iterable[Task]) -> list[Task]:
@@ -65,7 +65,7 @@ class StopOrder:
                 heapq.heappush(heap, (groups.rank(agent_id), number, launched, agent_id, own))
                 continue
             if own is None:
-                here = self._census.here(agent_id).values()
+                here = self._task_index.here(agent_id).values()
                 own = [task for task in here if task.id not in returned and ours(task.id)]
                 own.sort(key=lambda task: (task.launched_at, task.id))
             else:

@@ -36,7 +36,7 @@ class Versions:
         """Remember a version that is about to run, and forget old ones of the same service."""
         if self.spec(service.name, service.version) is not None:
             return {}
-        spec = service.model_dump_json(exclude={"count"})
+        spec = service.model_dump_json(exclude={"count", "constraints"})
         self._specs.setdefault(service.name, {})[service.version] = spec
         return {(service.name, service.version): spec, **self._forget(service.name, KEPT, in_use)}
 

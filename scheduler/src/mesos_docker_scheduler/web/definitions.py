@@ -32,12 +32,13 @@ def router(snapshot: Callable[[], Snapshot], tokens: TokenCheck) -> APIRouter:
 
 def _definition(view: ServiceView) -> dict[str, Any]:
     configured, rollout = view.desired.configured, view.desired.rollout
-    by_operator = rollout is not None and rollout.stopped and rollout.by_operator
+    stopped = rollout is not None and rollout.stopped and rollout.target == view.version
     return {
         "version": configured.version,
         "service": configured.model_dump(mode="json"),
         "wanted": view.wanted,
         "scaled": view.scaled_since is not None,
-        "stopped": rollout.state if rollout is not None and by_operator else None,
+        "stopped": rollout.state if rollout is not None and stopped else None,
+        "by_operator": rollout is not None and rollout.by_operator,
         "running": Counter(task.version for task in view.tasks if task.present and not task.stopping),
     }

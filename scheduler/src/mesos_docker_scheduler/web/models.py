@@ -80,7 +80,8 @@ class Definition(BaseModel):
     """A service as it is configured, and the name of its version.
 
     `wanted`: how many instances it should have now; `scaled`: whether an operator has said so. `stopped`: how
-    an operator has stopped its update. `running`: how many instances there are, by version.
+    its update has been stopped, and whether `by_operator`. `running`: how many instances there are, by
+    version.
     """
 
     version: str
@@ -88,6 +89,7 @@ class Definition(BaseModel):
     wanted: int
     scaled: bool
     stopped: str | None
+    by_operator: bool
     running: dict[str, int]
 
 

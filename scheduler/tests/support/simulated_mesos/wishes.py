@@ -136,7 +136,7 @@ class Wishes:
             self._constrain(fields)
         if chance.random() < 0.12:
             self._put_everywhere(fields)
-        elif chance.random() < 0.15:
+        elif chance.random() < 0.15 and fields["update"].get("max_surge") != 0:
             fields["rebalance"] = True
         if chance.random() < 0.15:
             fields["preferences"] = [

@@ -20,6 +20,7 @@ def listed(*services: Service, **more: Any) -> list[dict[str, Any]]:
             "wanted": one.count,
             "scaled": False,
             "stopped": None,
+            "by_operator": False,
             "running": {one.version: one.count},
             **more,
         }
@@ -76,7 +77,7 @@ def listed(*services: Service, **more: Any) -> list[dict[str, Any]]:
         ({"count": 0}, ["web: count 2 → 0; 2 instances are stopped"]),
         (
             {"count": 1, "mode": "global"},
-            ["web: mode replicated → global: one instance runs on each slave that suits"],
+            ["web: mode replicated → global: one instance runs on each slave that suits, others are stopped"],
         ),
         (
             {"update": {"max_surge": 2}, "kill_grace_seconds": 9},
@@ -125,7 +126,7 @@ def test_what_operators_have_asked_for_is_no_news_unless_it_is_taken_back() -> N
 
 def test_what_runs_counts_not_what_the_file_said_last() -> None:
     new = service(count=2, env={"A": "secret-1"}, image="demo/web:2")
-    rolled_back = listed(new, stopped="rolled back", running={WEB.version: 2})
+    rolled_back = listed(new, stopped="rolled back", by_operator=True, running={WEB.version: 2})
     assert changes(configuration(new), rolled_back) == []
     assert changes(configuration(new), rolled_back, reset=True) == [
         "web: its update goes on, which an operator has rolled back: 2 instances are replaced"
@@ -143,3 +144,29 @@ def test_a_service_of_which_nothing_runs_is_said_to_be_so() -> None:
     assert changes(configuration(everywhere), []) == [
         "web: is new: an instance of demo/web:1 is started on each slave that suits"
     ]
+
+
+def test_an_update_that_has_failed_goes_on_when_its_service_is_run_otherwise() -> None:
+    new = service(count=2, env={"A": "secret-1"}, image="demo/web:2")
+    failed = listed(new, stopped="paused", running={WEB.version: 2})
+    again = "web: its update goes on, which has failed: 2 instances are replaced"
+    assert changes(configuration(new), failed) == []
+    assert changes(configuration(new), failed, reset=True) == [again]
+    otherwise = new.model_copy(update={"kill_grace_seconds": 9.0})
+    assert again in changes(configuration(otherwise), failed)
+
+
+def test_what_moves_without_being_replaced_is_said() -> None:
+    assert changes(configuration(WEB.model_copy(update={"rebalance": True})), listed(WEB)) == [
+        "web: instances move, one at a time, to slaves that have at least two fewer"
+    ]
+    everywhere = WEB.model_copy(update={"mode": "global", "count": 1})
+    assert changes(configuration(WEB), listed(everywhere, wanted=2)) == [
+        "web: mode global → replicated: 2 instances are kept or started"
+    ]
+
+
+def test_a_scheduler_of_before_can_be_asked() -> None:
+    (known,) = listed(WEB)
+    old = {"version": known["version"], "service": known["service"]}
+    assert changes(configuration(WEB), [old]) == []

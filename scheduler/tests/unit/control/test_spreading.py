@@ -9,7 +9,7 @@ import pytest
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.launching import MAINTENANCE_SECONDS, REFUSE_SECONDS
-from scheduler_fakes import service
+from scheduler_fakes import offer_message, service
 from small_cluster import SmallCluster
 
 UNIQUE = {"field": "hostname", "operator": "UNIQUE"}
@@ -121,6 +121,35 @@ def test_a_global_service_is_not_called_complete_before_slaves_are_known(tmp_pat
     assert (kinds(cluster), cluster.view("web").converged) == (["held"], False)
 
 
+def test_a_global_service_loses_no_instance_but_those_on_a_slave_that_drains(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path, everywhere(), service(name="other", count=3))
+    cluster.play(10)
+    ended = next(one for one in cluster.view("web").instances if one.agent_id == "a")
+    cluster.bench.tell(ended.task_id, "FAILED", "a")
+    cluster.play(90)  # the newest is on a now, and the failure has expired
+    drained = next(one for one in cluster.view("other").instances if one.agent_id == "b")
+    cluster.agents.remove("b")
+    cluster.moments.clear()
+    cluster.bench.tell(drained.task_id, "KILLING", "b", reason="REASON_AGENT_DRAINING")
+    cluster.play(10)
+    assert [moment for moment in cluster.moments if moment[:2] == ("stop", "web")] == [("stop", "web", "b")]
+    assert cluster.places("web") == "ac"
+
+
+def test_a_restarted_scheduler_waits_for_slaves_before_it_calls_a_global_service_complete(
+    tmp_path: Path,
+) -> None:
+    cluster = SmallCluster(tmp_path, everywhere(), agents="ab")
+    cluster.play(10)
+    store, now = cluster.bench.store, cluster.bench.now
+    again = SmallCluster(tmp_path, everywhere(), store=store, now=now, agents="abc")
+    for task_id, task in cluster.bench.store.load().tasks.items():
+        again.bench.tell(task_id, "RUNNING", task.agent_id)
+    assert not again.view("web").converged
+    again.play(10)
+    assert (again.places("web"), again.view("web").converged) == ("abc", True)
+
+
 def test_a_global_service_can_not_be_scaled(tmp_path: Path) -> None:
     cluster = SmallCluster(tmp_path, everywhere())
     cluster.play(10)
@@ -206,6 +235,39 @@ def test_what_depends_on_a_service_stops_before_it(tmp_path: Path, gone: bool, r
     )
 
 
+@pytest.mark.parametrize("mode", ["replicated", "global"])
+def test_what_runs_is_not_stopped_while_nothing_may_start_in_its_place(tmp_path: Path, mode: str) -> None:
+    limits = {"max_unavailable": 1} if mode == "global" else {"max_surge": 0, "max_unavailable": 1}
+    web = service(count=1, mode=mode, depends_on=["db"], update=limits)
+    cluster = SmallCluster(tmp_path, web, DB, agents="a")
+    cluster.play(20)
+    cluster.ask(lambda operations, now: operations.scale("db", 0, "me", now))
+    cluster.play(10)
+    cluster.configure(
+        service(count=1, mode=mode, depends_on=["db"], update=limits, image="demo/web:2"),
+        DB.model_copy(update={"count": 2}),
+    )
+    cluster.play(900)
+    assert cluster.places("web") == "a"
+    # Nor has the update failed for that: it goes on when the other is back.
+    cluster.ask(lambda operations, now: operations.scale("db", 2, "me", now))
+    cluster.play(60)
+    update = cluster.view("web").update
+    assert update is not None
+    assert (update.state, update.to_image) == ("complete", "demo/web:2")
+
+
+def test_what_was_never_complete_needs_no_more_than_one_of_another_to_go_on(tmp_path: Path) -> None:
+    web = service(count=3, depends_on=["db"], constraints=[UNIQUE])
+    cluster = SmallCluster(tmp_path, web, DB, agents="ab")
+    cluster.play(20)
+    for name in ("db", "web"):
+        ended = cluster.view(name).instances[0]
+        cluster.bench.tell(ended.task_id, "FAILED", ended.agent_id)
+    cluster.play(20, lambda name, agent: name == "db")
+    assert cluster.running("web") == 2
+
+
 def test_a_service_that_others_need_can_be_stopped_alone(tmp_path: Path) -> None:
     cluster = SmallCluster(tmp_path, WEB, DB)
     cluster.play(10)
@@ -221,18 +283,16 @@ def replace_count(before: Service, count: int) -> Service:
 # Moving what is spread badly
 
 
-@pytest.mark.parametrize("update", [{"max_surge": 1}, {"max_surge": 0, "max_unavailable": 1}])
-def test_instances_move_one_at_a_time_to_a_slave_that_joins(tmp_path: Path, update: dict[str, int]) -> None:
-    cluster = SmallCluster(tmp_path, service(count=6, rebalance=True, update=update), agents="ab")
+def test_instances_move_one_at_a_time_to_a_slave_that_joins(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path, service(count=6, rebalance=True), agents="ab")
     cluster.play(20)
     cluster.agents.append("c")
     cluster.moments.clear()
     cluster.play(120)
     assert cluster.places("web") == "aabbcc"
     assert cluster.view("web").converged
-    assert cluster.least["web"] == 6 - update.get("max_unavailable", 0)
-    assert len(cluster.moments) == 4
-    assert {what for what, *_ in cluster.moments[::2]} == {"start" if update["max_surge"] else "stop"}
+    assert cluster.least["web"] == 6
+    assert [what for what, *_ in cluster.moments] == ["start", "stop"] * 2
 
 
 def test_nothing_moves_unless_the_service_says_so(tmp_path: Path) -> None:
@@ -252,6 +312,46 @@ def test_instances_move_to_where_there_is_room_only(tmp_path: Path) -> None:
     cluster.play(60)
     assert (cluster.places("web"), cluster.moments) == ("aaaa", [])
     assert cluster.view("web").converged
+
+
+def test_a_move_that_takes_the_last_room_is_carried_through(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path, service(count=4, rebalance=True, mem=256), agents="a")
+    cluster.play(20)
+    cluster.agents.append("b")
+    cluster.offers["b"] = {"mem": 256}
+    cluster.moments.clear()
+    for _ in range(60):
+        cluster.play(2)
+        cluster.offers["b"] = {"mem": 0 if "b" in cluster.places("web") else 256}
+    assert (cluster.places("web"), len(cluster.moments)) == ("aaab", 2)
+    assert cluster.view("web").converged
+
+
+def test_room_that_nobody_confirms_moves_nothing(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path, service(count=6, rebalance=True), agents="ab")
+    cluster.play(20)
+    cluster.bench.take(events.Offers((offer_message("c"),)))
+    cluster.bench.take(after=1)
+    cluster.bench.driver.take("accept")
+    cluster.moments.clear()
+    cluster.play(600)
+    assert not [moment for moment in cluster.moments if moment[0] == "stop" and moment[2] != "c"]
+
+
+def test_groups_take_what_group_by_lets_come(tmp_path: Path) -> None:
+    by_rack = [{"field": "rack", "operator": "GROUP_BY"}]
+    cluster = SmallCluster(tmp_path, service(count=9, rebalance=True, constraints=by_rack), agents="a")
+    for name, rack in zip("abc", ("r1", "r2", "r3"), strict=True):
+        text = {"name": "rack", "type": "TEXT", "text": {"value": rack}}
+        cluster.offers[name] = {"more": {"attributes": [text]}}
+    cluster.play(20)
+    cluster.agents += ["b", "c"]
+    for _ in range(150):
+        cluster.play(2)
+        cluster.offers["c"] = {**cluster.offers["c"], "mem": 0 if "c" in cluster.places("web") else 4096}
+    assert cluster.least["web"] == 9
+    assert cluster.view("web").converged
+    assert "resources" not in kinds(cluster)
 
 
 def test_instances_move_to_values_that_group_by_keeps_even(tmp_path: Path) -> None:

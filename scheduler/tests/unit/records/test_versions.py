@@ -15,14 +15,18 @@ def web(number: int) -> Service:
     return service(image=f"demo/web:{number}")
 
 
+def spec(number: int) -> str:
+    return web(number).model_dump_json(exclude={"count", "constraints"})
+
+
 def test_a_version_is_written_once() -> None:
     versions = Versions({})
-    assert versions.put(web(1), never) == {("web", web(1).version): web(1).model_dump_json(exclude={"count"})}
+    assert versions.put(web(1), never) == {("web", web(1).version): spec(1)}
     assert versions.put(web(1), never) == {}
-    again = Versions({("web", web(1).version): web(1).model_dump_json(exclude={"count"})})
+    again = Versions({("web", web(1).version): spec(1)})
     assert again.put(web(1), never) == {}
     assert again.image("web", web(1).version) == "demo/web:1"
-    assert again.spec("web", web(1).version) == web(1).model_dump_json(exclude={"count"})
+    assert again.spec("web", web(1).version) == spec(1)
 
 
 def test_what_is_not_known_has_no_image() -> None:
