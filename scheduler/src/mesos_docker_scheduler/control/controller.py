@@ -40,7 +40,7 @@ from mesos_docker_scheduler.control.unconfirmed import Unconfirmed
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, Snapshot, Views
-from mesos_docker_scheduler.planning.placement import suiting
+from mesos_docker_scheduler.planning.placement import suiting_ids
 from mesos_docker_scheduler.records.dependencies import Dependencies
 from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.failures import Failures
@@ -102,7 +102,7 @@ class Controller:
         self._metrics = metrics
 
         self._offers = OfferBook(skipped_ports)
-        self._failures = Failures(lambda service: suiting(service, self._offers.agents.values()))
+        self._failures = Failures(lambda service: len(suiting_ids(service, self._offers.agents.values())))
         self._rollouts = Rollouts(metrics.update_ended)
         self._overrides = Overrides()
         self._dependencies = Dependencies()

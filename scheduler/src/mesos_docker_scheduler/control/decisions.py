@@ -191,7 +191,7 @@ class Decisions:
         for why, count in self.plan.unused.items():
             self._metrics.offers_unused[why].inc(count)
         # When maintenance is called off, nobody says so but the next offer.
-        soon = self._offers.in_maintenance(self.plan.declines, now) if self._watching() else []
+        soon = self._offers.in_maintenance(self.plan.declines, now) if self._watchers() else []
         later = [*(one for one in self.plan.declines if one not in soon), *self._offers.stranded(now)]
         if later:
             self._launching.decline(later)
@@ -200,12 +200,9 @@ class Decisions:
 
     def _follow_agents(self, going: frozenset[str]) -> None:
         """Count the hosts on which services with mode "global" should run."""
-        default = self._desired.config.framework.role
         agents, task_index = self._offers.agents, self._ledger.task_index
         hosts = {
-            service.name: hosts_for(
-                role_of(service, default), agents, self._suiting(service), task_index, going
-            )
+            service.name: hosts_for(self._role_of(service), agents, self._suiting(service), task_index, going)
             for service in self._desired.file_services.values()
             if service.mode == "global"
         }
@@ -268,18 +265,17 @@ class Decisions:
 
     def _tell_framework(self, before: Mapping[str, Service]) -> None:
         """Tell Mesos which roles are in use and, while somebody asks for offers, which agents to offer."""
-        watching = {
-            service.name: service for service in self._desired.config.services if service.watches_agents
-        }
+        watching = {service.name: service for service in self._watchers()}
         change = self._registration.change(self._desired.config, before, {**watching, **self.plan.asking})
         if change is not None:
             self._ledger.send(partial(self._driver.updateFramework, *change))
 
-    def _watching(self) -> set[str]:
-        """The roles that should hear of agents that join, even if nothing is missing."""
-        default = self._desired.config.framework.role
-        services = self._desired.config.services
-        return {role_of(service, default) for service in services if service.watches_agents}
+    def _watchers(self) -> list[Service]:
+        """The services that should hear of agents that join, even if nothing is missing."""
+        return [service for service in self._desired.config.services if service.watches_agents]
+
+    def _role_of(self, service: Service) -> str:
+        return role_of(service, self._desired.config.framework.role)
 
     def _tell_demand(self, now: float) -> None:
         """Ask for offers to the roles that want some, and for none to the others."""
@@ -288,7 +284,8 @@ class Decisions:
         for name, service in self.plan.asking.items():
             # Another version asks anew, at once.
             key = wait_key(name, service.version)
-            by_role[role_of(service, self._desired.config.framework.role)][key] = self.plan.wanted[name]
-        for demand, told in self._offers.demands(by_role, now, self._watching()).items():
+            by_role[self._role_of(service)][key] = self.plan.wanted[name]
+        watching = {self._role_of(service) for service in self._watchers()}
+        for demand, told in self._offers.demands(by_role, now, watching).items():
             call = self._driver.reviveOffers if demand is Demand.REVIVE else self._driver.suppressOffers
             self._ledger.send(partial(call, None if len(told) == len(roles) else told))

@@ -138,6 +138,11 @@ def suits(constraint: Constraint, value: str | None) -> bool:
     return True
 
 
+def suits_all(constraints: Iterable[Constraint], facts: Facts) -> bool:
+    """Whether an agent would do by all of these, were there no other instances."""
+    return all(suits(one, field_of(facts, one.field)) for one in constraints)
+
+
 def plain_text(constraint: Constraint) -> str:
     """What the field must be, for IS and CLUSTER with a value. IS reads numbers as attributes are read."""
     wanted = constraint.value or ""

@@ -15,6 +15,7 @@ from mesos_docker_scheduler.planning.constraints import (
     field_of,
     looks_at_agent_alone,
     suits,
+    suits_all,
 )
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.resources import SCALARS, Pool, ResourceRequest, thousandths
@@ -241,24 +242,10 @@ def _without(counts: Mapping[str, int], agents: Collection[str]) -> Mapping[str,
     return {agent_id: count for agent_id, count in counts.items() if agent_id not in agents}
 
 
-def suiting(service: Service, agents: Iterable[Facts]) -> int:
-    """How many agents a service may run on, as far as its constraints look at them alone."""
-    tests = _agent_tests(service)
-    return sum(_passes(tests, agent) for agent in agents)
-
-
-def _agent_tests(service: Service) -> list[Constraint]:
-    return [one for one in service.constraints if looks_at_agent_alone(one)]
-
-
-def _passes(tests: Iterable[Constraint], facts: Facts) -> bool:
-    return all(suits(test, field_of(facts, test.field)) for test in tests)
-
-
 def suiting_ids(service: Service, agents: Iterable[Agent]) -> frozenset[str]:
     """The ids of the agents that a service may run on, as far as its constraints look at them alone."""
-    tests = _agent_tests(service)
-    return frozenset(agent.id for agent in agents if _passes(tests, agent))
+    tests = [one for one in service.constraints if looks_at_agent_alone(one)]
+    return frozenset(agent.id for agent in agents if suits_all(tests, agent))
 
 
 def hosts_for(

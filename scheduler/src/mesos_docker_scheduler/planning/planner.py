@@ -197,7 +197,7 @@ def _step(service: Service, inputs: Inputs, cache: PlanCache, *, blocked: bool) 
     # What is free changes with every offer: whether the spread is bad has to be found out anew.
     step = None if service.rebalance else cache.recall(name, made_from, inputs.now)
     if step is None:
-        situation = ServicePlanner(
+        planner = ServicePlanner(
             service,
             good,
             service_tasks,
@@ -210,7 +210,7 @@ def _step(service: Service, inputs: Inputs, cache: PlanCache, *, blocked: bool) 
             failed_on=inputs.places.get(wait_key(name, service.version), ()),
             blocked=blocked,
         )
-        step = situation.step(rollout, waits, acting_since)
+        step = planner.step(rollout, waits, acting_since)
         cache.keep(name, made_from, step)
     return step
 

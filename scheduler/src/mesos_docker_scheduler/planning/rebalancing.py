@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.planning.cluster import Agent
-from mesos_docker_scheduler.planning.constraints import Constraint, SpreadCounter, field_of, suits
+from mesos_docker_scheduler.planning.constraints import Constraint, SpreadCounter, field_of, suits_all
 from mesos_docker_scheduler.planning.placement import need_of, role_of
 
 _FRESH_SECONDS = 300.0
@@ -130,8 +130,7 @@ def _has_room(service: Service, agent: Agent, role: str) -> bool:
 
 def _suits(service: Service, agent: Agent) -> bool:
     """Whether it would come there by its constraints, and with all its preferences met."""
-    tests: tuple[Constraint, ...] = (*service.constraints, *service.preferences)
-    return all(suits(one, field_of(agent, one.field)) for one in tests)
+    return suits_all((*service.constraints, *service.preferences), agent)
 
 
 def _within_limits(

@@ -19,6 +19,7 @@ from mesos_docker_scheduler.planning.constraints import (
     SpreadCounter,
     field_of,
     suits,
+    suits_all,
 )
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.parts import Part, Parts
@@ -283,11 +284,7 @@ class ServicePlanner:
 
     def _places(self, aim: Service, limits: Sequence[SpreadCounter]) -> int:
         """How many instances the constraints allow, on all agents that are known."""
-        suiting = [
-            agent
-            for agent in self.agents.values()
-            if all(suits(one, field_of(agent, one.field)) for one in aim.constraints)
-        ]
+        suiting = [agent for agent in self.agents.values() if suits_all(aim.constraints, agent)]
         values = ({field_of(agent, counter.constraint.field) for agent in suiting} for counter in limits)
         return min(len(own) * (counter.limit or 0) for own, counter in zip(values, limits, strict=True))
 

@@ -266,8 +266,8 @@ def _as_before(spec: str | None, version: str, service: Service) -> Service | No
     if spec is None:
         return None
     try:
-        before = Service.model_validate_json(spec)
+        before = Service.recorded(spec, version)
     except ValidationError:
         return None
     # Its name is what it was started under, even if a newer scheduler would name it otherwise.
-    return before.model_copy(update={name: getattr(service, name) for name in SCHEDULING_ONLY}).named(version)
+    return before.model_copy(update={name: getattr(service, name) for name in SCHEDULING_ONLY})

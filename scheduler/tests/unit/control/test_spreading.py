@@ -19,6 +19,13 @@ def everywhere(**fields: Any) -> Service:
     return service(mode="global", count=1, **fields)
 
 
+def put_in_racks(cluster: SmallCluster, racks: dict[str, str]) -> None:
+    """Have agents say in which rack they are."""
+    for name, rack in racks.items():
+        text = {"name": "rack", "type": "TEXT", "text": {"value": rack}}
+        cluster.offers[name] = {"more": {"attributes": [text]}}
+
+
 def kinds(cluster: SmallCluster, name: str = "web") -> list[str]:
     return [reason.kind for reason in cluster.view(name).reasons]
 
@@ -341,9 +348,7 @@ def test_room_that_nobody_confirms_moves_nothing(tmp_path: Path) -> None:
 def test_groups_take_what_group_by_lets_come(tmp_path: Path) -> None:
     by_rack = [{"field": "rack", "operator": "GROUP_BY"}]
     cluster = SmallCluster(tmp_path, service(count=9, rebalance=True, constraints=by_rack), agents="a")
-    for name, rack in zip("abc", ("r1", "r2", "r3"), strict=True):
-        text = {"name": "rack", "type": "TEXT", "text": {"value": rack}}
-        cluster.offers[name] = {"more": {"attributes": [text]}}
+    put_in_racks(cluster, dict(zip("abc", ("r1", "r2", "r3"), strict=True)))
     cluster.play(20)
     cluster.agents += ["b", "c"]
     for _ in range(150):
@@ -357,9 +362,7 @@ def test_groups_take_what_group_by_lets_come(tmp_path: Path) -> None:
 def test_instances_move_to_values_that_group_by_keeps_even(tmp_path: Path) -> None:
     by_rack = [{"field": "rack", "operator": "GROUP_BY"}]
     cluster = SmallCluster(tmp_path, service(count=4, rebalance=True, constraints=by_rack), agents="ab")
-    for name, rack in zip("abc", ("r1", "r1", "r2"), strict=True):
-        text = {"name": "rack", "type": "TEXT", "text": {"value": rack}}
-        cluster.offers[name] = {"more": {"attributes": [text]}}
+    put_in_racks(cluster, dict(zip("abc", ("r1", "r1", "r2"), strict=True)))
     cluster.play(20)
     assert cluster.places("web") == "aabb"
     cluster.agents.append("c")
@@ -370,9 +373,7 @@ def test_instances_move_to_values_that_group_by_keeps_even(tmp_path: Path) -> No
 def test_groups_that_are_even_stay_so_whatever_their_slaves_have(tmp_path: Path) -> None:
     by_rack = [{"field": "rack", "operator": "GROUP_BY"}]
     cluster = SmallCluster(tmp_path, service(count=6, rebalance=True, constraints=by_rack))
-    for name, rack in zip("abc", ("r1", "r2", "r1"), strict=True):
-        text = {"name": "rack", "type": "TEXT", "text": {"value": rack}}
-        cluster.offers[name] = {"more": {"attributes": [text]}}
+    put_in_racks(cluster, dict(zip("abc", ("r1", "r2", "r1"), strict=True)))
     cluster.play(20)
     assert cluster.places("web") in ("aabbbc", "abbbcc")
     cluster.moments.clear()
@@ -502,9 +503,7 @@ def test_what_is_being_stopped_is_not_scaled_away_as_well(tmp_path: Path) -> Non
 
 def test_what_is_on_a_slave_without_the_field_of_a_constraint_moves(tmp_path: Path) -> None:
     cluster = SmallCluster(tmp_path, service(count=2), agents="a")
-    for name, rack in zip("bc", ("r1", "r2"), strict=True):
-        text = {"name": "rack", "type": "TEXT", "text": {"value": rack}}
-        cluster.offers[name] = {"more": {"attributes": [text]}}
+    put_in_racks(cluster, dict(zip("bc", ("r1", "r2"), strict=True)))
     cluster.play(10)
     cluster.agents = list("abc")
     cluster.configure(service(count=2, constraints=[{"field": "rack", "operator": "UNIQUE"}]))
