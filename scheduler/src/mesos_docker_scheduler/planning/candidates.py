@@ -253,8 +253,8 @@ class PlacementSearch:
             key=lambda counter: counter.constraint.operator != "GROUP_BY",
         )
         self._own_fields = [(counter, counter.constraint.field) for counter in by_agent]
-        even = any(counter.constraint.operator == "GROUP_BY" for counter in by_agent)
-        self._pack = pack and not even
+        self._own_grouped = [own for own in self._own_fields if own[0].constraint.operator == "GROUP_BY"]
+        self._pack = pack and not self._own_grouped
         self._preferences = preferences
         # With GROUP_BY, agents where it has failed are used last within each group only: to pass them over
         # at first would fill the others.
@@ -429,11 +429,10 @@ class PlacementSearch:
             heapq.heapify(heap)
 
     def _own_count(self, lot: AgentOffers) -> int:
-        return sum(
-            counter.count(field_of(lot.facts, name) or "")
-            for counter, name in self._own_fields
-            if counter.constraint.operator == "GROUP_BY"
-        )
+        # As a rule there are none, and this is asked for each instance.
+        if not self._own_grouped:
+            return 0
+        return sum(counter.count(field_of(lot.facts, name) or "") for counter, name in self._own_grouped)
 
     def _unmet(self, lot: AgentOffers) -> int:
         """How many preferences an agent does not meet; one where it has failed meets none."""

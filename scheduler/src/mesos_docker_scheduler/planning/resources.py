@@ -183,6 +183,20 @@ class Pool:
                 amount -= part
                 taken.append({**entry.template, "scalar": {"value": part / 1000}})
 
+    def _free_port(self, entries: Sequence[_Entry], spared: Collection[int]) -> tuple[int, int]:
+        """The next free port, and the index of its entry.
+
+        Reserved ports come first, but they may be just those that are spared.
+        """
+        all_spared = []
+        for index, entry in enumerate(entries):
+            if entry.ranges:
+                number = self._next_of(entry.ranges, spared)
+                if number not in spared:
+                    return index, number
+                all_spared.append((index, number))
+        return all_spared[0]
+
     def _next_of(self, ranges: Sequence[tuple[int, int]], spared: Collection[int]) -> int:
         found = _nth(ranges, self.skipped) if self.next_port is None else _from(ranges, self.next_port)
         number = found
@@ -205,13 +219,7 @@ class Pool:
         for port in wanted:
             number = port
             if not port:
-                free = [
-                    (index, self._next_of(entry.ranges, spared))
-                    for index, entry in enumerate(entries)
-                    if entry.ranges
-                ]
-                # Reserved ports come first, but they may be just those that are spared.
-                index, number = next((one for one in free if one[1] not in spared), free[0])
+                index, number = self._free_port(entries, spared)
                 _remove_port(entries[index], number)
                 self.next_port = number + 1
                 taken[index].append(number)
