@@ -156,8 +156,12 @@ class Chaos:
         self._wire.fail_over()
 
     def lose_registry(self) -> None:
-        """The registry is set aside: slaves register with the new master soon, late, or never."""
-        self._wire.fail_over(registry_lost=True)
+        """The registry is set aside: slaves register with the new master soon, late, or never.
+
+        Not while a scheduler without a store looks for its framework: what nobody knows of, none can find.
+        """
+        if self._wire.framework_id is not None:
+            self._wire.fail_over(registry_lost=True)
         fate = self._fate
         for agent in [agent for agent in self._master.agents.values() if not agent.dead]:
             luck = fate.random.random()

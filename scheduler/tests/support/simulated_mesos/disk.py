@@ -105,6 +105,10 @@ class Disk:
         """Make a backup."""
         self._copy = self.durable.load()
 
+    def copy_is_of(self, framework_id: str | None) -> bool:
+        """Whether the backup was made as that framework, or knows of none."""
+        return self._copy.framework_id in (None, framework_id)
+
     def restore_copy(self) -> None:
         """Put the backup in place of what there is; only while no scheduler runs."""
         self._replace(self._copy)

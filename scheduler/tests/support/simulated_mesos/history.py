@@ -204,7 +204,7 @@ class History:
         elif what < 0.34:
             self.fate.count("asked again")
             self.ask_again()
-        elif what < 0.37 and self.fate.now < self.wire.master.ignorant_until:
+        elif what < 0.39 and self.fate.now < self.wire.master.ignorant_until:
             pass  # where the store and the registry are lost together, nobody can know of what runs
         elif what < 0.37:
             self.fate.count("store lost")
@@ -212,7 +212,7 @@ class History:
             self.disk.lose()
             self.oracle.store_replaced()
             self.restart()
-        elif what < 0.39:
+        elif what < 0.39 and self.disk.copy_is_of(self.wire.master.framework_id):
             self.fate.count("store replaced by an older copy")
             self.fate.log("the store is replaced by an older copy")
             self.disk.restore_copy()

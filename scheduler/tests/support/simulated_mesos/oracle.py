@@ -5,8 +5,9 @@ books. What Mesos did, or has not told yet, is not its fault:
 
 - *Above*: when it launches, the containers of a service that run or may come to run, with the new ones, are
   count + max_surge at most. Those that Mesos has called ended or absent don't count: they were rightly
-  replaced. Nor do those that Mesos stops because it drains their agent. That a new master does not know a
-  task counts for nothing while it may still hear of the task's agent.
+  replaced. Nor do those that Mesos stops because it drains their agent, or that never ran and have hung for
+  minutes since they were told to stop. That a new master does not know a task counts for nothing while it
+  may still hear of the task's agent.
 - *Beside*: with mode "global" no agent gets an instance while another of the service may run there.
 - *After*: nothing of a service is launched while nothing runs of one that it depends on.
 - *Below*: when it decides to stop an instance that serves, as Mesos told it since the subscription began,
@@ -43,6 +44,7 @@ _DOUBTFUL_ENDS = frozenset({"DROPPED", "GONE"})
 _LIFE = ("STAGING", "STARTING", "RUNNING", "KILLING")
 _UNEXPLAINED_SECONDS = 2.0
 _AHEAD_SECONDS = 3600.0  # before maintenance begins nothing is launched for so long
+_GIVEN_UP_SECONDS = 300.0  # what never ran and does not end keeps its place for so long
 _DELAY_SECONDS = 2.0  # the shutdown delay of services that nobody wants any more
 
 
@@ -330,7 +332,16 @@ class Oracle:
         # What only a lost store knew of is hidden until Mesos tells of it.
         if said is None:
             return task_id in self.disk.durable.tasks
-        return said.there and not said.drained
+        return said.there and not said.drained and not self._hangs(task_id)
+
+    def _hangs(self, task_id: str) -> bool:
+        record = self.disk.durable.tasks.get(task_id)
+        return (
+            record is not None
+            and record.running_since is None
+            and record.kill_at is not None
+            and self._fate.now >= record.kill_at + _GIVEN_UP_SECONDS
+        )
 
     # Kills
 

@@ -61,6 +61,7 @@ class Wire:
         """A new process of the scheduler: nothing is left of the old one's connection."""
         self._end()
         self.inbox.clear()
+        self.framework_id = None
         self.roles = list(roles)
         self.constraints = {}
 
