@@ -124,7 +124,7 @@ class Decisions:
             self.plan = plan(inputs, self._cache, self._explanations)
         self._take_rollouts(self.plan.rollouts, now)
         publisher.tell_waiting(self.plan.waiting, now)
-        self._tell_framework(before)
+        self._tell_framework(before, now)
         if not_yet is None:
             self._execute(publisher, now)
             if not gathering:
@@ -263,10 +263,11 @@ class Decisions:
                 text += f": {rollout.reason}" if rollout.reason else ""
                 self._ledger.note(now, "update", text, rollout.service)
 
-    def _tell_framework(self, before: Mapping[str, Service]) -> None:
+    def _tell_framework(self, before: Mapping[str, Service], now: float) -> None:
         """Tell Mesos which roles are in use and, while somebody asks for offers, which agents to offer."""
         watching = {service.name: service for service in self._watchers()}
-        change = self._registration.change(self._desired.config, before, {**watching, **self.plan.asking})
+        asking = {**watching, **self.plan.asking}
+        change = self._registration.change(self._desired.config, before, asking, now)
         if change is not None:
             self._ledger.send(partial(self._driver.updateFramework, *change))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from mesos_docker_scheduler.config import Config, Service
@@ -20,6 +21,9 @@ CAPABILITIES = (
 )
 _GPUS = "GPU_RESOURCES"
 """Without it, Mesos keeps agents with GPUs from us; with it, everything of ours might go there."""
+
+
+_REPEAT_SECONDS = 10.0
 
 
 def roles_of(config: Config, others: Iterable[Service] = ()) -> list[str]:
@@ -70,17 +74,19 @@ class Registration:
         self._config = self._started_with = config
         self._made_of: object = None
         self._filtering = True
+        self._repeat_at = inf
 
     def change(
-        self, config: Config, before: Mapping[str, Service], asking: Mapping[str, Service]
+        self, config: Config, before: Mapping[str, Service], asking: Mapping[str, Service], now: float
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """What Mesos should know now (FrameworkInfo and OfferConstraints), if that is something else.
 
         `before`: older versions that may be started again. `asking`: services that want offers; while there
-        are none, the filters stay.
+        are none, the filters stay. What Mesos may not have heard is said again.
         """
+        again = now >= self._repeat_at
         made_of = [sorted((name, made.version) for name, made in them.items()) for them in (before, asking)]
-        if config is self._config and made_of == self._made_of:
+        if config is self._config and made_of == self._made_of and not again:
             return None
         self._filtering |= config is not self._config
         self._config, self._made_of = config, made_of
@@ -90,12 +96,17 @@ class Registration:
         info = framework_info(fixed, None, tuple(before.values()))
         filters = filters_for(asking.values(), settings.role) if asking else self.filters
         filters = filters.only(info["roles"] if self._filtering else ())
-        if (info, filters) == (self.info, self.filters):
+        if (info, filters) == (self.info, self.filters) and not again:
             return None
+        self._repeat_at = inf
         self.info, self.filters = info, filters
         return info, filters.message
 
-    def refused(self) -> None:
-        """Do without filters until the configuration changes: the master may take one for too complex."""
+    def failed(self, now: float) -> None:
+        """Do without filters until the configuration changes: the master may take one for too complex.
+
+        Or it has heard nothing, and would go on to offer to roles that are no longer in use.
+        """
+        self._repeat_at = now + _REPEAT_SECONDS
         if self.filters.message:
             self._filtering, self._made_of = False, None

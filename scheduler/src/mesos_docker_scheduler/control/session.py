@@ -187,7 +187,7 @@ class Session:
             ]
             self._status_updates.mark_stale(launched, now)
         elif kind == "UPDATE_FRAMEWORK":
-            self._registration.refused()
+            self._registration.failed(now)
         elif kind == "SUPPRESS":
             self._offers.suppress_failed()
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from math import inf
 
 from mesos_docker_scheduler.config import Service
-from mesos_docker_scheduler.planning.cluster import Accept, Agent, Offer
+from mesos_docker_scheduler.planning.cluster import Accept, Agent, Launch, Offer
 from mesos_docker_scheduler.planning.dependency_order import Order
 from mesos_docker_scheduler.planning.explanation import Reason
 from mesos_docker_scheduler.planning.placement import Placement, biggest_first
-from mesos_docker_scheduler.planning.service_planner import Kill, ServicePlan, ServicePlanner
+from mesos_docker_scheduler.planning.service_planner import Kill, ServicePlan, ServicePlanner, starting_reason
 from mesos_docker_scheduler.planning.shortage import Explanations
 from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.rollout import Rollout
@@ -137,9 +137,12 @@ def plan(inputs: Inputs, cache: PlanCache | None = None, explanations: Explanati
     wanted, asking = _place(steps.values(), placement, inputs.services)
     for name, missing in wanted.items():
         waiting[name] = (*waiting[name], placement.explain(asking[name], missing))
+    accepts = placement.accepts()
+    for name, launches in _by_service(accepts).items():
+        waiting[name] = _with_started(waiting[name], launches, inputs.now)
     wake_at = min((step.wake_at for step in steps.values()), default=inf)
     return Plan(
-        accepts=placement.accepts(),
+        accepts=accepts,
         kills=(*(kill for step in steps.values() for kill in step.kills), *_leftovers(inputs, dependencies)),
         declines=placement.unused_offers(),
         wanted=wanted,
@@ -245,6 +248,21 @@ def _place(
             wanted[service.name] = missing
             asking[service.name] = service
     return wanted, asking
+
+
+def _by_service(accepts: Iterable[Accept]) -> dict[str, list[Launch]]:
+    launches: dict[str, list[Launch]] = {}
+    for accept in accepts:
+        for launch in accept.launches:
+            launches.setdefault(launch.service.name, []).append(launch)
+    return launches
+
+
+def _with_started(reasons: tuple[Reason, ...], launches: Sequence[Launch], now: float) -> tuple[Reason, ...]:
+    """Say of what is started now what the next round says of it; there may be none for a while."""
+    if any(reason.kind == "starting" for reason in reasons):
+        return reasons
+    return (starting_reason(len(launches), now, launches[0].hostname), *reasons)
 
 
 def _leftovers(inputs: Inputs, dependencies: Order) -> Iterator[Kill]:

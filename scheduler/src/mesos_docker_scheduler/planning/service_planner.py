@@ -539,8 +539,7 @@ class ServicePlanner:
         if starting:
             number = sum(len(part) for part in starting)
             oldest = min((next(iter(part.values())) for part in starting), key=lambda task: task.launched_at)
-            text = f"{instances(number)} starting, since {clock(oldest.launched_at)} on {oldest.hostname}"
-            self.reasons.append(Reason("starting", text, number))
+            self.reasons.append(starting_reason(number, oldest.launched_at, oldest.hostname))
         unhealthy = len(service_tasks.version(self.service.version).unhealthy)
         if unhealthy:
             self.reasons.append(
@@ -579,6 +578,11 @@ class ServicePlanner:
         ready = len(self.service_tasks.version(rollout.target).healthy)
         kind = "update paused" if rollout.state == "paused" else "rolled back"
         return Reason(kind, text, max(0, count - ready))
+
+
+def starting_reason(number: int, since: float, hostname: str) -> Reason:
+    """So many instances are starting, the oldest on a host since a second of the epoch."""
+    return Reason("starting", f"{instances(number)} starting, since {clock(since)} on {hostname}", number)
 
 
 def _backoff_reason(launches: int, failing: Wait) -> Reason:

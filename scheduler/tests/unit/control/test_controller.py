@@ -1080,6 +1080,21 @@ def test_filters_that_the_master_refuses_are_left_out(tmp_path: Path) -> None:
     assert bench.driver.take("update framework") == []
 
 
+def test_roles_that_the_master_may_not_have_heard_of_are_told_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, service(count=0, role="web"), service(name="db", count=0, role="db"))
+    bench.subscribe()
+    bench.take(events.ConfigRead(configuration(service(count=0, role="web")), "2"))
+    ((_, info, _),) = bench.driver.take("update framework")
+    assert info["roles"] == ["web"]
+    call = {"type": "UPDATE_FRAMEWORK", "update_framework": {"framework_info": info}}
+    bench.take(events.CallFailed(call, "the connection was lost"))
+    assert bench.driver.take("update framework") == []
+    bench.take(after=10.0)
+    assert [told["roles"] for _, told, _ in bench.driver.take("update framework")] == [["web"]]
+    bench.take(after=60)
+    assert bench.driver.take("update framework") == []
+
+
 def test_asks_for_offers_to_the_roles_that_want_some_and_for_none_to_others(tmp_path: Path) -> None:
     web, db = service(count=1, role="web"), service(name="db", count=1, role="db")
     bench = Bench(tmp_path, web, db)

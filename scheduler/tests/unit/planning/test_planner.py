@@ -366,6 +366,14 @@ def test_an_agent_that_is_avoided_gets_nothing_until_its_time() -> None:
     ) == ["a"]
 
 
+def test_says_of_what_it_starts_that_it_is_starting() -> None:
+    inputs = Inputs([service(count=2)], TaskIndex(), [offer("a")], known("a"), {}, NOW)
+    ((kind, instances, _),) = (
+        (made.kind, made.instances, made.until) for made in plan(inputs).waiting["web"]
+    )
+    assert (kind, instances) == ("starting", 2)
+
+
 def test_explains_back_off_with_its_end_and_cause_and_wakes_then() -> None:
     decided = decide(Case("", wait=FAILING))
     assert reasons(decided) == (
