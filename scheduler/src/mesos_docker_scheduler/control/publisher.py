@@ -49,6 +49,8 @@ class Publisher:
         for name, reasons in waiting.items():
             if reasons != self._waiting.get(name):
                 self._ledger.touch()
+                if _only_starts(reasons) and not _only_starts(self._waiting.get(name, ())):
+                    self._untold.pop(name, None)  # what was missing so far is not, and this may take no time
             if reasons == self._told.get(name, ()):
                 self._untold.pop(name, None)
             elif not reasons:
@@ -91,3 +93,7 @@ class Publisher:
     @property
     def _is_stale(self) -> bool:
         return self._shown_generation != self._ledger.generation
+
+
+def _only_starts(reasons: tuple[Reason, ...]) -> bool:
+    return bool(reasons) and all(reason.kind == "starting" for reason in reasons)
