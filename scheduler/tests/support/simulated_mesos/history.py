@@ -39,6 +39,7 @@ _TICK_SECONDS = 5.0
 _LINGER_SECONDS = 0.005  # how long the scheduler takes for a round: what comes meanwhile comes together
 _ROUNDS_AT_ONCE = 100
 _QUESTIONS = 6  # in a time of rest: with ever longer pauses
+_MUCH = 3000  # thousandths of a processor: with so many, an instance may leave no room for another
 _REAL_STORE = 16  # one history of so many uses the real store
 _PORTS = frozenset(range(31_000, 31_020))
 
@@ -238,7 +239,8 @@ class History:
         away = int(self.fate.random.random() < 0.1)
         self.chaos.calm_down(away)
         self.fate.kill_at = None
-        self.change(self.wishes.good())
+        big = {one.service for _, one in self.wire.master.containers() if one.resources.cpus >= _MUCH}
+        self.change(self.wishes.good(big))
 
     def finish(self) -> None:
         """Wait until all is as wished, and see that nothing is done from then on."""
@@ -269,8 +271,12 @@ class History:
         if watching and len(self._machines_there()) < len(self._machines):
             return  # one may come back at any time, and is of interest
         questions = _QUESTIONS if self._may_return() else 1
-        implicit = self.fate.now
+        implicit, recorded = self.fate.now, set(self.disk.durable.tasks)
         self.run(IDLE_SECONDS)
+        while questions > 1 and not self._settled() and self.fate.now < implicit + 2 * IDLE_SECONDS:
+            self.run(1.0)  # something has come back just now
+        # Of what returned and has ended, up to four updates were acknowledged, and it was told to stop.
+        questions += 5 * len(recorded - set(self.disk.durable.tasks))
         if not self._settled():
             raise InvariantError(f"it does not stay as it is wished: {self._state()}")
         # Instances that nobody can reach any more may still have to be stopped when they come back.
@@ -279,8 +285,9 @@ class History:
         if self.wire.calls - calls > questions:
             raise InvariantError(f"{self.wire.calls - calls} calls while there is nothing to do")
         # One a tick, and those in which something is asked or answered.
-        if self.rounds - rounds > 1.5 * (IDLE_SECONDS / _TICK_SECONDS + questions - 1):
-            raise InvariantError(f"{self.rounds - rounds} rounds in {self.fate.now - implicit:.0f} s of rest")
+        lasted = self.fate.now - implicit
+        if self.rounds - rounds > 1.5 * (lasted / _TICK_SECONDS + questions - 1):
+            raise InvariantError(f"{self.rounds - rounds} rounds in {lasted:.0f} s of rest")
         if set(self.wire.master.roles) - self.wire.master.suppressed - watching:
             raise InvariantError("offers are wanted while there is nothing to do")
 

@@ -65,7 +65,10 @@ class Liveness:
             if view is None or view.desired.configured != service:
                 continue
             kinds = {reason.kind for reason in view.reasons}
-            if "held" in kinds:
+            # No update counts the time in which it waits for others.
+            if "held" in kinds or any(
+                name not in views or not views[name].converged for name in service.depends_on
+            ):
                 self._acting_since.pop(service.name, None)
             if "back-off" in kinds and service.name not in {name for name, _ in self._failed_on}:
                 self._fail(f"{service.name} is held back, and nothing of it has failed: {view.waiting}")

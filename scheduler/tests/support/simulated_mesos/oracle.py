@@ -99,7 +99,7 @@ class Oracle:
         self._must_wait: dict[str, float] = {}
         self._once_served: dict[str, set[str]] = {}
         self._limits: dict[str, set[Constraint]] = {}
-        self._taken_places: set[str] = set()
+        self._taken_places: dict[str, str] = {}
         self._stopped: dict[str, str] = {}
         self._unexplained: dict[str, float] = {}
         self._liveness = Liveness(fate, wire, self._would_fit, self._fail)
@@ -168,6 +168,14 @@ class Oracle:
                     self._liveness.interrupted()
                     self.config = event.config
                     self._stopped.clear()
+                    self._shorten_delays()
+
+    def _shorten_delays(self) -> None:
+        """What is about to stop waits no longer than the configuration says by now, if only for a while."""
+        delays = {service.name: service.shutdown_delay_seconds for service in self.config.services}
+        for task_id, delay in self._must_wait.items():
+            name = task_id.partition(".")[0]
+            self._must_wait[task_id] = min(delay, delays.get(name, _DELAY_SECONDS))
 
     def _hears_of_maintenance(self, offer: events.Message) -> None:
         agent_id = offer["agent_id"]["value"]
@@ -381,11 +389,12 @@ class Oracle:
     def _are_superseded(self, name: str, going: set[str], staying: set[str]) -> bool:
         """Whether a constraint has no place for any of these beside others that take their place.
 
-        Each new one takes the place of one old one only, whenever that goes.
+        Each new one takes the place of one old one only, whenever that goes: after a loss of the store it is
+        told to go once more.
         """
         tasks = self.disk.durable.tasks
-        places = [one for one in staying if one not in self._taken_places]
-        taken: set[str] = set()
+        places = [one for one in staying if self._taken_places.get(one, "") in {"", *going}]
+        taken: dict[str, str] = {}
         for old in (tasks[one] for one in going):
             new = next(
                 (
@@ -402,7 +411,7 @@ class Oracle:
             if new is None:
                 return False
             places.remove(new)
-            taken.add(new)
+            taken[new] = old.id
         self._taken_places |= taken
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from mesos_docker_scheduler.config import Config, Service
@@ -56,10 +56,19 @@ class Wishes:
         names = self._random.sample(_NAMES, self._random.choice((1, 1, 2, 2, 3, 4)))
         return self._configured(self._service(name, good=False) for name in sorted(names))
 
-    def good(self) -> Config:
-        """Services for which there is room, with images that run."""
+    def good(self, big: Collection[str] = ()) -> Config:
+        """Services for which there is room, with images that run.
+
+        `big`: those that have instances beside which nothing may fit: one must be allowed to go first.
+        """
         names = self._random.sample(_NAMES, self._random.choice((1, 2, 2, 3)))
-        return self._configured(self._service(name, good=True) for name in sorted(names))
+        services = [self._service(name, good=True) for name in sorted(names)]
+        return self._configured(
+            _again(one, update={**one.update.model_dump(), "max_unavailable": 1})
+            if one.name in big and not one.unavailable
+            else one
+            for one in services
+        )
 
     def _configured(self, services: Iterable[Service]) -> Config:
         """Let some depend on others, by the order of their names, and on none that is not there."""
