@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mesos_docker_scheduler.control import events
-from mesos_docker_scheduler.driver import Scheduler
+from mesos_docker_scheduler.driver import CallFailed, Scheduler
 
 Message = dict[str, Any]
 
@@ -59,4 +59,5 @@ class QueueingScheduler(Scheduler):
 
     def callFailed(self, driver: object, call: Message, error: Exception) -> None:
         """A queued call failed."""
-        self._put(events.CallFailed(call, str(error)))
+        status = error.status if isinstance(error, CallFailed) else None
+        self._put(events.CallFailed(call, str(error), status))

@@ -80,10 +80,11 @@ class FrameworkError:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """A call did not get through, or may not have."""
+    """A call did not get through, or may not have. `status`: what Mesos answered, None without an answer."""
 
     call: Message
     error: str
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

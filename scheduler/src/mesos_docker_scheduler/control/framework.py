@@ -102,11 +102,13 @@ class Registration:
         self.info, self.filters = info, filters
         return info, filters.message
 
-    def failed(self, now: float) -> None:
+    def failed(self, lost_at: float | None) -> None:
         """Do without filters until the configuration changes: the master may take one for too complex.
 
-        Or it has heard nothing, and would go on to offer to roles that are no longer in use.
+        `lost_at`: there was no answer. Then it may have heard nothing, and would go on to offer to roles that
+        are no longer in use.
         """
-        self._repeat_at = now + _REPEAT_SECONDS
+        if lost_at is not None:
+            self._repeat_at = lost_at + _REPEAT_SECONDS
         if self.filters.message:
             self._filtering, self._made_of = False, None

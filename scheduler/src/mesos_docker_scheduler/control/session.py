@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import Protocol
 
 from mesos_docker_scheduler.control import events, ownership
@@ -187,7 +188,8 @@ class Session:
             ]
             self._status_updates.mark_stale(launched, now)
         elif kind == "UPDATE_FRAMEWORK":
-            self._registration.failed(now)
+            refused = event.status is not None and event.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            self._registration.failed(None if refused else now)
         elif kind == "SUPPRESS":
             self._offers.suppress_failed()
 

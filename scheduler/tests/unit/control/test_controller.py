@@ -1091,6 +1091,7 @@ def test_roles_that_the_master_may_not_have_heard_of_are_told_again(tmp_path: Pa
     assert bench.driver.take("update framework") == []
     bench.take(after=10.0)
     assert [told["roles"] for _, told, _ in bench.driver.take("update framework")] == [["web"]]
+    bench.take(events.CallFailed(call, "not authorized", 403))
     bench.take(after=60)
     assert bench.driver.take("update framework") == []
 
