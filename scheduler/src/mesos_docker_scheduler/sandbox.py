@@ -36,10 +36,15 @@ class Part:
 
 
 class Sandboxes:
-    """The slaves' files, as one framework may see them."""
+    """The slaves' files, as one framework may see them.
 
-    def __init__(self, tls: TlsSettings | None = None) -> None:
+    `credential`: principal and secret, for slaves that demand them. Only those that have shown over TLS who
+    they are get to see it: without, anybody may have said that he is a slave.
+    """
+
+    def __init__(self, tls: TlsSettings | None = None, credential: tuple[str, str] | None = None) -> None:
         self._tls = tls
+        self._credential = credential
 
     async def read(
         self, agent_url: str, framework_id: str, task_id: str, file: File, offset: int | None, length: int
@@ -49,9 +54,14 @@ class Sandboxes:
         When the file was rotated since, this is the rest of the one before; then comes the new one, from 0.
         """
         path = f"/frameworks/{framework_id}/executors/{task_id}/runs/latest/{file}"
-        verify = self._tls.context() if self._tls is not None and agent_url.startswith("https:") else True
+        secured = agent_url.startswith("https:")
+        verify = self._tls.context() if self._tls is not None and secured else True
         async with httpx2.AsyncClient(
-            base_url=agent_url, verify=verify, timeout=_SECONDS, trust_env=False
+            base_url=agent_url,
+            verify=verify,
+            auth=self._credential if secured else None,
+            timeout=_SECONDS,
+            trust_env=False,
         ) as client:
             if offset is None:
                 size, _ = await self._ask(client, path, -1, 0)

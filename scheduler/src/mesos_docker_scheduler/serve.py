@@ -83,6 +83,11 @@ class Access:
         tls = TlsSettings(**config.tls.model_dump()) if config.tls.model_fields_set else None
         return cls(framework.principal, secret, tls)
 
+    @property
+    def credential(self) -> tuple[str, str] | None:
+        """Principal and secret, when there are both."""
+        return (self.principal, self.secret) if self.principal and self.secret else None
+
 
 def make_driver(
     config: Config, remembered: Remembered, inbox: Callable[[events.AnyEvent], None]
@@ -205,7 +210,7 @@ def _web_server(
         log=controller.log,
         metrics=metrics,
         put=inbox.put,
-        sandboxes=Sandboxes(masters.tls),
+        sandboxes=Sandboxes(masters.tls, masters.credential),
     )
     app = web.application(sources, _web_access(config.http))
     try:

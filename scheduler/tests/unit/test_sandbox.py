@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from certificates import make_certificates, tls_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from mesos_docker_scheduler.sandbox import Part, SandboxError, Sandboxes, part_of
@@ -23,7 +28,10 @@ FILES = {PATH: CONTENT, ROTATED: b"now\n", f"{ROTATED}.1": b"seen before\nnot ye
 class Slave(BaseHTTPRequestHandler):
     """/files/read of Mesos 1.11 (docs/endpoints/files/read.md): bytes go into the JSON as they are."""
 
+    shown: ClassVar[list[str | None]] = []
+
     def do_GET(self) -> None:
+        self.shown.append(self.headers.get("Authorization"))
         asked = parse_qs(urlsplit(self.path).query)
         content = FILES.get(asked["path"][0])
         if content is None:
@@ -56,6 +64,26 @@ def slave() -> Iterator[str]:
 
 def read(url: str, task_id: str = "web.1", offset: int | None = None, length: int = 1000) -> Part:
     return asyncio.run(Sandboxes().read(url, "F", task_id, "stdout", offset, length))
+
+
+def test_only_a_slave_that_has_shown_who_it_is_sees_the_credential(slave: str, tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    credential = ("scheduler", "secret")
+    Slave.shown.clear()
+    asyncio.run(Sandboxes(None, credential).read(slave, "F", "web.1", "stdout", 0, 1))
+    assert Slave.shown == [None]
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca.pem"))
+    context.load_cert_chain(tmp_path / "master.pem", tmp_path / "master.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slave) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever).start()
+        url = f"https://127.0.0.1:{server.server_port}"
+        reading = Sandboxes(tls_settings(tmp_path), credential).read(url, "F", "web.1", "stdout", 0, 1)
+        assert asyncio.run(reading).data == "f"
+        server.shutdown()
+    assert Slave.shown[1:] == ["Basic " + base64.b64encode(b"scheduler:secret").decode()]
 
 
 def test_reads_the_end_or_from_an_offset_on(slave: str) -> None:
