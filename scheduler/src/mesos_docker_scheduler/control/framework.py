@@ -22,7 +22,6 @@ CAPABILITIES = (
 _GPUS = "GPU_RESOURCES"
 """Without it, Mesos keeps agents with GPUs from us; with it, everything of ours might go there."""
 
-
 _REPEAT_SECONDS = 10.0
 
 

@@ -172,10 +172,12 @@ class Oracle:
 
     def _shorten_delays(self) -> None:
         """What is about to stop waits no longer than the configuration says by now, if only for a while."""
-        delays = {service.name: service.shutdown_delay_seconds for service in self.config.services}
         for task_id, delay in self._must_wait.items():
-            name = task_id.partition(".")[0]
-            self._must_wait[task_id] = min(delay, delays.get(name, _DELAY_SECONDS))
+            self._must_wait[task_id] = min(delay, self._shutdown_delay(task_id.partition(".")[0]))
+
+    def _shutdown_delay(self, name: str) -> float:
+        services = (service for service in self.config.services if service.name == name)
+        return next((service.shutdown_delay_seconds for service in services), _DELAY_SECONDS)
 
     def _hears_of_maintenance(self, offer: events.Message) -> None:
         agent_id = offer["agent_id"]["value"]
@@ -363,9 +365,8 @@ class Oracle:
             self._decides_to_stop(task_ids)
 
     def _decides_to_stop(self, task_ids: set[str]) -> None:
-        delays = {service.name: service.shutdown_delay_seconds for service in self.config.services}
         for task_id in task_ids & self._in_service:
-            self._must_wait[task_id] = delays.get(self._service_of(task_id), _DELAY_SECONDS)
+            self._must_wait[task_id] = self._shutdown_delay(self._service_of(task_id))
         serving = {name: set(self._serving(name)) for name in {self._service_of(one) for one in task_ids}}
         for service in self.config.services:
             mine = serving.get(service.name)
@@ -433,8 +434,7 @@ class Oracle:
         said = self._said.get(task_id)
         if said is None or record is None or not said.serves(record.has_health_check):
             return
-        delays = {service.name: service.shutdown_delay_seconds for service in self.config.services}
-        delay = min(self._must_wait.get(task_id, 0.0), delays.get(record.service, _DELAY_SECONDS))
+        delay = self._must_wait.get(task_id, 0.0)
         if not delay:
             return
         if task_id in self._in_service:
