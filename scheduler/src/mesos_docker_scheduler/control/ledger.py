@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from mesos_docker_scheduler.control.kills import Kills
@@ -76,7 +77,10 @@ class Ledger:
         for task in sorted(self.tasks.values(), key=lambda task: task.well_since or 0.0):
             self.task_index.put(task)
             if task.kill_reason is not None:
-                self.kills.add(task.id, min(task.kill_at or 0.0, now + kill_delay(task)))
+                # The list without it may never have been shown: then clients learn only now that it goes.
+                unseen = replace(task, kill_reason=None).in_service
+                at_latest = now + kill_delay(task)
+                self.kills.add(task.id, at_latest if unseen else min(task.kill_at or 0.0, at_latest))
         for task in sorted(self.tasks.values(), key=lambda task: task.launched_at):
             if not task.confirmed:
                 self.unconfirmed[task.id] = task.launched_at

@@ -285,15 +285,34 @@ def test_a_healthy_instance_leaves_the_list_before_it_is_told_to_stop(tmp_path: 
     assert len(shown) == 1
     assert sum(task.kill_reason is not None for task in bench.store.load().tasks.values()) == 1
     assert bench.driver.take("kill") == []
-    # Neither a new connection nor a new process shortens that time.
+    # A new connection does not shorten that time.
     bench.take(events.Disconnected(), after=1)
     bench.subscribe()
     assert bench.driver.take("kill") == []
-    again = Bench(tmp_path, service(count=1, shutdown_delay_seconds=3), store=bench.store, now=bench.now + 1)
+    bench.take(after=1.5)
+    assert bench.driver.take("kill") == []
+    bench.take(after=1)
+    assert len(bench.driver.take("kill")) == 1
+
+
+def test_a_new_process_gives_clients_the_whole_time_again(tmp_path: Path) -> None:
+    """The one before may have ended before anybody saw its list without the instance."""
+    bench = Bench(tmp_path, service(count=2, shutdown_delay_seconds=3))
+    bench.subscribe()
+    bench.launch("a", "b")
+    bench.take(after=10)
+    bench.take(events.ConfigRead(configuration(service(count=1, shutdown_delay_seconds=3)), "sha"))
+    again = Bench(tmp_path, service(count=1, shutdown_delay_seconds=3), store=bench.store, now=bench.now + 5)
     again.subscribe()
+    again.take(after=2)
     assert again.driver.take("kill") == []
-    again.take(after=1)
-    assert len(again.driver.take("kill")) == 1
+    again.take(after=1.5)
+    ((_, killed, agent_id, _),) = again.driver.take("kill")
+    # What has begun to stop is told so again at once.
+    again.tell(killed, "KILLING", agent_id)
+    third = Bench(tmp_path, service(count=1, shutdown_delay_seconds=3), store=again.store, now=again.now + 1)
+    third.subscribe()
+    assert [call[1] for call in third.driver.take("kill")] == [killed]
 
 
 def test_an_instance_that_is_not_well_is_stopped_at_once(tmp_path: Path) -> None:
