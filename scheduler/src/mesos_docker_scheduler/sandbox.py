@@ -54,8 +54,11 @@ class Sandboxes:
         When the file was rotated since, this is the rest of the one before; then comes the new one, from 0.
         """
         path = f"/frameworks/{framework_id}/executors/{task_id}/runs/latest/{file}"
+        if self._tls is not None and agent_url.startswith("http:"):
+            # Mesos' masters say so of all agents (Master::offer), whatever these speak.
+            agent_url = "https:" + agent_url.removeprefix("http:")
         secured = agent_url.startswith("https:")
-        verify = self._tls.context() if self._tls is not None and secured else True
+        verify = self._tls.context() if self._tls is not None else True
         async with httpx2.AsyncClient(
             base_url=agent_url,
             verify=verify,

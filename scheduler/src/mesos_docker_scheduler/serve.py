@@ -66,27 +66,32 @@ class Access:
 
     principal: str | None
     secret: str | None = field(repr=False)
+    agent_secret: str | None = field(repr=False)
     tls: TlsSettings | None
 
     @classmethod
     def of(cls, config: Config) -> Access:
         """As configured. SchedulerError when the secret can't be read."""
         framework = config.framework
-        secret = None
-        if framework.secret_file is not None:
-            try:
-                secret = Path(framework.secret_file).read_text().rstrip("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                raise SchedulerError(
-                    EXIT_CONFIG, f"framework.secret_file: {framework.secret_file}: can't be read: {error}"
-                ) from error
+        secret = read_secret("framework.secret_file", framework.secret_file)
+        agent_secret = read_secret("framework.agent_secret_file", framework.agent_secret_file) or secret
         tls = TlsSettings(**config.tls.model_dump()) if config.tls.model_fields_set else None
-        return cls(framework.principal, secret, tls)
+        return cls(framework.principal, secret, agent_secret, tls)
 
     @property
-    def credential(self) -> tuple[str, str] | None:
-        """Principal and secret, when there are both."""
-        return (self.principal, self.secret) if self.principal and self.secret else None
+    def agent_credential(self) -> tuple[str, str] | None:
+        """Principal and secret for agents, when there are both."""
+        return (self.principal, self.agent_secret) if self.principal and self.agent_secret else None
+
+
+def read_secret(setting: str, path: str | None) -> str | None:
+    """What stands in a file that the configuration names. SchedulerError when it can't be read."""
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text().rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SchedulerError(EXIT_CONFIG, f"{setting}: {path}: can't be read: {error}") from error
 
 
 def make_driver(
@@ -210,7 +215,7 @@ def _web_server(
         log=controller.log,
         metrics=metrics,
         put=inbox.put,
-        sandboxes=Sandboxes(masters.tls, masters.credential),
+        sandboxes=Sandboxes(masters.tls, masters.agent_credential),
     )
     app = web.application(sources, _web_access(config.http))
     try:

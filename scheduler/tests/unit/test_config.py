@@ -259,6 +259,7 @@ def test_the_shortest_configuration_is_enough() -> None:
             "services[0].update.max_failures: 0 is not allowed; it must be a whole number from 1 to 1000000",
         ),
         ("framework.secret_file", "/s", "framework.principal: is missing; secret_file needs it"),
+        ("framework.agent_secret_file", "/s", "framework.principal: is missing; agent_secret_file needs it"),
         ("framework.role", "-x", 'framework.role: "-x" is not allowed; it must be a Mesos role, such as "*"'),
         (
             "master",

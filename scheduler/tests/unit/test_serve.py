@@ -22,7 +22,7 @@ from mesos_docker_scheduler import serve as module
 from mesos_docker_scheduler.config import load
 from mesos_docker_scheduler.driver import TlsSettings
 from mesos_docker_scheduler.records.store import Event, SqliteStore
-from mesos_docker_scheduler.serve import SchedulerError, Source, serve
+from mesos_docker_scheduler.serve import Access, SchedulerError, Source, serve
 from scheduler_fakes import MASTER, FakeDriver
 
 
@@ -309,6 +309,23 @@ def test_the_secret_comes_from_its_file(tmp_path: Path, wish: dict[str, Any]) ->
     secret.write_text("s3cret\n")
     run(tmp_path, wish, stop_this_process)
     assert (Mesos.made.settings["principal"], Mesos.made.settings["secret"]) == ("p", "s3cret")
+
+
+def test_slaves_may_want_another_secret_than_the_master(tmp_path: Path, wish: dict[str, Any]) -> None:
+    for name in ("secret", "agent-secret"):
+        (tmp_path / name).write_text(f"{name}\n")
+    wish["framework"] = {"principal": "p", "secret_file": str(tmp_path / "secret")}
+
+    def access() -> Access:
+        (tmp_path / "config.json").write_text(json.dumps(wish))
+        return Access.of(load(tmp_path / "config.json")[0])
+
+    assert access().agent_credential == ("p", "secret")
+    wish["framework"]["agent_secret_file"] = str(tmp_path / "agent-secret")
+    assert (access().secret, access().agent_credential) == ("secret", ("p", "agent-secret"))
+    (tmp_path / "agent-secret").unlink()
+    with pytest.raises(SchedulerError, match=r"framework\.agent_secret_file: .*can't be read"):
+        access()
 
 
 def test_tls_is_for_those_who_ask_for_it(tmp_path: Path, wish: dict[str, Any]) -> None:

@@ -128,6 +128,7 @@ class Config(Section):
             "framework.user",
             "framework.principal",
             "framework.secret_file",
+            "framework.agent_secret_file",
             "tls",
             "http",
             "state_dir",

@@ -47,6 +47,11 @@ class Framework(Section):
         title="what to authenticate with",
         description="the absolute path of a file with the secret, or null",
     )
+    agent_secret_file: AbsolutePath | None = Field(
+        default=None,
+        title="what to show agents that demand a credential for the output of containers",
+        description="the absolute path of a file with the secret, or null for that of secret_file",
+    )
     hostname: Text | None = Field(
         default=None,
         title="the scheduler's host in Mesos' web page",
@@ -63,6 +68,8 @@ class Framework(Section):
     def _credential_is_whole(self) -> Framework:
         if self.secret_file is not None and self.principal is None:
             raise ValueError("principal: is missing; secret_file needs it")
+        if self.agent_secret_file is not None and self.principal is None:
+            raise ValueError("principal: is missing; agent_secret_file needs it")
         return self
 
 
