@@ -8,6 +8,7 @@ import http.client
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -395,6 +396,28 @@ def test_a_daemon_that_wants_a_credential_gets_it(tmp_path: Path) -> None:
     with Exporter(tmp_path, targets) as exporter:
         assert value(exporter.metrics(), "mesos_agent_up") == 0
         assert "the answer is 401" in exporter.journal.read_text()
+    daemon.shutdown()
+
+
+def test_a_daemon_that_speaks_tls_shows_when_its_certificate_ends(tmp_path: Path) -> None:
+    pair = tmp_path / "pair.pem"
+    command = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=agent -days 3"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "-", "-out", "-"]
+    pair.write_bytes(subprocess.run([*command.split(), *names], check=True, capture_output=True).stdout)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(pair))
+    context.load_cert_chain(pair)
+    context.verify_mode = ssl.CERT_REQUIRED
+    daemon = Daemon(b'{"slave/registered": 1}')
+    daemon.socket = context.wrap_socket(daemon.socket, server_side=True)
+    targets = {"mesos_agent": ("127.0.0.1", daemon.server_address[1])}
+    tls = dict.fromkeys(("ca_file", "cert_file", "key_file"), str(pair))
+    with Exporter(tmp_path, targets, tls=tls) as exporter:
+        found = exporter.metrics()
+        assert value(found, "mesos_agent_registered") == 1
+        end = value(found, "mesos_agent_certificate_end_timestamp_seconds")
+        assert abs(end - time.time() - 3 * 86_400) < 60
+    with Exporter(tmp_path, targets) as exporter:
+        assert value(exporter.metrics(), "mesos_agent_up") == 0
     daemon.shutdown()
 
 

@@ -21,12 +21,14 @@ import os
 import re
 import resource
 import socket
+import ssl
 import sys
 import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -643,17 +645,58 @@ class _Received(io.BytesIO):
         return self
 
 
-def exchange(address: tuple[str, int], request: bytes, seconds: float = TIMEOUT_SECONDS) -> bytes:
+class Answer(NamedTuple):
+    """What a daemon has answered, and when the certificate ends that it has shown (seconds of the epoch)."""
+
+    body: bytes
+    certificate_end: float | None = None
+
+
+def tls_context(files: Mapping[str, str]) -> ssl.SSLContext | None:
+    """Return how to speak TLS with `ca_file`, `cert_file` and `key_file`; None without. OSError: it can't."""
+    if not files:
+        return None
+    context = ssl.create_default_context(cafile=files["ca_file"])
+    context.load_cert_chain(files["cert_file"], files["key_file"])
+    return context
+
+
+def certificate_end(connection: socket.socket) -> float | None:
+    """Return when the certificate of the other side ends; None when it has shown none."""
+    shown = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return float(ssl.cert_time_to_seconds(str(shown["notAfter"]))) if shown else None
+
+
+@contextmanager
+def connected(
+    address: tuple[str, int], seconds: float, tls: ssl.SSLContext | None
+) -> Iterator[socket.socket]:
+    """Connect, over TLS where it is to be."""
+    with socket.create_connection(address, timeout=seconds) as connection:
+        if tls is None:
+            yield connection
+        else:
+            with tls.wrap_socket(connection, server_hostname=address[0]) as secured:
+                yield secured
+
+
+def exchange(
+    address: tuple[str, int],
+    request: bytes,
+    seconds: float = TIMEOUT_SECONDS,
+    tls: ssl.SSLContext | None = None,
+) -> Answer:
     """Send a request and return all that comes until the other side closes. OSError: it does not, in time."""
     deadline = time.monotonic() + seconds
     received = bytearray()
-    with socket.create_connection(address, timeout=seconds) as connection:
+    with connected(address, seconds, tls) as connection:
+        end = certificate_end(connection)
         connection.sendall(request)
         while True:
             connection.settimeout(max(0.001, deadline - time.monotonic()))
             part = connection.recv(65536)
             if not part:
-                return bytes(received)
+                return Answer(bytes(received), end)
             received += part
             if len(received) > MAX_ANSWER_BYTES:
                 raise OSError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
@@ -661,15 +704,20 @@ def exchange(address: tuple[str, int], request: bytes, seconds: float = TIMEOUT_
                 raise TimeoutError(f"the answer is not complete after {seconds:g} s")
 
 
-def http_get(address: tuple[str, int], path: str, credential: Mapping[str, str]) -> bytes:
-    """Return the body of an answer. OSError: there is none; it names the status when that is not 200."""
+def http_get(
+    address: tuple[str, int],
+    path: str,
+    credential: Mapping[str, str],
+    tls: ssl.SSLContext | None = None,
+) -> Answer:
+    """Return an answer's body. OSError: there is none; it names the status when that is not 200."""
     host = f"{address[0]}:{address[1]}"
     lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", "Accept: application/json"]
     if credential:
         pair = f"{credential['principal']}:{credential['secret']}".encode()
         lines.append(f"Authorization: Basic {base64.b64encode(pair).decode()}")
-    received = exchange(address, ("\r\n".join(lines) + "\r\n\r\n").encode())
-    answer = http.client.HTTPResponse(_Received(received))  # type: ignore[arg-type]
+    received = exchange(address, ("\r\n".join(lines) + "\r\n\r\n").encode(), tls=tls)
+    answer = http.client.HTTPResponse(_Received(received.body))  # type: ignore[arg-type]
     try:
         answer.begin()
         body = answer.read()
@@ -677,7 +725,16 @@ def http_get(address: tuple[str, int], path: str, credential: Mapping[str, str])
         raise OSError(f"the answer is no HTTP: {error!r}") from error
     if answer.status != http.HTTPStatus.OK:
         raise OSError(f"the answer is {answer.status} {answer.reason}")
-    return body
+    return received._replace(body=body)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where a daemon listens, and what it is shown: `principal` and `secret`, and a certificate."""
+
+    address: tuple[str, int]
+    credential: Mapping[str, str]
+    tls: ssl.SSLContext | None
 
 
 @dataclass(frozen=True)
@@ -686,21 +743,42 @@ class Target:
 
     name: str  # what the names of its metrics begin with
     title: str
-    read: Callable[[tuple[str, int], Mapping[str, str]], Samples]
+    read: Callable[[Access], Samples]
 
 
-def read_mesos(rules: Iterable[Rule]) -> Callable[[tuple[str, int], Mapping[str, str]], Samples]:
+def certificate_family(name: str) -> Family:
+    """Return what is told of the certificate of a daemon that speaks TLS."""
+    return Family(
+        f"{name}_certificate_end_timestamp_seconds",
+        GAUGE,
+        "When the certificate ends that the daemon shows, in seconds since 1970.",
+    )
+
+
+def read_mesos(name: str, rules: Iterable[Rule]) -> Callable[[Access], Samples]:
     """Return how a master or an agent is asked."""
     path = f"/metrics/snapshot?timeout={SNAPSHOT_TIMEOUT}"
-    return lambda address, credential: samples(mesos_snapshot(http_get(address, path, credential)), rules)
+
+    def read(access: Access) -> Samples:
+        answer = http_get(access.address, path, access.credential, access.tls)
+        found = samples(mesos_snapshot(answer.body), rules)
+        if answer.certificate_end is not None:
+            found[certificate_family(name)] = [Sample((), answer.certificate_end)]
+        return found
+
+    return read
 
 
 TARGETS = {
     target.name: target
     for target in (
-        Target("mesos_master", "the Mesos master", read_mesos(MASTER_RULES)),
-        Target("mesos_agent", "the Mesos agent", read_mesos(AGENT_RULES)),
-        Target("zookeeper", "ZooKeeper", lambda address, _: zookeeper_samples(exchange(address, b"mntr"))),
+        Target("mesos_master", "the Mesos master", read_mesos("mesos_master", MASTER_RULES)),
+        Target("mesos_agent", "the Mesos agent", read_mesos("mesos_agent", AGENT_RULES)),
+        Target(
+            "zookeeper",
+            "ZooKeeper",
+            lambda access: zookeeper_samples(exchange(access.address, b"mntr").body),
+        ),
     )
 }
 
@@ -709,10 +787,15 @@ class Collector:
     """Asks all targets at once, and keeps the answer for whoever asks within a second."""
 
     def __init__(
-        self, targets: Mapping[str, Mapping[str, Any]], credentials: Mapping[str, Mapping[str, str]]
+        self,
+        targets: Mapping[str, Mapping[str, Any]],
+        credentials: Mapping[str, Mapping[str, str]],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._targets = targets
-        self._credentials = credentials
+        self._targets = {
+            name: Access((given["address"], given["port"]), credentials.get(name, {}), tls)
+            for name, given in targets.items()
+        }
         self._pool = ThreadPoolExecutor(max_workers=len(targets), thread_name_prefix="target")
         self._lock = threading.Lock()
         self._page = b""
@@ -742,15 +825,15 @@ class Collector:
         return found | own_process()
 
     def _ask(self, name: str) -> tuple[Samples, float]:
-        given, target = self._targets[name], TARGETS[name]
+        access, target = self._targets[name], TARGETS[name]
         began = time.monotonic()
         try:
-            found = target.read((given["address"], given["port"]), self._credentials.get(name, {}))
+            found = target.read(access)
             problem = ""
         except (OSError, ValueError) as error:
             found = {}
             problem = str(error) or type(error).__name__
-        self._tell(name, f"{given['address']}:{given['port']}", problem)
+        self._tell(name, ":".join(map(str, access.address)), problem)
         up = Family(f"{name}_up", GAUGE, f"Whether {target.title} of this host answers.")
         return {up: [Sample((), float(not problem))]} | found, time.monotonic() - began
 
@@ -893,7 +976,8 @@ def main() -> None:
     parser.add_argument("--config", required=True, type=Path, help="what the role monitoring writes")
     given = json.loads(parser.parse_args().config.read_text(encoding="utf-8"))
     where = (given["address"], given["port"])
-    with Server(where, given["token"], Collector(given["targets"], given["credentials"])) as server:
+    collector = Collector(given["targets"], given["credentials"], tls_context(given.get("tls", {})))
+    with Server(where, given["token"], collector) as server:
         tell(f"listens on {where[0]}:{where[1]}, and asks {', '.join(given['targets'])}")
         server.serve_forever()
 

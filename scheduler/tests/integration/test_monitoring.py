@@ -227,7 +227,8 @@ def exporters_metrics() -> set[str]:
     sys.modules[EXPORTER.stem] = exporter  # where dataclasses look their types up
     specification.loader.exec_module(exporter)
     rules = (*exporter.MASTER_RULES, *exporter.AGENT_RULES, *exporter.ZOOKEEPER_RULES)
-    return {rule.family.name + rule.suffix for rule in rules}
+    certificates = {exporter.certificate_family(name).name for name in ("mesos_master", "mesos_agent")}
+    return {rule.family.name + rule.suffix for rule in rules} | certificates
 
 
 def dashboard_queries() -> dict[str, list[str]]:
@@ -271,9 +272,12 @@ def test_each_alert_is_well_formed_and_fires_when_it_should(rules: Path) -> None
 
 
 def test_each_alert_names_a_section_that_there_is() -> None:
-    headings = re.findall(r"(?m)^#+ (.+)$", (ROOT / "docs" / "operations.md").read_text())
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    named = re.findall(r"(?m)^ +runbook: docs/operations\.md#(\S+)$", rules_text())
+    anchors = {
+        page + "#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for page in ("operations.md", "security.md")
+        for heading in re.findall(r"(?m)^#+ (.+)$", (ROOT / "docs" / page).read_text())
+    }
+    named = re.findall(r"(?m)^ +runbook: docs/(\S+)$", rules_text())
     assert len(named) == len(alert_names())
     assert set(named) <= anchors
 
