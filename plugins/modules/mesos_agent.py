@@ -6,11 +6,12 @@ from __future__ import annotations
 import base64
 import json
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,12 @@ options:
   secret:
     description: The password that belongs to O(principal).
     type: str
+  tls:
+    description:
+      - C(ca_file), C(cert_file) and C(key_file), paths on the host, for masters that speak TLS.
+      - Without it they are asked in plain text.
+    type: dict
+    default: {}
   hostname:
     description: The agent's name in Mesos.
     type: str
@@ -117,6 +124,7 @@ class Masters:
     endpoints: Mapping[str, str]
     principal: str | None = None
     secret: str | None = None
+    tls: ssl.SSLContext | None = None
     leader: str | None = None
 
     def ask(self, call: Call) -> dict[str, Any]:
@@ -136,7 +144,7 @@ class Masters:
             self.leader = self._find_leader()
         leader, kind = self.leader, call["type"]
         try:
-            answer = request(leader, "POST", "/api/v1", json.dumps(call), self._authorization())
+            answer = request(leader, self.tls, "POST", "/api/v1", json.dumps(call), self._authorization())
         except NO_ANSWER as error:
             problem = f"does not answer {kind}: {error or type(error).__name__}"
         else:
@@ -167,7 +175,8 @@ class Masters:
             )
         for name, where in known.items():
             asking = threading.Thread(
-                target=lambda name=name, where=where: answers.put((name, *named_leader(where))), daemon=True
+                target=lambda name=name, where=where: answers.put((name, *named_leader(where, self.tls))),
+                daemon=True,
             )
             asking.start()
         found = dict.fromkeys(self.endpoints, "its address is not known")
@@ -195,11 +204,28 @@ class Answer:
     location: str | None
 
 
+def tls_context(files: Mapping[str, str]) -> ssl.SSLContext | None:
+    """Return how to speak TLS with those files; None without any. Raises OSError when one can't be used."""
+    if not files:
+        return None
+    context = ssl.create_default_context(cafile=files["ca_file"])
+    context.load_cert_chain(files["cert_file"], files["key_file"])
+    return context
+
+
 def request(
-    where: str, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None
+    where: str,
+    tls: ssl.SSLContext | None,
+    method: str,
+    path: str,
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Ask HOST:PORT, by no proxy and following no redirect. Raises what is in NO_ANSWER."""
-    connection = HTTPConnection(where, timeout=REQUEST_SECONDS)
+    if tls is None:
+        connection = HTTPConnection(where, timeout=REQUEST_SECONDS)
+    else:
+        connection = HTTPSConnection(where, timeout=REQUEST_SECONDS, context=tls)
     try:
         json_only = {"Content-Type": "application/json", "Accept": "application/json"}
         connection.request(method, path, body, {**json_only, **(headers or {})})
@@ -209,10 +235,10 @@ def request(
         connection.close()
 
 
-def named_leader(where: str) -> tuple[str | None, str]:
+def named_leader(where: str, tls: ssl.SSLContext | None = None) -> tuple[str | None, str]:
     """Return whom the master at HOST:PORT calls the leader, as HOST:PORT, and else what it says instead."""
     try:
-        answer = request(where, "GET", "/master/redirect")
+        answer = request(where, tls, "GET", "/master/redirect")
     except NO_ANSWER as error:
         return None, str(error) or type(error).__name__
     if answer.status == 307 and answer.location:
@@ -399,6 +425,7 @@ def main() -> None:
             "masters": {"type": "dict", "required": True},
             "principal": {"type": "str"},
             "secret": {"type": "str", "no_log": True},
+            "tls": {"type": "dict", "default": {}},
             "hostname": {"type": "str", "required": True},
             "address": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["announced", "drained", "active"]},
@@ -408,7 +435,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params
-    masters = Masters(wanted["masters"], wanted["principal"], wanted["secret"])
+    try:
+        masters = Masters(
+            wanted["masters"], wanted["principal"], wanted["secret"], tls_context(wanted["tls"])
+        )
+    except OSError as error:
+        module.fail_json(msg=f"One of {', '.join(wanted['tls'].values())} can't be used: {error}")
     try:
         changed, seen = reach(
             wanted["state"], masters, wanted["hostname"], wanted["address"], check_mode=module.check_mode

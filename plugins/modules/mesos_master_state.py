@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
+import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -38,6 +40,12 @@ options:
     required: true
   credential:
     description: C(principal) and C(secret) for a master that demands them for its metrics.
+    type: dict
+    default: {}
+  tls:
+    description:
+      - C(ca_file), C(cert_file) and C(key_file), paths on the host, for masters that speak TLS.
+      - Without it they are asked in plain text.
     type: dict
     default: {}
   voters:
@@ -116,24 +124,36 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow nothing."""
 
 
-# Masters are reached directly, whatever proxy the host has for the rest of the world.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+class Masters:
+    """How masters are asked: directly, whatever proxy the host has for the rest of the world."""
 
+    def __init__(self, credential: dict[str, str], tls: dict[str, str]) -> None:
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
+        if tls:
+            # Before the first deployment there are no files; then nobody answers either.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            with contextlib.suppress(OSError):
+                context.load_verify_locations(tls["ca_file"])
+                context.load_cert_chain(tls["cert_file"], tls["key_file"])
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(*handlers)
+        self._scheme = "https" if tls else "http"
+        self._credential = credential
 
-def get(url: str, credential: dict[str, str]) -> tuple[int, bytes, str]:
-    """Return status, body and Location of an answer; status 0 when there is none."""
-    request = urllib.request.Request(url)
-    if credential:
-        pair = f"{credential['principal']}:{credential['secret']}".encode()
-        request.add_header("Authorization", "Basic " + base64.b64encode(pair).decode())
-    try:
-        with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            return answer.status, answer.read(), ""
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read(), error.headers.get("Location", "")
-    except OSError:
-        return 0, b"", ""
+    def get(self, where: str, path: str, *, credential: bool = True) -> tuple[int, bytes, str]:
+        """Return status, body and Location of an answer of ADDRESS:PORT; status 0 when there is none."""
+        request = urllib.request.Request(f"{self._scheme}://{where}{path}")
+        if self._credential and credential:
+            pair = f"{self._credential['principal']}:{self._credential['secret']}".encode()
+            request.add_header("Authorization", "Basic " + base64.b64encode(pair).decode())
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+                return answer.status, answer.read(), ""
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read(), error.headers.get("Location", "")
+        except OSError:
+            return 0, b"", ""
 
 
 def packed_for(work_dir: Path) -> int:
@@ -160,11 +180,11 @@ def on_disk(unit: Path, work_dir: Path) -> dict[str, Any]:
     }
 
 
-def of_process(base: str, credential: dict[str, str]) -> dict[str, Any]:
-    """Return what the master itself tells."""
-    status, body, _ = get(f"{base}/metrics/snapshot", credential)
+def of_process(masters: Masters, where: str) -> dict[str, Any]:
+    """Return what the master at ADDRESS:PORT itself tells."""
+    status, body, _ = masters.get(where, "/metrics/snapshot")
     metrics: dict[str, float] = json.loads(body) if status == 200 else {}
-    _, _, location = get(f"{base}/master/redirect", {})
+    _, _, location = masters.get(where, "/master/redirect", credential=False)
     return {
         "answers": status != 0,
         "recovered": status in (401, 403) or metrics.get("registrar/log/recovered") == 1,
@@ -183,19 +203,18 @@ def main() -> None:
             "address": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
             "credential": {"type": "dict", "default": {}, "no_log": True},
+            "tls": {"type": "dict", "default": {}},
             "voters": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     given = module.params
+    masters = Masters(given["credential"], given["tls"])
     module.exit_json(
         changed=False,
         **on_disk(Path(given["unit"]), Path(given["work_dir"])),
-        **of_process(f"http://{given['address']}:{given['port']}", given["credential"]),
-        voters={
-            voter: bool(of_process(f"http://{voter}", given["credential"])["recovered"])
-            for voter in given["voters"]
-        },
+        **of_process(masters, f"{given['address']}:{given['port']}"),
+        voters={voter: bool(of_process(masters, voter)["recovered"]) for voter in given["voters"]},
     )
 
 

@@ -103,7 +103,7 @@ def test_a_packed_log_is_void_once_the_log_was_written_to(master: ModuleType, tm
 
 
 def test_a_master_that_does_not_answer(master: ModuleType) -> None:
-    assert master.of_process("http://127.0.0.1:9", {}) == {
+    assert master.of_process(master.Masters({}, {}), "127.0.0.1:9") == {
         "answers": False,
         "recovered": False,
         "has_registry": False,
