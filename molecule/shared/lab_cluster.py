@@ -5,15 +5,20 @@ Programs on the hosts run through testinfra; HTTP goes from here to the hosts' a
 
 from __future__ import annotations
 
+import base64
+import functools
 import json
+import ssl
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import testinfra
+import yaml
 
 T = TypeVar("T")
 
@@ -32,7 +37,34 @@ SCHEDULER_PORT = 8090
 ZOOKEEPER_PORT = 2181
 EXPORTER_PORT = 9105
 
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+@dataclass(frozen=True)
+class SecurityFolder:
+    """What the control node keeps of a secured lab, and with it the operator."""
+
+    path: Path
+
+    @functools.cached_property
+    def secrets(self) -> dict[str, str]:
+        """The secrets by name."""
+        return dict(yaml.safe_load((self.path / "secrets.yml").read_text(encoding="utf-8")))
+
+    def context(self, *, certificate: bool = True) -> ssl.SSLContext:
+        """Return how to speak TLS with masters and slaves, with the operator's certificate or without any."""
+        context = ssl.create_default_context(cafile=self.path / "ca.pem")
+        if certificate:
+            context.load_cert_chain(self.path / "operator.pem", self.path / "operator.key")
+        return context
+
+    def authorization(self, port: int, principal: str = "operator") -> dict[str, str]:
+        """Return the header that a principal shows the master or the slave, whoever has that port."""
+        daemon = "mesos_master" if port == MASTER_PORT else "mesos_slave"
+        return basic(principal, self.secrets[f"{daemon}_{principal}"])
+
+
+def basic(principal: str, secret: str) -> dict[str, str]:
+    """Return the header of HTTP's basic authentication."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{principal}:{secret}".encode()).decode()}
 
 
 @dataclass(frozen=True)
@@ -62,11 +94,12 @@ def eventually(what: str, probe: Callable[[], T | None], *, seconds: float) -> t
 
 
 class Cluster:
-    """A master with the scheduler on it, and slaves: names of lab hosts."""
+    """A master with the scheduler on it, and slaves: names of lab hosts. `security`: of a secured lab."""
 
-    def __init__(self, *, master: str, slaves: Iterable[str]) -> None:
+    def __init__(self, *, master: str, slaves: Iterable[str], security: SecurityFolder | None = None) -> None:
         self.master = master
         self.slaves = tuple(slaves)
+        self.security = security
         self.hosts = tuple(dict.fromkeys((master, *self.slaves)))
 
     @staticmethod
@@ -83,8 +116,27 @@ class Cluster:
 
     def get(self, host: str, port: int, path: str) -> Any:
         """Return the JSON that the host answers with. Raises OSError when it doesn't."""
-        with _direct.open(f"http://{self.address(host)}:{port}{path}", timeout=10) as answer:
+        with self._open(host, port, path, timeout=10) as answer:
             return json.load(answer)
+
+    def _open(
+        self,
+        host: str,
+        port: int,
+        path: str,
+        *,
+        timeout: float,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        scheme, shown = "http", dict(headers or {})
+        if self.security is not None and port in (MASTER_PORT, SLAVE_PORT):
+            scheme = "https"
+            shown |= self.security.authorization(port)
+            handlers.append(urllib.request.HTTPSHandler(context=self.security.context()))
+        request = urllib.request.Request(f"{scheme}://{self.address(host)}:{port}{path}", data, shown)
+        return urllib.request.build_opener(*handlers).open(request, timeout=timeout)
 
     def status(self) -> dict[str, Any]:
         """Return the scheduler's /v1/status."""
@@ -114,12 +166,14 @@ class Cluster:
 
     def call_master(self, call: Mapping[str, Any]) -> Any:
         """Make a call of the master's operator API; returns its answer, if it has one."""
-        request = urllib.request.Request(
-            f"http://{self.address(self.master)}:{MASTER_PORT}/api/v1",
+        with self._open(
+            self.master,
+            MASTER_PORT,
+            "/api/v1",
+            timeout=30,
             data=json.dumps(call).encode(),
             headers={"Content-Type": "application/json", "Accept": "application/json"},
-        )
-        with _direct.open(request, timeout=30) as answer:
+        ) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_cluster import Cluster
+from lab_cluster import Cluster, SecurityFolder
 
-CLUSTER = Cluster(master="lab-single", slaves=["lab-single"])
+SECURITY = SecurityFolder(Path(__file__).resolve().parents[1] / "security" / "inventory")
+CLUSTER = Cluster(master="lab-single", slaves=["lab-single"], security=SECURITY)
 
 
 @pytest.fixture
 def cluster() -> Cluster:
     return CLUSTER
+
+
+@pytest.fixture
+def security() -> SecurityFolder:
+    return SECURITY
 
 
 @pytest.fixture

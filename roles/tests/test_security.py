@@ -1,0 +1,211 @@
+"""What the control node keeps of a secured cluster, and what can't be right about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SECRET = "s" * 40
+NAMES = ["mesos_master_operator", "mesos_slave_operator"]
+GIVEN = dict.fromkeys(NAMES, SECRET)
+
+
+@pytest.fixture(scope="module")
+def security(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("plugins/filter/security.py")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, content in (("ca.pem", "AUTHORITY\n"), ("ca.key", "KEY"), ("secrets.yml", "---\n")):
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(0o600)
+    return tmp_path
+
+
+def mistakes(security: ModuleType, folder: Path, given: object = None, **more: Any) -> list[str]:
+    """Return the mistakes of a cluster of two hosts, of which `more` says what is special."""
+    hostvars = {
+        host: {"__security_host_home": str(folder), "__security_host_authority": "AUTHORITY"}
+        | more.get(host, {})
+        for host in ("h1", "h2")
+    }
+    found: list[str] = security.security_mistakes(
+        security.kept_in(str(folder)),
+        list(hostvars),
+        hostvars,
+        more.get("left_out", []),
+        GIVEN if given is None else given,
+        NAMES,
+    )
+    return found
+
+
+def test_what_fits(security: ModuleType, folder: Path) -> None:
+    assert mistakes(security, folder) == []
+    (folder / "secrets.yml").unlink()
+    (folder / "ca.pem").unlink()
+    (folder / "ca.key").unlink()
+    nothing = {"__security_host_authority": ""}
+    assert mistakes(security, folder, {}, h1=nothing, h2=nothing) == [], "the first run makes all of it"
+
+
+def test_a_living_cluster_gets_no_other_authority(security: ModuleType, folder: Path) -> None:
+    (folder / "ca.pem").unlink()
+    (found,) = mistakes(security, folder, h1={"__security_host_authority": ""})
+    assert found.startswith(f"There is no ca.pem in {folder}, but h2 belong to a cluster that has one.")
+
+
+def test_the_first_run_looks_at_all_hosts(security: ModuleType, folder: Path) -> None:
+    nothing = {"__security_host_authority": ""}
+    (folder / "ca.pem").unlink()
+    (found,) = mistakes(security, folder, h1=nothing, h2=nothing, left_out=["h3"])
+    assert "must look at all hosts of the cluster: h3 can't be reached" in found
+
+
+def test_hosts_of_another_cluster(security: ModuleType, folder: Path) -> None:
+    (found,) = mistakes(security, folder, h2={"__security_host_authority": "OTHER"})
+    assert found.startswith(f"h2 trust another authority than {folder}/ca.pem")
+
+
+def test_two_inventories_with_a_folder_each(security: ModuleType, folder: Path) -> None:
+    (found,) = mistakes(security, folder, h2={"__security_host_home": "/elsewhere"})
+    assert found == (
+        f"The hosts have more than one security_folder: {folder} (h1), /elsewhere (h2). Set one for all of"
+        " them."
+    )
+
+
+@pytest.mark.parametrize("name", ["ca.key", "secrets.yml"])
+def test_a_private_file_that_others_can_read(security: ModuleType, folder: Path, name: str) -> None:
+    (folder / name).chmod(0o644)
+    (found,) = mistakes(security, folder)
+    assert found.startswith(f"Others than the owner can read {folder}/{name}")
+    (folder / name).write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    assert mistakes(security, folder) == [], "it is encrypted, as in a checkout"
+
+
+def test_a_first_run_that_was_interrupted_goes_on(security: ModuleType, folder: Path) -> None:
+    (folder / "secrets.yml").unlink()
+    nothing = {"__security_host_authority": ""}
+    assert mistakes(security, folder, {}, h1=nothing, h2=nothing) == []
+
+
+def test_what_is_lost_is_not_made_anew(security: ModuleType, folder: Path) -> None:
+    (folder / "ca.key").unlink()
+    (folder / "secrets.yml").unlink()
+    assert mistakes(security, folder, {}) == [
+        f"There is no ca.key in {folder}, so nothing can be signed. Bring it back.",
+        f"There is no secrets.yml in {folder}. Bring it back from a backup.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret", ["short", 12345678901234567890, "with a space in the middle", "ü" * 20, ""]
+)
+def test_a_secret_that_can_not_be_one(security: ModuleType, folder: Path, secret: object) -> None:
+    (found,) = mistakes(security, folder, GIVEN | {"mesos_master_operator": secret})
+    assert found == (
+        f"{folder}/secrets.yml: mesos_master_operator must be a text of 16 ASCII characters or more, without"
+        " spaces."
+    )
+
+
+@pytest.mark.parametrize("given", ["a text", ["a list"], 7])
+def test_secrets_that_are_no_dictionary(security: ModuleType, folder: Path, given: object) -> None:
+    (found,) = mistakes(security, folder, given)
+    assert found.startswith(f"{folder}/secrets.yml must be a dictionary")
+
+
+def test_an_encrypted_file_is_never_written(security: ModuleType, folder: Path) -> None:
+    assert mistakes(security, folder, {}) == [], "the run adds what is missing"
+    (folder / "secrets.yml").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    assert mistakes(security, folder) == []
+    (found,) = mistakes(security, folder, {})
+    assert found == (
+        f"{folder}/secrets.yml has no mesos_master_operator, mesos_slave_operator. It is encrypted: add what"
+        " is missing with ansible-vault edit."
+    )
+
+
+def test_new_secrets(security: ModuleType) -> None:
+    made = security.new_secrets(NAMES)
+    assert list(made) == NAMES
+    assert all(re.fullmatch(r"[A-Za-z0-9]{40}", secret) for secret in made.values())
+    assert not set(made.values()) & set(security.new_secrets(NAMES).values())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("mesos_master_credentials", [], "cluster_security sets it itself"),
+        ("scheduler_secret", "x", "cluster_security sets it itself"),
+        ("mesos_master_options", {"authenticate_agents": False}, "authenticate_agents can't be used"),
+        ("cluster_frameworks", [{"principal": "batch"}], "must be the same for all hosts"),
+        (
+            "mesos_slave_options",
+            {"advertise_ip": "1.2.3.4"},
+            "mesos_slave_options: advertise_ip can't be used",
+        ),
+    ],
+)
+def test_variables_that_contradict(
+    security: ModuleType, folder: Path, variable: str, value: object, words: str
+) -> None:
+    (found,) = mistakes(security, folder, h2={variable: value})
+    assert words in found
+
+
+def test_names_in_a_certificate(security: ModuleType) -> None:
+    given = ["10.0.0.1", "Host.example", "", "10.0.0.1", "2001:db8::1", "no name", "a" * 70, "h_1"]
+    assert security.certificate_names(given) == [
+        "DNS:h_1",
+        "DNS:host.example",
+        "IP:10.0.0.1",
+        "IP:2001:db8::1",
+    ]
+
+
+MASTER, SLAVE = "/etc/systemd/system/mesos-master.service:", "/etc/systemd/system/mesos-slave.service:"
+
+
+@pytest.mark.parametrize(
+    ("secured", "units", "words"),
+    [
+        (False, [], None),
+        (True, ["zookeeper enabled"], None),
+        (False, [MASTER + "0", SLAVE + "0"], None),
+        (True, [MASTER + "1\r"], None),
+        (True, [MASTER + "1", SLAVE + "0"], "runs without TLS here"),
+        ("no", [SLAVE + "1"], "Set cluster_security: true"),
+    ],
+)
+def test_a_cluster_that_runs_is_not_switched(
+    security: ModuleType, secured: object, units: list[str], words: str | None
+) -> None:
+    hostvars = {"h1": {"cluster_security": secured, "__site_enabled": {"stdout_lines": units}}}
+    found = security.switching_mistakes(["h1"], hostvars)
+    assert len(found) == (words is not None)
+    assert words is None or words in found[0]
+
+
+def test_hosts_with_certificates_of_their_own_are_not_switched(security: ModuleType) -> None:
+    units = {"__site_enabled": {"stdout_lines": [MASTER + "1"]}}
+    own = {"mesos_tls": {"ca_file": "/ca", "cert_file": "/cert", "key_file": "/key"}}
+    assert security.switching_mistakes(["h1"], {"h1": units | own}) == []
+    (found,) = security.switching_mistakes(["h1"], {"h1": units | {"mesos_tls": {}}})
+    assert "runs with TLS here" in found
+
+
+def test_all_hosts_are_secured_or_none(security: ModuleType) -> None:
+    (found,) = security.switching_mistakes(["h1", "h2"], {"h1": {"cluster_security": True}, "h2": {}})
+    assert found == "cluster_security is true for h1 only; it must be the same for all hosts."
+
+
+def test_nothing_changes_without_files(security: ModuleType) -> None:
+    assert security.tls_environment({}) == security.tls_files({}) == []
