@@ -32,7 +32,13 @@ class Kills:
 
     def restart(self) -> None:
         """Send all that are due at once: there is a new master to hear it."""
-        for repeat in self._repeats.values():
+        for task_id in self._repeats:
+            self.hurry(task_id)
+
+    def hurry(self, task_id: str) -> None:
+        """Send it as soon as it is due: whoever has missed it before can hear it now."""
+        repeat = self._repeats.get(task_id)
+        if repeat is not None:
             repeat.at, repeat.pause = repeat.not_before, _FIRST_PAUSE
 
     def due(self, now: float) -> list[str]:

@@ -196,6 +196,8 @@ class StatusUpdates:
         self._ledger.put(changed)
         if changed.state is task.state:
             return
+        if task.state.absent and changed.present:
+            self._ledger.kills.hurry(changed.id)  # none has reached it where it was
         where = changed.where
         why = f"TASK_{changed.state.value} {where}: {changed.message or changed.reason or 'no reason given'}"
         if changed.state is TaskState.RUNNING:

@@ -132,6 +132,7 @@ class Agent:
         self.draining = False
         self.full = False
         self.containers: dict[str, Container] = {}
+        self._dropped: set[str] = set()
         self._fate = fate
         self._hears = hears
         self._last_sent = 0.0
@@ -142,6 +143,8 @@ class Agent:
         """Start a container, which then lives as its image says."""
         fate = self._fate
         name = info["task_id"]["value"]
+        if name in self._dropped:
+            return
         named = parse_task_id(name)
         assert named is not None
         image = info["container"]["docker"]["image"]
@@ -195,6 +198,7 @@ class Agent:
 
     def drop(self, task_id: str, reason: str) -> None:
         """Report, reliably, that a task never came here."""
+        self._dropped.add(task_id)  # a launch that is still on its way comes to nothing
         named = parse_task_id(task_id) or ("", "")
         container = Container(task_id, *named, "", False, Bundle(), {})
         self.containers[task_id] = container

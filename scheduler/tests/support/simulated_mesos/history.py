@@ -271,12 +271,12 @@ class History:
         if watching and len(self._machines_there()) < len(self._machines):
             return  # one may come back at any time, and is of interest
         questions = _QUESTIONS if self._may_return() else 1
-        implicit, recorded = self.fate.now, set(self.disk.durable.tasks)
+        implicit, alive = self.fate.now, self._alive_on_record()
         self.run(IDLE_SECONDS)
         while questions > 1 and not self._settled() and self.fate.now < implicit + 2 * IDLE_SECONDS:
             self.run(1.0)  # something has come back just now
         # Of what returned and has ended, up to four updates were acknowledged, and it was told to stop.
-        questions += 5 * len(recorded - set(self.disk.durable.tasks))
+        questions += 5 * len(alive - self._alive_on_record())
         if not self._settled():
             raise InvariantError(f"it does not stay as it is wished: {self._state()}")
         # Instances that nobody can reach any more may still have to be stopped when they come back.
@@ -290,6 +290,9 @@ class History:
             raise InvariantError(f"{self.rounds - rounds} rounds in {lasted:.0f} s of rest")
         if set(self.wire.master.roles) - self.wire.master.suppressed - watching:
             raise InvariantError("offers are wanted while there is nothing to do")
+
+    def _alive_on_record(self) -> set[str]:
+        return {task.id for task in self.disk.durable.tasks.values() if not task.state.ended}
 
     def _may_return(self) -> bool:
         """Whether something on record may be asked about, or come back.

@@ -454,8 +454,6 @@ class Master:
         self._filter(valid[0].role, agent.id, left, refuse_seconds)
 
     def _run(self, agent: Agent, info: Message) -> None:
-        if info["task_id"]["value"] in agent.containers:
-            return  # it has said that this never came
         # The agent may be away: the master finds out when it comes back.
         if agent.up and not agent.dead and self.knows(agent):
             agent.run(info)

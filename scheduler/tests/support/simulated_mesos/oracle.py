@@ -199,7 +199,8 @@ class Oracle:
         outdated = before.state in _LIFE and state in _LIFE and _LIFE.index(state) < _LIFE.index(before.state)
         if (before.state in ENDED and not returns) or outdated:
             return
-        if before.state != state:
+        # Reconciliation tells the state and not why: the agent may say so later.
+        if before.state != state or "uuid" in status:
             before.reason = status.get("reason")
         before.state = state
         if "healthy" in status:

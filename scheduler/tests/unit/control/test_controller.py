@@ -1169,6 +1169,22 @@ def test_instances_of_an_agent_that_never_returns_are_forgotten_when_mesos_has(t
     assert task_id not in bench.controller._ledger.tasks
 
 
+def test_what_returns_from_an_agent_that_was_away_is_told_to_stop_at_once(tmp_path: Path) -> None:
+    """It has heard of no KILL there, and the next one may be a minute away."""
+    bench = Bench(tmp_path, service(count=1))
+    bench.subscribe()
+    (task_id,) = bench.launch("a")
+    bench.take(events.ConfigRead(configuration(service(count=0)), "sha"))
+    for _ in range(40):
+        bench.take(after=1)
+    assert len(bench.driver.take("kill")) >= 3
+    bench.tell(task_id, "UNREACHABLE")
+    bench.take(after=1)
+    bench.driver.take("kill")
+    bench.tell(task_id, "RUNNING")
+    assert [call[1] for call in bench.driver.take("kill")] == [task_id]
+
+
 def test_a_port_that_was_an_instances_is_not_the_next_ones(tmp_path: Path) -> None:
     bench = Bench(tmp_path, service(count=1, ports=[{"container_port": 80}]))
     bench.subscribe()

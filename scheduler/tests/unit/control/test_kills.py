@@ -31,6 +31,18 @@ def test_a_new_master_hears_all_of_them_at_once() -> None:
     assert kills.due(11) == ["1"]
 
 
+def test_what_can_hear_it_again_is_told_as_soon_as_it_is_due() -> None:
+    kills = Kills()
+    kills.add("1")
+    kills.add("2", at=30)
+    for now in (0, 5, 15, 35):
+        kills.sent("1", now, 0)
+    kills.hurry("1")
+    kills.hurry("2")
+    kills.hurry("3")
+    assert kills.due(20) == ["1"]
+
+
 def test_what_has_ended_is_killed_no_more() -> None:
     kills = Kills()
     kills.add("1")
