@@ -19,6 +19,9 @@ constexpr Duration kLongestRetryDelay = milliseconds(250);
 // A recovering agent answers 503 at once; no answer at all means that the request is lost.
 constexpr Duration kAnswerTimeout = seconds(3);
 constexpr Duration kUpdateRetryDelay = milliseconds(200);
+// An agent with another key for its executors' tokens takes none of those that it finds, and ends their containers when
+// the longest --executor_reregistration_timeout is over, which is this. It can't tell more than the executors do.
+constexpr Duration kLongestRefusal = seconds(15);
 
 // The path of a unix socket is limited to 107 bytes; a link through the folder's descriptor is always short enough.
 std::string shortSocketPath(const std::string& path) {
@@ -100,6 +103,14 @@ void AgentConnection::subscribe() {
 void AgentConnection::onSubscribeHeaders(const HttpResponse& response) {
   loop_.cancel(answerTimer_);
   streaming_ = response.status == 200;
+  const bool tokenRefused = response.status == 401 || response.status == 403;
+  if (!tokenRefused) {
+    loop_.cancel(tokenTimer_);
+  } else if (tokenTimer_ == 0) {
+    tokenTimer_ = loop_.after(kLongestRefusal, [this] {
+      handlers_.onLost("the agent has refused the executor's token for " + describe(kLongestRefusal));
+    });
+  }
   if (!streaming_) refusal_ = "HTTP status " + std::to_string(response.status);
 }
 
@@ -128,6 +139,7 @@ size_t AgentConnection::onStreamData(std::string_view bytes) {
 void AgentConnection::onStreamEnd(const std::string& why) {
   loop_.cancel(answerTimer_);
   loop_.cancel(updateTimer_);
+  if (refusal_.empty()) loop_.cancel(tokenTimer_);  // it may come back with the right key
   const bool wasSubscribed = session_.subscribed();
   session_.streamEnded();
   update_.reset();

@@ -56,6 +56,7 @@ class AgentConnection {
   EventLoop::TimerId answerTimer_ = 0;
   EventLoop::TimerId recoveryTimer_ = 0;
   EventLoop::TimerId updateTimer_ = 0;
+  EventLoop::TimerId tokenTimer_ = 0;
   bool streaming_ = false;
 };
 

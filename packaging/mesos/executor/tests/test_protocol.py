@@ -70,6 +70,27 @@ def test_the_whole_exchange(agent: FakeAgent, start: Start) -> None:
     assert agent.updates()[1]["reason"] == "REASON_TASK_INVALID"
 
 
+def test_a_token_that_is_refused_for_good_ends_the_executor(
+    agent: FakeAgent, start: Start, tmp_path: Path
+) -> None:
+    """Else Mesos would count its task as running until the recovery timeout is over."""
+    engine = FakeEngine(tmp_path / "docker.sock", ("1.41", "1.41"), ends=False)
+    run = start(MESOS_EXECUTOR_AUTHENTICATION_TOKEN="a.b.c")
+    stream = agent.subscribed()
+    stream.send(launch(POSSIBLE))
+    wait_for(lambda: "TASK_RUNNING" in states(agent), "the task runs")
+    agent.subscribe_status = 401
+    stream.close()
+    time.sleep(3)
+    agent.subscribe_status = 503  # it is restarted, perhaps with the right key
+    time.sleep(1)
+    agent.subscribe_status, refused_at = 401, time.monotonic()
+    wait_for(lambda: "has refused the executor's token for 15 s" in run.log(), "it gives up", 25)
+    assert time.monotonic() - refused_at > 14
+    wait_for(lambda: any("/stop" in request for request in engine.requests), "the container is stopped")
+    engine.close()
+
+
 def test_events_that_arrive_together_are_all_taken_at_once(agent: FakeAgent, start: Start) -> None:
     """Each in a chunk of its own, all in one packet: none may wait for the next packet."""
     run = start()

@@ -103,17 +103,41 @@ def test_the_agents_socket(tmp_path: Path, executor: Path) -> None:
 
 
 def test_executors_that_must_authenticate(tmp_path: Path, executor: Path) -> None:
-    secret = tmp_path / "secret"
+    stderr = run_one_task(tmp_path, with_tokens(tmp_path, executor))
+    assert "Authorization" not in stderr
+
+
+def test_an_agent_that_comes_back_with_another_key(tmp_path: Path, executor: Path) -> None:
+    """No executor can prove itself to it: what ran is gone, and Mesos knows it soon."""
+    flags = {**with_tokens(tmp_path, executor), "executor_reregistration_timeout": "15secs"}
+    with (
+        PrivateDocker(tmp_path / "engine") as docker,
+        Master(tmp_path / "master") as master,
+        Agent(tmp_path / "agent", master.address, docker, flags) as agent,
+        Framework(master.address) as framework,
+    ):
+        agent.wait_registered(master)
+        task = docker_task()
+        task_id = str(task["task_id"]["value"])
+        framework.launch([task])
+        framework.wait_state(task_id, "TASK_RUNNING")
+        Path(str(flags["jwt_secret_key"])).write_text("another secret")
+        agent.restart()
+        framework.wait_state(task_id, "TASK_GONE", 60)
+        end_tasks(agent, docker)
+
+
+def with_tokens(folder: Path, executor: Path) -> dict[str, str | bool]:
+    """Return the flags of an agent whose executors must authenticate."""
+    secret = folder / "secret"
     secret.write_text("a secret that signs the executors' tokens")
     secret.chmod(0o600)
-    flags: dict[str, str | bool] = {
+    return {
         "launcher_dir": str(executor.parent),
         "authenticate_http_executors": True,
         "http_authenticators": "jwt",
         "jwt_secret_key": str(secret),
     }
-    stderr = run_one_task(tmp_path, flags)
-    assert "Authorization" not in stderr
 
 
 def run_one_task(folder: Path, flags: Mapping[str, str | bool]) -> str:
