@@ -6,7 +6,8 @@ import json
 import ssl
 import subprocess
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,21 +111,10 @@ def test_executors_that_must_authenticate(tmp_path: Path, executor: Path) -> Non
 def test_an_agent_that_comes_back_with_another_key(tmp_path: Path, executor: Path) -> None:
     """No executor can prove itself to it: what ran is gone, and Mesos knows it soon."""
     flags = {**with_tokens(tmp_path, executor), "executor_reregistration_timeout": "15secs"}
-    with (
-        PrivateDocker(tmp_path / "engine") as docker,
-        Master(tmp_path / "master") as master,
-        Agent(tmp_path / "agent", master.address, docker, flags) as agent,
-        Framework(master.address) as framework,
-    ):
-        agent.wait_registered(master)
-        task = docker_task()
-        task_id = str(task["task_id"]["value"])
-        framework.launch([task])
-        framework.wait_state(task_id, "TASK_RUNNING")
+    with running_task(tmp_path, flags) as (agent, framework, task_id):
         Path(str(flags["jwt_secret_key"])).write_text("another secret")
         agent.restart()
         framework.wait_state(task_id, "TASK_GONE", 60)
-        end_tasks(agent, docker)
 
 
 def with_tokens(folder: Path, executor: Path) -> dict[str, str | bool]:
@@ -140,8 +130,9 @@ def with_tokens(folder: Path, executor: Path) -> dict[str, str | bool]:
     }
 
 
-def run_one_task(folder: Path, flags: Mapping[str, str | bool]) -> str:
-    """Run a task from start to kill; returns the executor's log."""
+@contextmanager
+def running_task(folder: Path, flags: Mapping[str, str | bool]) -> Iterator[tuple[Agent, Framework, str]]:
+    """Start a cluster and a task, and see in the end that nothing is left of it."""
     with (
         PrivateDocker(folder / "engine") as docker,
         Master(folder / "master") as master,
@@ -153,6 +144,13 @@ def run_one_task(folder: Path, flags: Mapping[str, str | bool]) -> str:
         task_id = str(task["task_id"]["value"])
         framework.launch([task])
         framework.wait_state(task_id, "TASK_RUNNING")
+        yield agent, framework, task_id
+        end_tasks(agent, docker)
+
+
+def run_one_task(folder: Path, flags: Mapping[str, str | bool]) -> str:
+    """Run a task from start to kill; returns the executor's log."""
+    with running_task(folder, flags) as (agent, framework, task_id):
         pid = next(
             pid
             for pid in agent.executors()
@@ -161,7 +159,6 @@ def run_one_task(folder: Path, flags: Mapping[str, str | bool]) -> str:
         assert b"TOKEN=ey" not in Path(f"/proc/{pid}/environ").read_bytes(), "the token is for nobody else"
         framework.kill(task_id)
         framework.wait_state(task_id, "TASK_KILLED")
-        end_tasks(agent, docker)
         work = Path(str(agent.flags["work_dir"]))
         return next(work.glob(f"slaves/*/frameworks/*/executors/{task_id}/runs/*-*/stderr")).read_text()
 
