@@ -121,9 +121,8 @@ def slave_acls(frameworks: Iterable[Framework]) -> Acls:
 
 def secret_names(frameworks: Iterable[Framework]) -> list[str]:
     """Return the names in secrets.yml. frameworks: other people's, with a `principal` each."""
-    principals = (*PRINCIPALS, *(framework["principal"] for framework in frameworks))
     return [
-        *(secret_name("mesos_master", principal) for principal in principals),
+        *(secret_name("mesos_master", principal) for principal in _of_masters(frameworks)),
         *(secret_name("mesos_slave", principal) for principal in OF_SLAVES),
         EXECUTOR_KEY,
         ZOOKEEPER,
@@ -149,8 +148,7 @@ def credential(secrets: Mapping[str, str], daemon: str, principal: str) -> dict[
 
 def master_credentials(secrets: Mapping[str, str], frameworks: Iterable[Framework]) -> list[dict[str, str]]:
     """Return whom the masters let in. frameworks: other people's."""
-    principals = (*PRINCIPALS, *(framework["principal"] for framework in frameworks))
-    return [credential(secrets, "mesos_master", principal) for principal in principals]
+    return [credential(secrets, "mesos_master", principal) for principal in _of_masters(frameworks)]
 
 
 def slave_credentials(secrets: Mapping[str, str]) -> list[dict[str, str]]:
@@ -167,6 +165,11 @@ def framework_mistakes(frameworks: Iterable[Framework]) -> list[str]:
         *(f"cluster_frameworks: the principal {each} is taken by the cluster itself." for each in taken),
         *(f"cluster_frameworks: the principal {each} is there twice." for each in twice),
     ]
+
+
+def _of_masters(frameworks: Iterable[Framework]) -> tuple[str, ...]:
+    """Return all principals that masters know. frameworks: other people's."""
+    return (*PRINCIPALS, *(framework["principal"] for framework in frameworks))
 
 
 def _operator_may(everything: Mapping[str, str]) -> Acls:
