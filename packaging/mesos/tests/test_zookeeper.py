@@ -75,6 +75,9 @@ def test_three_masters_and_the_death_of_the_leader(
         answers = {master.get("/state")["leader"] for master in masters}
         return next((master for master in masters if answers == {f"master@{master.address}"}), None)
 
+    def has_log(master: Master) -> bool:
+        return bool(master.get("/metrics/snapshot").get("registrar/log/recovered"))
+
     with ExitStack() as stack:
         masters = [Master(folder / str(i), ha_flags(folder / str(i) / "work", url, 2)) for i in range(3)]
         for master in masters:
@@ -83,6 +86,8 @@ def test_three_masters_and_the_death_of_the_leader(
         agent = stack.enter_context(Agent(folder / "agent", url, engine, {"containerizers": "mesos"}))
         agent.wait_registered(first)
         [known] = first.agents()
+        # Two of three have the log at first. The third joins when all three answer: not after a death.
+        eventually(lambda: all(map(has_log, masters)), "all masters have the log")
 
         first.kill9()
         others = [master for master in masters if master is not first]
