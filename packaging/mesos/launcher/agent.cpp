@@ -8,6 +8,7 @@
 #include "diagnostics.hpp"
 #include "docker_client.hpp"
 #include "executor_access.hpp"
+#include "executor_handover.hpp"
 #include "flag_policy.hpp"
 #include "flag_values.hpp"
 #include "leadership.hpp"
@@ -88,6 +89,7 @@ int main(int argc, char** argv)
   auto* qosController = orFail(
       QoSController::create(flags.at<Option<std::string>>("qos_controller")), "create QoS Controller");
 
+  handOverExecutors(flags);
   auto* slave = new Slave(
       id, *mesosFlags, detector, containerizer, files, parts.gc, updates, resourceEstimator, qosController,
       createSecretGenerator(flags), parts.volumeGidManager, parts.futureTracker, process::Owned<CSIServer>(),

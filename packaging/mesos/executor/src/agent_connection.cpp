@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "log.hpp"
+#include "recovery_endpoint.hpp"
 
 namespace executor {
 namespace {
@@ -41,7 +42,9 @@ AgentConnection::AgentConnection(EventLoop& loop, HttpClient& http, const Enviro
       handlers_(std::move(handlers)),
       session_(environment.frameworkId, environment.executorId,
                std::min(kLongestRetryDelay, environment.longestBackoff / 4)),
-      domainSocket_(shortSocketPath(environment.domainSocket)),
+      pidsFolder_(pidsFolderOf(environment.sandbox)),
+      access_(environment.access),
+      domainSocket_(shortSocketPath(access_.domainSocket)),
       tls_(environment.tls),
       serverNames_(environment.tlsServerNames) {
   tls_.verifyName = !serverNames_.empty();
@@ -53,10 +56,8 @@ HttpRequest AgentConnection::request(std::string body) const {
   request.method = "POST";
   request.body = std::move(body);
   request.headers = {"Content-Type: application/json", "Accept: application/json"};
-  if (!environment_.authenticationToken.empty()) {
-    request.headers.push_back("Authorization: Bearer " + environment_.authenticationToken);
-  }
-  if (!environment_.domainSocket.empty()) {
+  if (!access_.token.empty()) request.headers.push_back("Authorization: Bearer " + access_.token);
+  if (!access_.domainSocket.empty()) {
     request.url = "http://agent" + path;
     request.unixSocket = domainSocket_;
   } else if (environment_.tlsEnabled) {
@@ -81,8 +82,16 @@ void AgentConnection::connect() {
   subscribe();
 }
 
+void AgentConnection::renewAccess() {
+  const auto access = readAgentAccess(pidsFolder_);
+  if (!access || *access == access_) return;
+  if (access->domainSocket != access_.domainSocket) domainSocket_ = shortSocketPath(access->domainSocket);
+  access_ = *access;
+}
+
 void AgentConnection::subscribe() {
   loop_.cancel(retryTimer_);
+  renewAccess();
   streaming_ = false;
   refusal_.clear();
   HttpHandlers handlers;

@@ -33,6 +33,7 @@ class AgentConnection {
 
  private:
   HttpRequest request(std::string body) const;
+  void renewAccess();
   void subscribe();
   void onSubscribeHeaders(const HttpResponse& response);
   size_t onStreamData(std::string_view bytes);
@@ -46,7 +47,9 @@ class AgentConnection {
   const Environment& environment_;
   const Handlers handlers_;
   AgentSession session_;
-  const std::string domainSocket_;
+  const std::string pidsFolder_;
+  AgentAccess access_;
+  std::string domainSocket_;  // a short path to that of access_
   TlsSettings tls_;
   std::vector<std::string> serverNames_;  // acceptable names of the agent's certificate, the current one first
   std::string refusal_;                   // what the agent last said instead of an event stream

@@ -157,11 +157,11 @@ Environment readEnvironment() {
   const std::string pid = variable("MESOS_SLAVE_PID").value_or("");
   const std::string actor = pid.substr(0, pid.find('@'));
   environment.agentPath = (actor.empty() ? "" : "/" + actor) + "/api/v1/executor";
-  environment.domainSocket = variable("MESOS_DOMAIN_SOCKET").value_or("");
+  environment.access.domainSocket = variable("MESOS_DOMAIN_SOCKET").value_or("");
   environment.frameworkId = required("MESOS_FRAMEWORK_ID");
   environment.executorId = required("MESOS_EXECUTOR_ID");
   environment.sandbox = required("MESOS_DIRECTORY");
-  environment.authenticationToken = takeSecret("MESOS_EXECUTOR_AUTHENTICATION_TOKEN");
+  environment.access.token = takeSecret("MESOS_EXECUTOR_AUTHENTICATION_TOKEN");
   const std::string checkpoint = variable("MESOS_CHECKPOINT").value_or("0");
   environment.checkpoint = checkpoint == "1" || checkpoint == "true";
   if (environment.checkpoint) {

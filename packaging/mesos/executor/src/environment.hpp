@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent_access.hpp"
 #include "duration.hpp"
 #include "http.hpp"
 
@@ -16,11 +17,10 @@ namespace executor {
 struct Environment {
   std::string agentAddress;  // "ip:port"
   std::string agentPath;     // of the executor API, such as "/slave(1)/api/v1/executor"
-  std::string domainSocket;  // the agent's socket, empty when it has none
   std::string frameworkId;
   std::string executorId;
   std::string sandbox;  // MESOS_DIRECTORY: the real path, while --sandbox_directory may be a link to it
-  std::string authenticationToken;
+  AgentAccess access;
   bool checkpoint = false;
   Duration recoveryTimeout{};
   Duration longestBackoff = std::chrono::seconds(2);

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from mesos_testbed import Agent, Framework, Master, PrivateDocker, docker_task, eventually, tls_environment
+from mesos_testbed.mesos import flag_words
 
 pytestmark = pytest.mark.integration
 
@@ -109,12 +110,57 @@ def test_executors_that_must_authenticate(tmp_path: Path, executor: Path) -> Non
 
 
 def test_an_agent_that_comes_back_with_another_key(tmp_path: Path, executor: Path) -> None:
+    flags = with_tokens(tmp_path, executor)
+    with running_task(tmp_path, flags) as (agent, framework, task_id):
+        Path(str(flags["jwt_secret_key"])).write_text("another secret")
+        with going_on(agent):
+            agent.restart()
+        [access] = Path(str(agent.flags["work_dir"])).glob("meta/slaves/*-S*/**/agent_access.json")
+        assert access.stat().st_mode & 0o777 == 0o600, "it holds a token"
+        framework.kill(task_id)
+        framework.wait_state(task_id, "TASK_KILLED")
+
+
+def test_an_agent_that_comes_back_closed_and_then_open(tmp_path: Path, executor: Path) -> None:
+    closed = with_tokens(tmp_path, executor) | {
+        "http_executor_domain_sockets": True,
+        "domain_socket_location": f"/run/{tmp_path.name}.sock",
+    }
+    flags = {"launcher_dir": closed.pop("launcher_dir")}
+    with running_task(tmp_path, flags) as (agent, framework, task_id):
+        opened = agent.command
+        for command in ([*opened, *flag_words(closed)], opened):
+            agent.command = command
+            with going_on(agent):
+                agent.restart()
+        framework.kill(task_id)
+        framework.wait_state(task_id, "TASK_KILLED")
+
+
+def test_an_agent_with_another_key_that_can_not_tell_it(tmp_path: Path, executor: Path) -> None:
     """No executor can prove itself to it: what ran is gone, and Mesos knows it soon."""
     flags = {**with_tokens(tmp_path, executor), "executor_reregistration_timeout": "15secs"}
     with running_task(tmp_path, flags) as (agent, framework, task_id):
         Path(str(flags["jwt_secret_key"])).write_text("another secret")
+        [pid] = Path(str(agent.flags["work_dir"])).glob("meta/slaves/*-S*/**/libprocess.pid")
+        (pid.parent / "agent_access.json.tmp").mkdir()
         agent.restart()
         framework.wait_state(task_id, "TASK_GONE", 60)
+        assert "Can't tell an executor how to reach this agent" in agent.log()
+
+
+@contextmanager
+def going_on(agent: Agent) -> Iterator[None]:
+    """See the one executor find the agent again afterwards, and its container run on."""
+    [sandbox] = Path(str(agent.flags["work_dir"])).glob("slaves/*/frameworks/*/executors/*/runs/*-*")
+
+    def seen() -> tuple[int, list[str]]:
+        log = (sandbox / "stderr").read_text()
+        return log.count("Subscribed to agent"), [each["Id"] for each in agent.engine.containers()]
+
+    subscriptions, containers = seen()
+    yield
+    eventually(lambda: seen() == (subscriptions + 1, containers), "the executor's next subscription")
 
 
 def with_tokens(folder: Path, executor: Path) -> dict[str, str | bool]:

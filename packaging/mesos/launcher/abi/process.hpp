@@ -57,6 +57,12 @@ bool initialize(
 UPID spawn(ProcessBase* process, bool manage);
 bool wait(const UPID& pid, const Duration& duration);
 
+namespace network::openssl {
+
+Try<std::string> generate_hmac_sha256(const std::string& message, const std::string& key);
+
+}
+
 namespace ID {
 std::string generate(const std::string& prefix);
 }
