@@ -40,7 +40,7 @@ def test_all_control_hosts_are_lost(
     groups = {"zookeepers": masters, "mesos_masters": masters, "schedulers": [scheduler]}
     inventory = lab_ha.inventory_with(tmp_path / "inventory", groups)
     variables = {"scheduler_image": lab_ha.IMAGE, "scheduler_count": lab_ha.COUNT}
-    restored = Cluster(master=scheduler, slaves=lab_ha.SLAVES)
+    restored = lab_ha.cluster(scheduler)
     with watching(lab, "web") as story:
         # New hosts are new: another test may have had a master on them.
         destroy({*LOST, *masters, scheduler})
@@ -53,7 +53,7 @@ def test_all_control_hosts_are_lost(
     assert (story.starts, story.ends) == ({}, 0), str(story)
     assert restored.status()["framework_id"] == framework
     assert agent_ids(restored) == agents
-    assert leading_master(map(lab_ha.address, masters)) != ""
+    assert leading_master(map(lab_ha.address, masters), lab_ha.SECURITY) != ""
     for host in masters:
         assert zookeeper_state(lab_ha.address(host)) in {"leader", "follower"}
     verified = lab_ha.verify(inventory)

@@ -15,7 +15,7 @@ EVERYBODY = {host: lab_ha.address(host) for host in (*lab_ha.MASTERS, *lab_ha.MO
 
 def leader() -> str:
     """Return the host whose master leads, once there is one."""
-    return leading_host(EVERYBODY)
+    return leading_host(EVERYBODY, lab_ha.SECURITY)
 
 
 def test_the_leading_masters_host_is_off(lab: Cluster, measure: Measure, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def deploy(folder: Path, masters: tuple[str, ...], measure: Measure, what: str) 
     others = [host for host in FIVE if host not in masters]
     groups = {"zookeepers": masters, "mesos_masters": masters, "retired": others}
     inventory = lab_ha.inventory_with(folder, groups)
-    with watching_control_plane(everybody) as outages:
+    with watching_control_plane(everybody, lab_ha.SECURITY) as outages:
         run = lab_ha.deploy(inventory=inventory)
     assert run.exit_code == 0, run.output
     measure(f"{what}: site.yml", run.seconds)
@@ -32,7 +32,7 @@ def deploy(folder: Path, masters: tuple[str, ...], measure: Measure, what: str) 
     measure(f"{what}: longest time without a quorum of ZooKeeper", outages.without_quorum)
     wanted = {lab_ha.address(host) for host in masters}
     assert outages.with_two_ensembles < 10, "there were two ensembles"
-    assert leading_master(everybody) in wanted
+    assert leading_master(everybody, lab_ha.SECURITY) in wanted
     for host in masters:
         assert set(zookeeper_members(lab_ha.address(host)).values()) == wanted
         assert zookeeper_state(lab_ha.address(host)) in {"leader", "follower"}

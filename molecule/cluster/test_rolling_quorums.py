@@ -20,7 +20,9 @@ def leads_zookeeper() -> str:
 
 
 def leads_mesos() -> str:
-    return next(host for host in lab_ha.MASTERS if lab_ha.address(host) == leading_master(ADDRESSES))
+    return next(
+        host for host in lab_ha.MASTERS if lab_ha.address(host) == leading_master(ADDRESSES, lab_ha.SECURITY)
+    )
 
 
 def started(host: str, process: str) -> int:
@@ -46,7 +48,7 @@ def stopped(host: str, unit: str) -> Generator[None, None, None]:
 def test_daemons_restart_in_turns_the_leader_last(lab: Cluster, measure: Measure) -> None:
     containers = lab.containers().keys()
     zookeeper_leader, master = leads_zookeeper(), leads_mesos()
-    with watching_control_plane(ADDRESSES) as outages:
+    with watching_control_plane(ADDRESSES, lab_ha.SECURITY) as outages:
         run = playbook(
             RESTART, "--extra-vars=restart_units=zookeeper,mesos-master", inventory=lab_ha.INVENTORY
         )
@@ -89,7 +91,7 @@ def test_the_hosts_of_the_quorums_reboot_in_turns(lab: Cluster, measure: Measure
     containers = lab.containers().keys()
     boots = {host: started(host, "1") for host in lab_ha.MASTERS}
     master = leads_mesos()
-    with watching_control_plane(ADDRESSES) as outages:
+    with watching_control_plane(ADDRESSES, lab_ha.SECURITY) as outages:
         run = playbook(REBOOT, "--limit=mesos_masters", inventory=lab_ha.INVENTORY)
         assert run.exit_code == 0, run.output
     measure("reboot.yml of three masters", run.seconds)

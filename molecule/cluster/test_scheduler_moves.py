@@ -20,7 +20,7 @@ def test_the_scheduler_moves_and_comes_back(lab: Cluster, measure: Measure, tmp_
         run = lab_ha.deploy(inventory=inventory)
         measure(f"site.yml that moves the scheduler to {new}", run.seconds)
         assert run.exit_code == 0, run.output
-        moved = Cluster(master=new, slaves=lab_ha.SLAVES)
+        moved = lab_ha.cluster(new)
         assert moved.status()["framework_id"] == framework
         assert moved.containers().keys() == containers
         assert moved.host(new).file("/etc/mesos-docker-scheduler/token").content_string == token
@@ -33,7 +33,7 @@ def test_a_host_that_was_off_while_its_scheduler_moved_takes_nothing_back(
     lab: Cluster, measure: Measure, tmp_path: Path
 ) -> None:
     containers, framework = lab.containers().keys(), lab.status()["framework_id"]
-    moved = Cluster(master=OTHER, slaves=lab_ha.SLAVES)
+    moved = lab_ha.cluster(OTHER)
     inventory = lab_ha.inventory_with(tmp_path, {"schedulers": [OTHER]}, off=[lab_ha.SCHEDULER])
     with lab_ha.powered_off(lab_ha.SCHEDULER):
         count = json.dumps({"scheduler_image": lab_ha.IMAGE, "scheduler_count": lab_ha.COUNT})

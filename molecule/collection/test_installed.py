@@ -14,10 +14,10 @@ import installed_collection
 import lab_site
 import pytest
 from installed_collection import NAME, ROOT
-from lab_cluster import Cluster
+from lab_cluster import Cluster, SecurityFolder
 
 INVENTORY = Path(__file__).resolve().parent / "inventory"
-LAB = Cluster(master="lab-collection", slaves=["lab-collection"])
+LAB = Cluster(master="lab-collection", slaves=["lab-collection"], security=SecurityFolder.of(INVENTORY))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from lab_site import Run, playbook
 BACKUP, RESTORE, RESET = "playbooks/backup.yml", "playbooks/restore.yml", "playbooks/reset.yml"
 
 
-def back_up(folder: Path, *arguments: str, **inventory: str | Path) -> Run:
+def back_up(folder: Path, *arguments: str, **inventory: Path) -> Run:
     """Run backup.yml with its backups in this folder."""
     return playbook(BACKUP, f"--extra-vars=backup_folder={folder}", *arguments, **inventory)
 
@@ -42,7 +42,7 @@ def destroy(hosts: Iterable[str]) -> None:
         subprocess.run(["docker", "volume", "rm", f"{host}-docker"], check=True, capture_output=True)
 
 
-def create(**inventory: str | Path) -> None:
+def create(**inventory: Path) -> None:
     """Create the hosts of the lab that are not there: empty ones."""
     run = playbook("playbooks/lab_up.yml", **inventory)
     assert run.exit_code == 0, run.output

@@ -44,6 +44,11 @@ class SecurityFolder:
 
     path: Path
 
+    @classmethod
+    def of(cls, inventory: Path) -> SecurityFolder:
+        """Return the folder where the playbooks keep it when the inventory names no other."""
+        return cls(inventory.parent / "security" / inventory.name)
+
     @functools.cached_property
     def secrets(self) -> dict[str, str]:
         """The secrets by name."""
@@ -94,9 +99,9 @@ def eventually(what: str, probe: Callable[[], T | None], *, seconds: float) -> t
 
 
 class Cluster:
-    """A master with the scheduler on it, and slaves: names of lab hosts. `security`: of a secured lab."""
+    """A master with the scheduler on it, and slaves: names of lab hosts."""
 
-    def __init__(self, *, master: str, slaves: Iterable[str], security: SecurityFolder | None = None) -> None:
+    def __init__(self, *, master: str, slaves: Iterable[str], security: SecurityFolder) -> None:
         self.master = master
         self.slaves = tuple(slaves)
         self.security = security
@@ -131,7 +136,7 @@ class Cluster:
     ) -> Any:
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         scheme, shown = "http", dict(headers or {})
-        if self.security is not None and port in (MASTER_PORT, SLAVE_PORT):
+        if port in (MASTER_PORT, SLAVE_PORT):
             scheme = "https"
             shown |= self.security.authorization(port)
             handlers.append(urllib.request.HTTPSHandler(context=self.security.context()))

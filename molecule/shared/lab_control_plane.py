@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
-from lab_cluster import MASTER_PORT, ZOOKEEPER_PORT, eventually
+from lab_cluster import MASTER_PORT, ZOOKEEPER_PORT, SecurityFolder, eventually
 
 LOOK_SECONDS = 0.2
 TIMEOUT_SECONDS = 1
@@ -24,13 +25,18 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow nothing."""
 
 
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+@functools.cache
+def _opener(security: SecurityFolder) -> urllib.request.OpenerDirector:
+    tls = urllib.request.HTTPSHandler(context=security.context())
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), tls, _NoRedirect())
 
 
-def _get(url: str) -> tuple[int, str]:
-    """Return status and Location; status 0 when nobody answers."""
+def _get(address: str, path: str, security: SecurityFolder) -> tuple[int, str]:
+    """Return the master's status and Location; status 0 when nobody answers."""
+    url = f"https://{address}:{MASTER_PORT}{path}"
+    request = urllib.request.Request(url, headers=security.authorization(MASTER_PORT))
     try:
-        with _opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
+        with _opener(security).open(request, timeout=TIMEOUT_SECONDS) as answer:
             return int(answer.status), ""
     except urllib.error.HTTPError as error:
         return error.code, error.headers.get("Location", "")
@@ -38,21 +44,21 @@ def _get(url: str) -> tuple[int, str]:
         return 0, ""
 
 
-def leading_master(addresses: Iterable[str]) -> str:
+def leading_master(addresses: Iterable[str], security: SecurityFolder) -> str:
     """Return the address of the master that leads and has its registry; empty when there is none."""
     for address in addresses:
-        _, location = _get(f"http://{address}:{MASTER_PORT}/master/redirect")
+        _, location = _get(address, "/master/redirect", security)
         leader = urlsplit(location).hostname or ""
         # Until it has read the registry it refuses to tell what is in it.
-        if leader and _get(f"http://{leader}:{MASTER_PORT}/master/state-summary")[0] == 200:
+        if leader and _get(leader, "/master/state-summary", security)[0] == 200:
             return leader
     return ""
 
 
-def leading_host(addresses: Mapping[str, str]) -> str:
+def leading_host(addresses: Mapping[str, str], security: SecurityFolder) -> str:
     """Return the host whose master leads, of those with their addresses; waits a minute for one."""
     hosts = {address: host for host, address in addresses.items()}
-    found, _ = eventually("a master leads", lambda: leading_master(hosts), seconds=60)
+    found, _ = eventually("a master leads", lambda: leading_master(hosts, security), seconds=60)
     return hosts[found]
 
 
@@ -102,7 +108,9 @@ class Outages:
 
 
 @contextmanager
-def watching_control_plane(addresses: Iterable[str]) -> Generator[Outages, None, None]:
+def watching_control_plane(
+    addresses: Iterable[str], security: SecurityFolder
+) -> Generator[Outages, None, None]:
     """Look all the time meanwhile, at every address where a master or a ZooKeeper server may be."""
     outages = Outages()
     hosts = tuple(addresses)
@@ -110,7 +118,7 @@ def watching_control_plane(addresses: Iterable[str]) -> Generator[Outages, None,
     one_ensemble = [time.monotonic()]
 
     def leads() -> bool:
-        leader = leading_master(hosts)
+        leader = leading_master(hosts, security)
         if leader and [leader] != outages.leaders[-1:]:
             outages.leaders.append(leader)
         return bool(leader)

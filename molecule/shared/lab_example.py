@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lab_cluster import Cluster
+from lab_cluster import Cluster, SecurityFolder
 from lab_site import ROOT, Run, playbook
 
 INVENTORY = ROOT / "inventory" / "example"
@@ -17,7 +17,7 @@ SLAVES = ("slave1.example.org", "slave2.example.org", "slave3.example.org")
 SCHEDULER = MASTERS[0]
 HOSTS = (*MASTERS, *SLAVES)
 
-LAB = Cluster(master=SCHEDULER, slaves=SLAVES)
+LAB = Cluster(master=SCHEDULER, slaves=SLAVES, security=SecurityFolder.of(INVENTORY))
 
 
 def addresses() -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lab_cluster import Cluster, eventually
+from lab_cluster import Cluster, SecurityFolder, eventually
 from lab_site import ROOT, Run, playbook
 
 INVENTORY = ROOT / "inventory" / "lab-ha"
@@ -19,6 +19,7 @@ IMAGE = "lab-ha-registry:5000/demo/web:1"
 NEXT_IMAGE = "lab-ha-registry:5000/demo/web:2"
 COUNT = 6
 
+SECURITY = SecurityFolder.of(INVENTORY)
 MASTERS = ("lab-ha-master1", "lab-ha-master2", "lab-ha-master3")
 # Where two more masters can be.
 MORE_MASTERS = ("lab-ha-scheduler2", "lab-ha-registry")
@@ -54,6 +55,7 @@ def inventory_with(folder: Path, groups: Groups, off: Sequence[str] = ()) -> Pat
     off: hosts that are powered off.
     """
     inventory = yaml.safe_load((INVENTORY / "hosts.yml").read_text(encoding="utf-8"))
+    inventory["all"]["vars"]["security_folder"] = str(SECURITY.path)
     for host in off:
         inventory["all"]["hosts"][host] |= by_ssh(address(host))
     for group, members in groups.items():
@@ -78,9 +80,9 @@ def verify(inventory: Path = INVENTORY) -> Run:
     return playbook("playbooks/verify.yml", "--extra-vars", values, inventory=inventory)
 
 
-def cluster() -> Cluster:
+def cluster(scheduler: str = SCHEDULER) -> Cluster:
     """What the tests ask the lab: its scheduler's host stands for the one that has everything."""
-    return Cluster(master=SCHEDULER, slaves=SLAVES)
+    return Cluster(master=scheduler, slaves=SLAVES, security=SECURITY)
 
 
 def _machine(verb: str, host: str) -> None:

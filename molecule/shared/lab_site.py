@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab_cluster import Cluster
+from lab_cluster import Cluster, SecurityFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "lab-registry:5000/demo/web:1"
@@ -21,7 +21,8 @@ UNREACHABLE = 4  # how ansible-playbook ends when a host could not be reached an
 BROKEN_IMAGE = "lab-registry:5000/demo/web:3"  # ends at once
 COUNT = 2
 
-LAB = Cluster(master="lab-master", slaves=["lab-slave1", "lab-slave2"])
+INVENTORY = ROOT / "inventory" / "lab"
+LAB = Cluster(master="lab-master", slaves=["lab-slave1", "lab-slave2"], security=SecurityFolder.of(INVENTORY))
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ WEB: dict[str, object] = {
 }
 
 
-def playbook(name: str, *arguments: str, inventory: str | Path = "inventory/lab") -> Run:
+def playbook(name: str, *arguments: str, inventory: Path = INVENTORY) -> Run:
     """Run a playbook on a lab."""
     command = [str(Path(sys.executable).with_name("ansible-playbook")), name, f"--inventory={inventory}"]
     start = time.monotonic()

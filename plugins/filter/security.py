@@ -95,11 +95,11 @@ def switching_mistakes(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str,
     Each host's `__site_enabled.stdout_lines` has, for each of its units of Mesos, PATH:1 when it speaks TLS,
     and PATH:0 when it does not.
     """
-    security = {host: _true(hostvars[host].get("cluster_security", False)) for host in hosts}
+    security = {host: _true(hostvars[host].get("cluster_security", True)) for host in hosts}
     if len(set(security.values())) > 1:
         secured = ", ".join(host for host, value in security.items() if value)
         return [f"cluster_security is true for {secured} only; it must be the same for all hosts."]
-    # With files of their own hosts speak TLS without cluster_security, too.
+    # With files of their own the hosts of an open cluster speak TLS, too.
     speaking = {host: bool(hostvars[host].get("mesos_tls", value)) for host, value in security.items()}
     other_way = [
         host

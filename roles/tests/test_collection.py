@@ -74,7 +74,9 @@ def test_its_checks_run(folder: Path) -> None:
 
 
 def test_its_roles_and_their_filters_are_found(folder: Path) -> None:
-    exit_code, output = playbook(folder, f"{NAME}.services", "-e", "zookeeper_address=10.0.0.1")
+    exit_code, output = playbook(
+        folder, f"{NAME}.services", "-e", "zookeeper_address=10.0.0.1 cluster_security=false"
+    )
     assert exit_code != 0
     assert "scheduler_image is empty and scheduler_services, too" in output
 
@@ -215,3 +217,9 @@ def test_plugins_stand_in_one_folder() -> None:
     """A collection has plugins in plugins/ alone."""
     elsewhere = re.compile(r"(^|/)(library|module_utils|\w+_plugins)/")
     assert [path for path in tracked() if elsewhere.search(path) and not path.startswith("plugins/")] == []
+
+
+def test_passwords_that_are_not_here_are_missed(folder: Path) -> None:
+    exit_code, output = playbook(folder, f"{NAME}.services", "-e", "zookeeper_address=10.0.0.1")
+    assert exit_code != 0
+    assert "/secrets.yml does not exist. Bring it back, or set security_folder" in output

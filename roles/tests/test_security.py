@@ -203,7 +203,7 @@ def test_hosts_with_certificates_of_their_own_are_not_switched(security: ModuleT
 
 
 def test_all_hosts_are_secured_or_none(security: ModuleType) -> None:
-    (found,) = security.switching_mistakes(["h1", "h2"], {"h1": {"cluster_security": True}, "h2": {}})
+    (found,) = security.switching_mistakes(["h1", "h2"], {"h1": {}, "h2": {"cluster_security": False}})
     assert found == "cluster_security is true for h1 only; it must be the same for all hosts."
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lab_cluster import Cluster, SecurityFolder
 
-SECURITY = SecurityFolder(Path(__file__).resolve().parents[1] / "security" / "inventory")
+SECURITY = SecurityFolder.of(Path(__file__).resolve().parents[1] / "inventory")
 CLUSTER = Cluster(master="lab-single", slaves=["lab-single"], security=SECURITY)
 
 

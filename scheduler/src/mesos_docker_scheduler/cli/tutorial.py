@@ -17,6 +17,8 @@ from mesos_docker_scheduler.exits import PROGRAM
 from mesos_docker_scheduler.observability import journal
 from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE, SchedulerError, Source, serve
 
+_PATH = click.Path(path_type=Path, resolve_path=True)
+
 
 # A number below 0 is no option: the configuration's schema says what is wrong with it.
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -33,6 +35,11 @@ from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE, SchedulerError
     help="Where to remember the framework.  [default: one per MASTER and name]",
 )
 @click.option("--http-port", type=int, metavar="PORT", help="Serve the status page there.  [default: don't]")
+@click.option("--principal", help="Name in the credential, for a master that demands one.")
+@click.option("--secret-file", type=_PATH, metavar="FILE", help="File with its password.")
+@click.option("--ca-file", type=_PATH, metavar="FILE", help="Whom to trust, for a master that speaks TLS.")
+@click.option("--cert-file", type=_PATH, metavar="FILE", help="What to show it.")
+@click.option("--key-file", type=_PATH, metavar="FILE", help="The key to that.")
 @click.pass_context
 def start(
     context: click.Context,
@@ -44,6 +51,11 @@ def start(
     mem: float,
     state_dir: Path | None,
     http_port: int | None,
+    principal: str | None,
+    secret_file: Path | None,
+    ca_file: Path | None,
+    cert_file: Path | None,
+    key_file: Path | None,
 ) -> int:
     """Keep COUNT containers of IMAGE running, in the foreground until Ctrl-C.
 
@@ -55,7 +67,12 @@ def start(
     state_dir = state_dir or _default_state_dir(master, name)
     wish = {
         "master": master,
-        "framework": {"name": f"{PROGRAM}-{name}"},
+        "framework": {
+            "name": f"{PROGRAM}-{name}",
+            "principal": principal,
+            "secret_file": _text(secret_file),
+        },
+        "tls": {"ca_file": _text(ca_file), "cert_file": _text(cert_file), "key_file": _text(key_file)},
         "http": {"port": http_port} if http_port is not None else None,
         "state_dir": str(state_dir.absolute()),
         "services": [{"name": name, "image": image, "count": count, "cpus": cpus, "mem": mem}],
@@ -85,6 +102,10 @@ def start(
         outlive_seconds=parsed.framework.failover_timeout_seconds,
     )
     return 0
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _given(context: click.Context) -> list[str]:
@@ -118,6 +139,11 @@ def _in_words_of_the_command_line(problem: str) -> str:
         "services[0].count": "COUNT",
         "services[0].": "--",
         "http.port": "--http-port",
+        "framework.principal": "--principal",
+        "framework.secret_file": "--secret-file",
+        "tls.ca_file": "--ca-file",
+        "tls.cert_file": "--cert-file",
+        "tls.key_file": "--key-file",
     }
     for field, word in words.items():
         if problem.startswith(field):

@@ -12,13 +12,14 @@ import pytest
 from mesos_docker_scheduler import __version__, cli, teardown
 from mesos_docker_scheduler.cli import tutorial
 from mesos_docker_scheduler.cli.console import farewell, print_event
+from mesos_docker_scheduler.config.framework import Tls
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.observability.snapshot import ConfigView, ServiceView, Snapshot
 from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.overrides import Override
 from mesos_docker_scheduler.records.store import Change, Event, SqliteStore
 from mesos_docker_scheduler.records.tasks import Task
-from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE
+from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE, SchedulerError, Source
 from scheduler_fakes import service, task
 
 
@@ -52,6 +53,28 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for words in ("MASTER IMAGE COUNT", *cli._COMMANDS):
         assert words in text
+
+
+def test_starts_by_hand_in_a_secured_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {name: tmp_path / name for name in ("secret", "ca", "cert", "key")}
+    for file in files.values():
+        file.write_text("x")
+    found: list[Source] = []
+
+    def serve(source: Source, _: object) -> None:
+        found.append(source)
+        raise SchedulerError(EXIT_STORE, "that is all")
+
+    monkeypatch.setattr(tutorial, "serve", serve)
+    monkeypatch.chdir(tmp_path)
+    options = ("--secret-file=secret", "--ca-file=ca", "--cert-file=cert", "--key-file=key")
+    words = ["127.0.0.1:1", "demo/web:1", "2", f"--state-dir={tmp_path / 'state'}", "--principal=me"]
+    assert cli.main([*words, *options]) == EXIT_STORE
+    config = found[0].config
+    assert (config.framework.principal, config.framework.secret_file) == ("me", str(files["secret"]))
+    assert config.tls == Tls(
+        ca_file=str(files["ca"]), cert_file=str(files["cert"]), key_file=str(files["key"])
+    )
 
 
 def test_without_words_it_tells_how_to_use_it(capsys: pytest.CaptureFixture[str]) -> None:
