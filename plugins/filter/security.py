@@ -8,7 +8,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleFilterError
 
@@ -89,33 +89,57 @@ def _exposed(path: Path) -> bool:
     return path.exists() and bool(path.stat().st_mode & 0o077) and not _vaulted(path)
 
 
-def switching_mistakes(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return why `cluster_security` can't be what it is, a sentence each.
+def security_switch(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> Kept:
+    """Return what becomes of a cluster that runs in another way than `cluster_security` says.
 
-    Each host's `__site_enabled.stdout_lines` has, for each of its units of Mesos, PATH:1 when it speaks TLS,
-    and PATH:0 when it does not.
+    mistakes: why it can't be so, a sentence each. masters_first: whether masters must first understand both
+    kinds of peers, because most of them are of the other kind. Each host's `__site_enabled.stdout_lines` has,
+    for each of its units of Mesos, `UNIT tls=1 plain=0`: whether it speaks TLS, and whether it understands
+    peers who don't.
     """
-    security = {host: _true(hostvars[host].get("cluster_security", True)) for host in hosts}
-    if len(set(security.values())) > 1:
-        secured = ", ".join(host for host, value in security.items() if value)
-        return [f"cluster_security is true for {secured} only; it must be the same for all hosts."]
+    secured = {host: _true(hostvars[host].get("cluster_security", True)) for host in hosts}
+    if len(set(secured.values())) > 1:
+        listed = ", ".join(host for host, value in secured.items() if value)
+        return _stop(f"cluster_security is true for {listed} only; it must be the same for all hosts.")
     # With files of their own the hosts of an open cluster speak TLS, too.
-    speaking = {host: bool(hostvars[host].get("mesos_tls", value)) for host, value in security.items()}
-    other_way = [
-        host
-        for host, secured in speaking.items()
+    own = {host: bool(hostvars[host]["mesos_tls"]) for host in secured if "mesos_tls" in hostvars[host]}
+    units = [
+        _Unit(host, found[1], tls=found[2] == "1", plain=found[3] == "1")
+        for host in secured
         for line in hostvars[host].get("__site_enabled", {}).get("stdout_lines", [])
-        if (found := re.fullmatch(r"/etc/systemd/system/mesos-\w+\.service:(\d+)", line.strip()))
-        and bool(int(found[1])) != secured
+        if (found := re.fullmatch(r"(mesos-\w+) tls=(\d) plain=(\d)", line.strip()))
     ]
-    if not other_way:
-        return []
-    runs, value = ("without", "false") if speaking[other_way[0]] else ("with", "true")
-    return [
-        f"{', '.join(dict.fromkeys(other_way))}: Mesos runs {runs} TLS here, and a cluster that runs can't be"
-        f" switched. Set cluster_security: {value}, or give all hosts back with playbooks/reset.yml and begin"
-        " anew."
-    ]
+    other = [unit for unit in units if unit.plain or unit.tls != own.get(unit.host, secured[unit.host])]
+    if not other:
+        return {"mistakes": [], "masters_first": False}
+    listed = ", ".join(dict.fromkeys(unit.host for unit in other))
+    runs = "with" if other[0].tls else "without"
+    if own:
+        return _stop(
+            f"{listed}: Mesos runs {runs} TLS here, and a cluster with certificates of its own (mesos_tls)"
+            " can't be switched. Give all hosts back with playbooks/reset.yml and begin anew."
+        )
+    if not all("cluster_security" in hostvars[host] for host in secured):
+        return _stop(
+            f"{listed}: Mesos runs {runs} TLS here. Set cluster_security: true to secure the cluster, with"
+            " all its containers running on (docs/security.md), or cluster_security: false to leave it open."
+        )
+    masters = [unit for unit in units if unit.name == "mesos-master"]
+    return {
+        "mistakes": [],
+        "masters_first": 2 * sum(unit.name == "mesos-master" for unit in other) > len(masters),
+    }
+
+
+class _Unit(NamedTuple):
+    host: str
+    name: str
+    tls: bool
+    plain: bool
+
+
+def _stop(mistake: str) -> Kept:
+    return {"mistakes": [mistake], "masters_first": False}
 
 
 def security_mistakes(
@@ -258,12 +282,13 @@ def certificate_names(names: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def tls_environment(files: Mapping[str, str]) -> list[str]:
+def tls_environment(files: Mapping[str, str], *, or_plain: bool = False) -> list[str]:
     """Return what libprocess must have in its environment to speak TLS 1.3, and nothing else.
 
     files: `ca_file`, `cert_file` and `key_file`. Empty: nothing. Both sides show a certificate; that of the
     server must have its address. Messages between masters and slaves name their sender's address in a header,
-    which anybody with a certificate could forge: it must be that of the connection.
+    which anybody with a certificate could forge: it must be that of the connection. or_plain: peers who don't
+    speak TLS are understood, too.
     """
     if not files:
         return []
@@ -280,6 +305,8 @@ def tls_environment(files: Mapping[str, str]) -> list[str]:
         "SSL_VERIFY_IPADD": "true",
         "REQUIRE_PEER_ADDRESS_IP_MATCH": "true",
     }
+    if or_plain:
+        variables["SSL_SUPPORT_DOWNGRADE"] = "true"
     return [f"LIBPROCESS_{name}={value}" for name, value in variables.items()]
 
 
@@ -300,7 +327,7 @@ class FilterModule:
         """Return the filters by name."""
         return {
             "kept_in": kept_in,
-            "switching_mistakes": switching_mistakes,
+            "security_switch": security_switch,
             "security_mistakes": security_mistakes,
             "new_secrets": new_secrets,
             "certificate_names": certificate_names,

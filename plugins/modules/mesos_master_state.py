@@ -48,6 +48,10 @@ options:
       - Without it they are asked in plain text.
     type: dict
     default: {}
+  or_plain:
+    description: Ask a master that does not speak TLS in plain text, without the credential.
+    type: bool
+    default: false
   voters:
     description: All masters, this one included, as ADDRESS:PORT. Ask each whether it has recovered the log.
     type: list
@@ -127,7 +131,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Masters:
     """How masters are asked: directly, whatever proxy the host has for the rest of the world."""
 
-    def __init__(self, credential: dict[str, str], tls: dict[str, str]) -> None:
+    def __init__(self, credential: dict[str, str], tls: dict[str, str], *, or_plain: bool = False) -> None:
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
         if tls:
             # Before the first deployment there are no files; then nobody answers either.
@@ -139,6 +143,8 @@ class Masters:
         self._opener = urllib.request.build_opener(*handlers)
         self._scheme = "https" if tls else "http"
         self._credential = credential
+        # The password is for those who have shown a certificate.
+        self._plain = Masters({}, {}) if tls and or_plain else None
 
     def get(self, where: str, path: str, *, credential: bool = True) -> tuple[int, bytes, str]:
         """Return status, body and Location of an answer of ADDRESS:PORT; status 0 when there is none."""
@@ -153,7 +159,7 @@ class Masters:
             with error:
                 return error.code, error.read(), error.headers.get("Location", "")
         except OSError:
-            return 0, b"", ""
+            return self._plain.get(where, path) if self._plain else (0, b"", "")
 
 
 def packed_for(work_dir: Path) -> int:
@@ -204,12 +210,13 @@ def main() -> None:
             "port": {"type": "int", "required": True},
             "credential": {"type": "dict", "default": {}, "no_log": True},
             "tls": {"type": "dict", "default": {}},
+            "or_plain": {"type": "bool", "default": False},
             "voters": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     given = module.params
-    masters = Masters(given["credential"], given["tls"])
+    masters = Masters(given["credential"], given["tls"], or_plain=given["or_plain"])
     module.exit_json(
         changed=False,
         **on_disk(Path(given["unit"]), Path(given["work_dir"])),

@@ -171,40 +171,69 @@ def test_names_in_a_certificate(security: ModuleType) -> None:
     ]
 
 
-MASTER, SLAVE = "/etc/systemd/system/mesos-master.service:", "/etc/systemd/system/mesos-slave.service:"
+OPEN, BETWEEN, SECURED = "tls=0 plain=0", "tls=1 plain=1", "tls=1 plain=0"
+
+
+def running(**units: str) -> dict[str, Any]:
+    """Return the variables of a host with these units of Mesos: `master="tls=1 plain=0"`."""
+    return {"__site_enabled": {"stdout_lines": [f"mesos-{name} {how}\r" for name, how in units.items()]}}
 
 
 @pytest.mark.parametrize(
-    ("secured", "units", "words"),
+    ("wish", "masters", "slave", "masters_first"),
     [
-        (False, [], None),
-        (True, ["zookeeper enabled"], None),
-        (False, [MASTER + "0", SLAVE + "0"], None),
-        (True, [MASTER + "1\r"], None),
-        (True, [MASTER + "1", SLAVE + "0"], "runs without TLS here"),
-        ("no", [SLAVE + "1"], "Set cluster_security: true"),
+        (True, [], OPEN, False),
+        (True, [OPEN, OPEN, OPEN], OPEN, True),
+        (True, [BETWEEN, OPEN, OPEN], OPEN, True),
+        (True, [BETWEEN, BETWEEN, BETWEEN], SECURED, True),
+        (True, [SECURED, BETWEEN, BETWEEN], SECURED, True),
+        (True, [SECURED, SECURED, OPEN], SECURED, False),  # it was down, and is alone
+        (True, [SECURED, SECURED, SECURED], OPEN, False),
+        (True, [SECURED, SECURED, SECURED], SECURED, False),
+        (False, [OPEN, OPEN, OPEN], OPEN, False),
+        (False, [SECURED, SECURED, SECURED], SECURED, True),
+        (False, [OPEN, BETWEEN, BETWEEN], OPEN, True),
     ],
 )
-def test_a_cluster_that_runs_is_not_switched(
-    security: ModuleType, secured: object, units: list[str], words: str | None
+def test_masters_understand_both_kinds_while_most_of_them_are_switched(
+    security: ModuleType, *, wish: bool, masters: list[str], slave: str, masters_first: bool
 ) -> None:
-    hostvars = {"h1": {"cluster_security": secured, "__site_enabled": {"stdout_lines": units}}}
-    found = security.switching_mistakes(["h1"], hostvars)
-    assert len(found) == (words is not None)
-    assert words is None or words in found[0]
+    hostvars = {f"m{i}": running(master=how) for i, how in enumerate(masters)} | {"s": running(slave=slave)}
+    for variables in hostvars.values():
+        variables["cluster_security"] = wish
+    expected = {"mistakes": [], "masters_first": masters_first}
+    assert security.security_switch(list(hostvars), hostvars) == expected
+
+
+def test_a_new_cluster_is_not_switched(security: ModuleType) -> None:
+    hostvars = {"h1": {"__site_enabled": {"stdout_lines": ["zookeeper enabled"]}}}
+    assert security.security_switch(["h1"], hostvars) == {"mistakes": [], "masters_first": False}
+
+
+def test_an_open_cluster_is_secured_by_wish_alone(security: ModuleType) -> None:
+    (found,) = security.security_switch(["h1"], {"h1": running(master=OPEN)})["mistakes"]
+    assert found.startswith("h1: Mesos runs without TLS here. Set cluster_security: true to secure")
 
 
 def test_hosts_with_certificates_of_their_own_are_not_switched(security: ModuleType) -> None:
-    units = {"__site_enabled": {"stdout_lines": [MASTER + "1"]}}
     own = {"mesos_tls": {"ca_file": "/ca", "cert_file": "/cert", "key_file": "/key"}}
-    assert security.switching_mistakes(["h1"], {"h1": units | own}) == []
-    (found,) = security.switching_mistakes(["h1"], {"h1": units | {"mesos_tls": {}}})
-    assert "runs with TLS here" in found
+    hosts = {"h1": running(master=SECURED) | {"cluster_security": False}}
+    assert security.security_switch(["h1"], {"h1": hosts["h1"] | own})["mistakes"] == []
+    (found,) = security.security_switch(["h1"], {"h1": hosts["h1"] | {"mesos_tls": {}}})["mistakes"]
+    assert "Mesos runs with TLS here, and a cluster with certificates of its own" in found
 
 
 def test_all_hosts_are_secured_or_none(security: ModuleType) -> None:
-    (found,) = security.switching_mistakes(["h1", "h2"], {"h1": {}, "h2": {"cluster_security": False}})
+    hostvars: dict[str, Any] = {"h1": {}, "h2": {"cluster_security": False}}
+    (found,) = security.security_switch(["h1", "h2"], hostvars)["mistakes"]
     assert found == "cluster_security is true for h1 only; it must be the same for all hosts."
+
+
+def test_peers_who_speak_no_tls_are_understood_if_wished(security: ModuleType) -> None:
+    files = {"ca_file": "/ca", "cert_file": "/cert", "key_file": "/key"}
+    downgrade = "LIBPROCESS_SSL_SUPPORT_DOWNGRADE=true"
+    assert downgrade not in security.tls_environment(files)
+    assert downgrade in security.tls_environment(files, or_plain=True)
 
 
 def test_nothing_changes_without_files(security: ModuleType) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from mesos_docker_scheduler.config import Config
-from mesos_docker_scheduler.control import ownership
+from mesos_docker_scheduler.control import ownership, principal
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, UNSEEN
 from mesos_docker_scheduler.records.store import Change, SqliteStore, StoreError
 from mesos_docker_scheduler.serve import EXIT_STORE, SchedulerError
@@ -39,7 +39,12 @@ def adopt(config: Config, framework_id: str | None) -> int:
             store.commit(Change(records={BEGIN_ANEW: ""}))
             print("The next start registers a new framework.")
         else:
-            records = {BEGIN_ANEW: None, UNSEEN: None, ownership.RECORD: ownership.BY_COMMAND}
+            records = {
+                BEGIN_ANEW: None,
+                UNSEEN: None,
+                ownership.RECORD: ownership.BY_COMMAND,
+                principal.RECORD: config.framework.principal or "",
+            }
             store.commit(Change(framework_id=framework_id, records=records))
             print(f"The next start goes on as framework {framework_id} and takes over its tasks.")
     return 0

@@ -17,11 +17,12 @@ from pathlib import Path
 from mesos_docker_scheduler import sd_notify, web
 from mesos_docker_scheduler.clock import SteadyClock
 from mesos_docker_scheduler.config import Config, Http
-from mesos_docker_scheduler.control import events, ownership
+from mesos_docker_scheduler.control import events, ownership, principal
 from mesos_docker_scheduler.control.callbacks import QueueingScheduler
 from mesos_docker_scheduler.control.controller import Controller, Refused
 from mesos_docker_scheduler.control.framework import framework_info
 from mesos_docker_scheduler.control.ownership import Ownership
+from mesos_docker_scheduler.control.principal import as_registered
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, Recovery
 from mesos_docker_scheduler.driver import SchedulerDriver, TlsSettings
 from mesos_docker_scheduler.driver.operator_api import OperatorApi
@@ -29,7 +30,7 @@ from mesos_docker_scheduler.exits import ExitError
 from mesos_docker_scheduler.observability import journal
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import Snapshot
-from mesos_docker_scheduler.records.store import Event, Remembered, SqliteStore, StoreError
+from mesos_docker_scheduler.records.store import Change, Event, Remembered, SqliteStore, StoreError
 from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.watcher import ConfigWatcher
 
@@ -102,9 +103,9 @@ def make_driver(
     owned = Ownership(operator_api(config, access), remembered.records.get(ownership.RECORD), inbox)
     return SchedulerDriver(
         QueueingScheduler(inbox),
-        framework_info(config, remembered.framework_id),
+        framework_info(as_registered(config, remembered), remembered.framework_id),
         config.master,
-        principal=access.principal,
+        principal=access.principal if access.secret else None,
         secret=access.secret,
         tls=access.tls,
         before_subscribe=owned.before_subscribe,
@@ -145,6 +146,11 @@ def rare_garbage_collection() -> Iterator[None]:
 def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) -> Snapshot:
     config = source.config
     remembered = store.load()
+    try:
+        registered = as_registered(config, remembered)
+    except ValueError as error:
+        raise SchedulerError(EXIT_CONFIG, str(error)) from error
+    store.commit(Change(records={principal.RECORD: registered.framework.principal or ""}))
     inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
     driver = make_driver(config, remembered, inbox.put)
     access = Access.of(config)

@@ -28,6 +28,7 @@ from mesos_docker_scheduler.control.maintenance import Maintenance
 from mesos_docker_scheduler.control.messages import Messages, task_of
 from mesos_docker_scheduler.control.offers import OfferBook
 from mesos_docker_scheduler.control.operations import Operations, RefusedError, UnavailableError
+from mesos_docker_scheduler.control.principal import as_registered
 from mesos_docker_scheduler.control.publisher import Publisher
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, UNSEEN
@@ -111,7 +112,7 @@ class Controller:
         self._recovery_query = RecoveryQuery()
         self._leader = Leader()
         self._maintenance = Maintenance()
-        registration = Registration(config)
+        registration = Registration(config, as_registered(config, remembered))
         keepers = (
             self._failures,
             self._offers,

@@ -67,10 +67,10 @@ class Registration:
     Mesos learns of a change through UPDATE_FRAMEWORK. User and principal can't change while we run.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.info = framework_info(config, None)
+    def __init__(self, config: Config, registered: Config) -> None:
+        self.info = framework_info(registered, None)
         self.filters = Filters()
-        self._config = self._started_with = config
+        self._config, self._started_with = config, registered
         self._made_of: object = None
         self._filtering = True
         self._repeat_at = inf
