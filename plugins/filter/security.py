@@ -14,13 +14,17 @@ from ansible.errors import AnsibleFilterError
 
 AUTHORITY = "ca.pem"
 AUTHORITY_KEY = "ca.key"
+NEXT_AUTHORITY = "ca.next.pem"
 SECRETS = "secrets.yml"
-PRIVATE = (AUTHORITY_KEY, "operator.key", SECRETS)
+PRIVATE = (AUTHORITY_KEY, "ca.next.key", "operator.key", SECRETS)
 # What Ansible's vault begins its files with. A file lookup would decrypt it silently.
 VAULT = b"$ANSIBLE_VAULT;"
 SECRET_CHARACTERS = string.ascii_letters + string.digits
 SECRET_LENGTH = 40
 SHORTEST_SECRET = 16
+# Certificates begin a day before they are made.
+MOST_CLOCK_SECONDS = 3600
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _DNS_NAME = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 
 # All that follows from the secrets and the principals.
@@ -63,15 +67,18 @@ Kept = dict[str, Any]
 def kept_in(folder: str) -> Kept:
     """Return what the security folder holds.
 
-    authority: the authority's certificate as PEM, or nothing. has_key: whether its key is there. has_secrets,
-    vaulted: whether secrets.yml is there, and whether it is encrypted. exposed: private files that others can
-    read. AnsibleFilterError: something can't be read.
+    authority: whom hosts trust, as PEM, or nothing. authorities: its certificates; the first one signs. next:
+    the one that will sign, while it is replaced, or nothing. has_key: whether the key of the first is there.
+    has_secrets, vaulted: whether secrets.yml is there, and whether it is encrypted. exposed: private files
+    that others can read. AnsibleFilterError: something can't be read.
     """
     home = Path(folder)
     try:
-        authority, file = home / AUTHORITY, home / SECRETS
+        authority, file = _text(home / AUTHORITY), home / SECRETS
         return {
-            "authority": authority.read_text(encoding="utf-8").strip() if authority.exists() else "",
+            "authority": authority,
+            "authorities": _certificates(authority),
+            "next": _text(home / NEXT_AUTHORITY),
             "has_key": (home / AUTHORITY_KEY).exists(),
             "has_secrets": file.exists(),
             "vaulted": file.exists() and _vaulted(file),
@@ -79,6 +86,14 @@ def kept_in(folder: str) -> Kept:
         }
     except (OSError, UnicodeDecodeError) as error:
         raise AnsibleFilterError(f"The security folder {folder} can't be read: {error}") from error
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def _certificates(pem: str) -> list[str]:
+    return _CERTIFICATE.findall(pem)
 
 
 def _vaulted(path: Path) -> bool:
@@ -152,9 +167,10 @@ def security_mistakes(
 ) -> list[str]:
     """Return why the cluster's certificates and secrets can't be used or made, a sentence each.
 
-    kept: of kept_in. hosts: those of this run. Each host's `__security_host_home` is its security folder, and
-    its `__security_host_authority` the authority's certificate that it has, or nothing. left_out: hosts of
-    the cluster that this run does not look at. given: what secrets.yml holds. names: what must be in it.
+    kept: of kept_in. hosts: those of this run. Each host's `__security_host_home` is its security folder,
+    its `__security_host_authority` the authority's certificate that it has, or nothing, and
+    `__security_host_clock_ahead` says how many seconds its clock is ahead of this machine's. left_out: hosts
+    of the cluster that this run does not look at. given: what secrets.yml holds. names: what must be in it.
     """
     variables = {host: hostvars[host] for host in hosts}
     folders = {host: str(each["__security_host_home"]) for host, each in variables.items()}
@@ -167,6 +183,9 @@ def security_mistakes(
         *_inventory_mistakes(variables.values()),
         *_folder_mistakes(kept, folder),
         *_authority_mistakes(kept["authority"], folder, authorities, list(left_out)),
+        *_clock_mistakes(
+            {host: int(each["__security_host_clock_ahead"]) for host, each in variables.items()}
+        ),
         *_secrets_mistakes(kept, folder, given, names, deployed=any(authorities.values())),
     ]
 
@@ -228,13 +247,23 @@ def _authority_mistakes(
             f"There is no {AUTHORITY} in {folder}. The first run makes it, and must look at all hosts of the"
             f" cluster: {', '.join(left_out)} can't be reached, or --limit leaves them out."
         ]
-    others = [host for host in having if authorities[host] != authority]
+    ours = set(_certificates(authority))  # two, while the authority is replaced
+    others = [host for host in having if ours.isdisjoint(_certificates(authorities[host]))]
     if not others:
         return []
     return [
         f"{', '.join(others)} trust another authority than {folder}/{AUTHORITY}: they belong to another"
         " cluster, or the folder does. Set security_folder to the right one, or give the hosts back with"
         " playbooks/reset.yml."
+    ]
+
+
+def _clock_mistakes(ahead: Mapping[str, int]) -> list[str]:
+    return [
+        f"{host}: the clock is {abs(seconds):,} s {'ahead of' if seconds > 0 else 'behind'} this machine's."
+        " Certificates are valid by the clock: set the one that is wrong."
+        for host, seconds in ahead.items()
+        if abs(seconds) > MOST_CLOCK_SECONDS
     ]
 
 

@@ -15,6 +15,14 @@ NAMES = ["mesos_master_operator", "mesos_slave_operator"]
 GIVEN = dict.fromkeys(NAMES, SECRET)
 
 
+def certificate(name: str) -> str:
+    """Return what a certificate looks like from afar."""
+    return f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----"
+
+
+AUTHORITY, OTHER = certificate("AUTHORITY"), certificate("OTHER")
+
+
 @pytest.fixture(scope="module")
 def security(load: Callable[[str], ModuleType]) -> ModuleType:
     return load("plugins/filter/security.py")
@@ -22,7 +30,7 @@ def security(load: Callable[[str], ModuleType]) -> ModuleType:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, content in (("ca.pem", "AUTHORITY\n"), ("ca.key", "KEY"), ("secrets.yml", "---\n")):
+    for name, content in (("ca.pem", AUTHORITY + "\n"), ("ca.key", "KEY"), ("secrets.yml", "---\n")):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o600)
     return tmp_path
@@ -31,7 +39,11 @@ def folder(tmp_path: Path) -> Path:
 def mistakes(security: ModuleType, folder: Path, given: object = None, **more: Any) -> list[str]:
     """Return the mistakes of a cluster of two hosts, of which `more` says what is special."""
     hostvars = {
-        host: {"__security_host_home": str(folder), "__security_host_authority": "AUTHORITY"}
+        host: {
+            "__security_host_home": str(folder),
+            "__security_host_authority": AUTHORITY,
+            "__security_host_clock_ahead": "1",
+        }
         | more.get(host, {})
         for host in ("h1", "h2")
     }
@@ -68,8 +80,27 @@ def test_the_first_run_looks_at_all_hosts(security: ModuleType, folder: Path) ->
     assert "must look at all hosts of the cluster: h3 can't be reached" in found
 
 
+def test_hosts_may_trust_either_while_the_authority_is_replaced(security: ModuleType, folder: Path) -> None:
+    (folder / "ca.pem").write_text(f"{OTHER}\n{AUTHORITY}\n")
+    (folder / "ca.next.pem").write_text(OTHER + "\n")
+    kept = security.kept_in(str(folder))
+    assert (kept["authorities"], kept["next"]) == ([OTHER, AUTHORITY], OTHER)
+    assert mistakes(security, folder, h1={"__security_host_authority": f"{AUTHORITY}\n{OTHER}"}) == []
+    (folder / "ca.pem").write_text(OTHER)
+    (found,) = mistakes(security, folder, h1={"__security_host_authority": f"{OTHER}\n{AUTHORITY}"})
+    assert found.startswith("h2 trust another authority than")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [("172800", "172,800 s ahead of this"), ("-7200", "7,200 s behind this")]
+)
+def test_clocks_that_do_not_agree(security: ModuleType, folder: Path, seconds: str, words: str) -> None:
+    (found,) = mistakes(security, folder, h2={"__security_host_clock_ahead": seconds})
+    assert found.startswith(f"h2: the clock is {words} machine's.")
+
+
 def test_hosts_of_another_cluster(security: ModuleType, folder: Path) -> None:
-    (found,) = mistakes(security, folder, h2={"__security_host_authority": "OTHER"})
+    (found,) = mistakes(security, folder, h2={"__security_host_authority": OTHER})
     assert found.startswith(f"h2 trust another authority than {folder}/ca.pem")
 
 
