@@ -60,3 +60,10 @@ def test_the_example_is_deployed_as_it_stands_and_survives_the_loss_of_a_master(
     assert lab.containers().keys() & containers.keys(), "the first ones stay"
     verified = lab_example.run("playbooks/verify.yml")
     assert verified.exit_code == 0, verified.output
+
+    stayed = lab.containers().keys()
+    for secured in ("false", "true"):
+        run = lab_example.run("site.yml", f"--extra-vars=cluster_security={secured}")
+        measure(f"site.yml with cluster_security={secured}", run.seconds)
+        assert run.exit_code == 0, run.output
+        assert lab.containers().keys() == stayed, "no container notices"
