@@ -8,12 +8,15 @@ python docs/generate_services.py --check   fails when the schema and the file di
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
-from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.config import Allowed, Service
+from mesos_docker_scheduler.config.allowed import HARMLESS
 
 PAGE = Path(__file__).resolve().parent / "services.md"
+WIDEST = 110
 INTRODUCTION = """\
 # Services
 
@@ -69,6 +72,24 @@ up only while none of it is healthy. Where both stop, because their `count` beco
 out, `db` stops when the other has ended. What runs is never stopped because something that it depends on is
 down.
 
+## What services may ask of the slaves
+
+A service that is `privileged`, has the network `host`, mounts a folder of the host or has an option of
+`docker run` that reaches beyond its container has power over its slave. It may have that only if
+`scheduler_allowed` says so, the section `allowed` of the scheduler's configuration: [Allowed](#allowed).
+
+    scheduler_allowed:
+      host_paths: [{path: /srv/shop, mode: rw}]
+      parameters: [cap-add=NET_ADMIN]
+
+Another service stops the playbook before anything changes, and is refused by the scheduler. These options
+need not be named:
+
+HARMLESS
+
+Nor need `security-opt` with the value `no-new-privileges`. How to choose:
+[security](security.md#what-services-may-do).
+
 This page is generated from the scheduler's own schema by `docs/generate_services.py`.
 """
 
@@ -77,10 +98,18 @@ Schema = dict[str, Any]
 
 def page() -> str:
     """Render the page: a table for a service, and one for each section in it."""
-    schema = Service.model_json_schema()
-    tables = [_table("Service", schema)]
-    tables += [_table(name, section) for name, section in sorted(schema["$defs"].items())]
-    return INTRODUCTION + "".join(tables)
+    harmless = textwrap.fill(", ".join(f"`{option}`" for option in sorted(HARMLESS)), WIDEST)
+    tables = [
+        *_tables("Service", Service.model_json_schema()),
+        *_tables("Allowed", Allowed.model_json_schema()),
+    ]
+    return INTRODUCTION.replace("HARMLESS", harmless) + "".join(tables)
+
+
+def _tables(name: str, schema: Schema) -> list[str]:
+    """Render a section, and those in it."""
+    inner = sorted(schema["$defs"].items())
+    return [_table(name, schema), *(_table(name, section) for name, section in inner)]
 
 
 def _table(name: str, section: Schema) -> str:

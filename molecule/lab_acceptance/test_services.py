@@ -67,6 +67,7 @@ API = {
     },
     "constraints": [{"field": "@zone", "operator": "MAX_PER", "value": "1"}],
 }
+ALLOWED = {"host_network": True, "host_paths": [{"path": "/srv"}]}
 
 
 @pytest.fixture
@@ -89,7 +90,8 @@ def group_vars(tmp_path: Path) -> Generator[Path, None, None]:
 
 def deploy_services(folder: Path, services: list[dict[str, Any]]) -> Run:
     """Run site.yml with these services, and without the one of the short form."""
-    (folder / "group_vars" / "all.yml").write_text(json.dumps({"scheduler_services": services}))
+    variables = {"scheduler_services": services, "scheduler_allowed": ALLOWED}
+    (folder / "group_vars" / "all.yml").write_text(json.dumps(variables))
     return deploy({"scheduler_image": ""}, inventories=[folder / "hosts.yml"])
 
 

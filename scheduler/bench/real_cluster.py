@@ -151,6 +151,7 @@ def start_ours(stack: ExitStack, folder: Path, master: Master, tasks: int) -> Ca
     config = {
         "master": master.address,
         "http": {"bind": "127.0.0.1", "port": free_port()},
+        "allowed": {"host_network": True},
         "services": [{**service, "network": "host"}],
     }
     process = stack.enter_context(SchedulerProcess(folder, config))

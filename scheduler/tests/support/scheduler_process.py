@@ -93,6 +93,7 @@ class Scheduler(Daemon):
             "framework": {"name": self.framework_name},
             "http": {"bind": "127.0.0.1", "port": self.port, **(http or {})},
             "state_dir": str(folder / "state"),
+            "allowed": {"host_network": True, "host_paths": [{"path": str(folder), "mode": "rw"}]},
             "services": [{"name": "web", "image": "demo/web:1", "count": 2, "mem": 32, **service}],
         }
         self._write()

@@ -300,7 +300,7 @@ def test_ports_must_fit_the_network_and_each_other() -> None:
     assert problems(web(ports=twice))[0] == said.format(31000)
     assert problems(web(network="host", ports=[{"container_port": 80}] * 2))[0] == said.format(80)
     any_port = [{"container_port": 0}] * 2
-    assert parse(web(network="host", ports=any_port)).services[0].host_ports == (0, 0)
+    assert service(network="host", ports=any_port).host_ports == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -517,7 +517,10 @@ def test_masters_that_are_not(master: str) -> None:
 
 
 def service(**fields: Any) -> Service:
-    return parse(changed("services", [{"name": "web", "image": "i", **fields}])).services[0]
+    """A service that may have what these tests ask for."""
+    allowed = {"host_network": True, "host_paths": [{"path": "/h"}]}
+    wish = {**GOOD, "allowed": allowed, "services": [{"name": "web", "image": "i", **fields}]}
+    return parse(json.dumps(wish)).services[0]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from mesos_docker_scheduler.config import secrets
+from mesos_docker_scheduler.config.allowed import Allowed, HostPath
 from mesos_docker_scheduler.config.errors import ConfigError, sentence
 from mesos_docker_scheduler.config.framework import Framework, Http, Tls
 from mesos_docker_scheduler.config.sections import A_PATH, MOST_INSTANCES, AbsolutePath, Section, Text
@@ -33,12 +34,14 @@ from mesos_docker_scheduler.config.service import (
 __all__ = [
     "MOST_INSTANCES",
     "SCHEDULING_ONLY",
+    "Allowed",
     "Backoff",
     "Config",
     "ConfigError",
     "Constraint",
     "Framework",
     "HealthCheck",
+    "HostPath",
     "Http",
     "Parameter",
     "Port",
@@ -91,6 +94,11 @@ class Config(Section):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", title="how much is logged", description='"debug", "info", "warning" or "error"'
+    )
+    allowed: Allowed = Field(
+        default=Allowed(),
+        title="what services may ask of the slaves that they run on",
+        description="a dictionary",
     )
     services: tuple[Service, ...] = Field(title="what should run", description="a list of services")
 
@@ -163,6 +171,13 @@ def parse(text: str) -> Config:
     if zero_bytes:
         # No program can be given them, and no file has them in its name.
         raise ConfigError([f"{place}: must not hold a zero byte" for place in zero_bytes])
+    refused = [
+        f"services[{index}].{refusal}"
+        for index, service in enumerate(config.services)
+        for refusal in config.allowed.refusals(service)
+    ]
+    if refused:
+        raise ConfigError(refused)
     return config
 
 

@@ -150,6 +150,7 @@ class Controller:
             self._failures,
             self._stopping,
             configured=self._desired.in_file,
+            refusals=self._desired.refusals,
         )
         self._session = Session(
             self._ledger,

@@ -170,6 +170,7 @@ class Decisions:
             places=self._failures.places(),
             rollouts=self._rollouts.records,
             before=before,
+            barred=self._barred(before),
             going=going,
             acting_since=self._acting_since or now,
             hold=hold,
@@ -251,6 +252,11 @@ class Decisions:
                 if good is not None:
                     before[service.name] = good
         return before
+
+    def _barred(self, before: Mapping[str, Service]) -> dict[str, str]:
+        """Why nothing of these may be started: they are older than what services may ask for now."""
+        refused = {name: self._desired.refusals(good) for name, good in before.items()}
+        return {name: "; ".join(refusals) for name, refusals in refused.items() if refusals}
 
     def _take_rollouts(self, steps: Iterable[Rollout], now: float) -> None:
         for rollout in steps:

@@ -64,6 +64,10 @@ class DesiredState:
         """A service as the file has it."""
         return self.file_services.get(name)
 
+    def refusals(self, service: Service) -> list[str]:
+        """What a service asks for and may not have, as the file is now; older ones may have had it."""
+        return self.config.allowed.refusals(service)
+
     def _on_its_hosts(self, service: Service) -> Service:
         return service.on_each_of(self._hosts.get(service.name, 0)) if service.mode == "global" else service
 

@@ -14,7 +14,7 @@ from mesos_docker_scheduler.planning.service_planner import Kill
 from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
-from mesos_docker_scheduler.records.rollout import Rollout, Rollouts, anew, can_be_made
+from mesos_docker_scheduler.records.rollout import Rollout, Rollouts, anew, made_as
 from mesos_docker_scheduler.records.tasks import wait_key
 from mesos_docker_scheduler.records.versions import Versions
 
@@ -39,6 +39,7 @@ class Operations:
     """Carries out one request at a time, in the controller's round. Times are seconds of the epoch.
 
     `configured` finds a service as the file has it; what it asks for is known by the file's services alone.
+    `refusals` says what a service asks for and may not have.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Operations:
         stopping: Stopping,
         *,
         configured: Callable[[str], Service | None],
+        refusals: Callable[[Service], list[str]],
     ) -> None:
         self._ledger = ledger
         self._overrides = overrides
@@ -59,6 +61,7 @@ class Operations:
         self._failures = failures
         self._stopping = stopping
         self._configured = configured
+        self._refusals = refusals
 
     def expect(self, name: str, revision: str) -> None:
         """Go on only if what is asked of a service is still what somebody has seen."""
@@ -128,10 +131,14 @@ class Operations:
         if rollout is None or rollout.state == "rolled back":
             raise RefusedError(f"{name} has been rolled back already" if rollout else f"{name} is new")
         good = rollout.returns_to
-        if good is None or not can_be_made(self._service(name), good, self._versions):
+        before = made_as(self._service(name), good, self._versions) if good is not None else None
+        if good is None or before is None:
             raise RefusedError(
                 f"no version of {name} before this one is on record, or its record can't be read"
             )
+        refusals = self._refusals(before)
+        if refusals:
+            raise RefusedError(f"{name} can't be rolled back to {before.image}: {'; '.join(refusals)}")
         self._stop(replace(rollout, good=good, previous=None), "rolled back", "an operator asked for it", now)
         self._note(now, f"rolled back to {self._image(name, good)}", by, name)
 

@@ -12,7 +12,7 @@ from mesos_docker_scheduler.planning.explanation import Reason, sentences
 Waiting = Mapping[str, tuple[Reason, ...]]
 
 _WAITING_SECONDS = 1.0
-_TOLD_AT_ONCE = frozenset({"back-off", "update paused", "rolled back"})
+_TOLD_AT_ONCE = frozenset({"back-off", "update paused", "rolled back", "not allowed"})
 _PUBLISH_SECONDS = 0.2
 
 

@@ -15,7 +15,8 @@ class Reason:
     `kind`: "held" (nothing may be started or stopped), "back-off", "starting", "stopping", "unhealthy",
     "update", "update paused", "rolled back", "moving" (away from agents that will go), "misplaced" (the
     constraints keep them off their agents), "rebalancing", "restart", "unconfirmed" (a new master doesn't
-    know them yet), "unreachable" (they may come back), "dependency" (on other services) or "resources".
+    know them yet), "unreachable" (they may come back), "not allowed" (by the configuration as it is now),
+    "dependency" (on other services) or "resources".
     `instances`: how many it holds back, or is about.
     `until`: when it ends, in seconds of the epoch, where time alone ends it. `agents`, of kind "resources":
     how many agents lack what ("cpus", "port 8080", "maintenance", ...).

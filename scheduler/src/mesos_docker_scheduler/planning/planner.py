@@ -29,14 +29,15 @@ class Inputs:
 
     `waits` holds failures by service version (see `wait_key`), `places` those of what never ran, by version
     and agent. Tasks that the index calls stale are counted as there, but nothing is stopped because of them,
-    nor they themselves. `before`: the good version of services whose update may fail. `going`: agents that
-    will soon go away. `acting_since`: when the last `hold` ended. `hold`: why nothing may be started or
-    stopped; `held`: why nothing of one service may. `role`: that of services that name none. `filters`: by
-    role, what agents must have to be offered. `restarts`: by service, how many restarts have been asked for:
-    what was launched when there were fewer is replaced by others of the same version. `unconfirmed`: by
-    service, what is said of instances that the master does not know yet. `dependents`: by service, those that
-    depend on it, or did when they were configured. `facts_generation` changes when an agent has other
-    attributes, another name or place. Times are seconds of the epoch.
+    nor they themselves. `before`: the good version of services whose update may fail; `barred`: by service,
+    why no more of that version may be started. `going`: agents that will soon go away. `acting_since`: when
+    the last `hold` ended. `hold`: why nothing may be started or stopped; `held`: why nothing of one service
+    may. `role`: that of services that name none. `filters`: by role, what agents must have to be offered.
+    `restarts`: by service, how many restarts have been asked for: what was launched when there were fewer is
+    replaced by others of the same version. `unconfirmed`: by service, what is said of instances that the
+    master does not know yet. `dependents`: by service, those that depend on it, or did when they were
+    configured. `facts_generation` changes when an agent has other attributes, another name or place. Times
+    are seconds of the epoch.
     """
 
     services: Sequence[Service]
@@ -48,6 +49,7 @@ class Inputs:
     places: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
     rollouts: Mapping[str, Rollout] = field(default_factory=dict)
     before: Mapping[str, Service] = field(default_factory=dict)
+    barred: Mapping[str, str] = field(default_factory=dict)
     going: frozenset[str] = frozenset()
     acting_since: float = 0.0
     hold: str | None = None
@@ -183,6 +185,7 @@ def _step(service: Service, inputs: Inputs, cache: PlanCache, *, blocked: bool) 
     going = frozenset(inputs.going & service_tasks.on_agents.keys()) if inputs.going else inputs.going
     restart = inputs.restarts.get(name, 0)
     facts = inputs.facts_generation if service.constraints else 0
+    barred = inputs.barred.get(name)
     # A deadline counts no time in which it could not go on.
     acting_since = cache.acting_since(name, inputs.acting_since, inputs.now, blocked=blocked)
     made_from = (
@@ -196,6 +199,7 @@ def _step(service: Service, inputs: Inputs, cache: PlanCache, *, blocked: bool) 
         restart,
         facts,
         blocked,
+        barred,
     )
     # What is free changes with every offer: whether the spread is bad has to be found out anew.
     step = None if service.rebalance else cache.recall(name, made_from, inputs.now)
@@ -212,6 +216,7 @@ def _step(service: Service, inputs: Inputs, cache: PlanCache, *, blocked: bool) 
             role=inputs.role,
             failed_on=inputs.places.get(wait_key(name, service.version), ()),
             blocked=blocked,
+            barred=barred,
         )
         step = planner.step(rollout, waits, acting_since)
         cache.keep(name, made_from, step)

@@ -72,7 +72,7 @@ class ServicePlanner:
     `good`: its good version, if an update may fail. `going`: agents that will soon go away.
     `restarts`: what was launched when fewer had been asked for is to be replaced. `role`: that of services
     without one of their own. `failed_on`: agents where it has failed before it ran. `blocked`: nothing of
-    it may start now. Times are seconds of the epoch.
+    it may start now; `barred`: why nothing of its good version may. Times are seconds of the epoch.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class ServicePlanner:
         role: str = "*",
         failed_on: Collection[str] = (),
         blocked: bool = False,
+        barred: str | None = None,
     ) -> None:
         self.service = service
         self.good = good
@@ -102,6 +103,7 @@ class ServicePlanner:
         self.role = role
         self.failed_on = failed_on
         self.blocked = blocked
+        self.barred = barred
         self.why_moved: dict[str, str] = {}  # kinds of reasons
         self.destinations: Destinations | None = None
         self.times: list[float] = []
@@ -115,6 +117,8 @@ class ServicePlanner:
         rollout = self._advance(rollout, waits[0], acting_since)
         back = self.good if rollout.stopped else None
         aim, failing = (self.service, waits[0]) if back is None else (back, waits[1])
+        self.barred = self.barred if back is not None else None
+        self.blocked |= self.barred is not None
         parts = self._parts(rollout, aim, back, failing)
         budget = self._stop_surplus(parts)
         self._stop_replaced(parts, budget, rollout, aim, back, failing)
@@ -161,7 +165,12 @@ class ServicePlanner:
             - len(service_tasks.drained)
             - self._given_up()
         )
-        return self._held_back(budget.startable(present, self._awaited(aim)), failing, parts.current)
+        launches = budget.startable(present, self._awaited(aim))
+        if launches and self.barred is not None:
+            text = f"{instances(launches)} of the version before may not be started: {self.barred}"
+            self.reasons.append(Reason("not allowed", text, launches))
+            return 0
+        return self._held_back(launches, failing, parts.current)
 
     def _awaited(self, aim: Service) -> int:
         """How many can't be reached, but not for so long that others take their place."""

@@ -252,14 +252,14 @@ class Rollouts(RecordBook[Rollout]):
             return None
         known = self._before.get(service.name)
         if known is None or known[0] is not service or known[1] != rollout.good:
-            made = _as_before(versions.spec(service.name, rollout.good), rollout.good, service)
+            made = made_as(service, rollout.good, versions)
             known = self._before[service.name] = (service, rollout.good, made)
         return known[2]
 
 
-def can_be_made(service: Service, version: str, versions: Versions) -> bool:
-    """Whether it is known, and can be read, what a version of a service is made of."""
-    return _as_before(versions.spec(service.name, version), version, service) is not None
+def made_as(service: Service, version: str, versions: Versions) -> Service | None:
+    """An older version of a service, with today's settings of how to run it; None: not known."""
+    return _as_before(versions.spec(service.name, version), version, service)
 
 
 def _as_before(spec: str | None, version: str, service: Service) -> Service | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from memory_store import MemoryStore
-from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.config import Allowed, Service
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.operations import ChangedError, NotFoundError, Operations, RefusedError
 from scheduler_fakes import MASTER, Bench, configuration, offer_message, service
@@ -48,9 +48,9 @@ class Site:
     def do(self, operate: Callable[[Operations, str, str, float], None], name: str = "web") -> None:
         self.ask(lambda operations, now: operate(operations, name, BY, now))
 
-    def file(self, *services: Service, asked: bool = False) -> None:
+    def file(self, *services: Service, asked: bool = False, **fields: Any) -> None:
         """The file now says this."""
-        self.bench.take(events.ConfigRead(configuration(*services), "sha", asked=asked), after=1)
+        self.bench.take(events.ConfigRead(configuration(*services, **fields), "sha", asked=asked), after=1)
 
     def restart_scheduler(self, *services: Service) -> None:
         bench = self.bench
@@ -319,6 +319,36 @@ def test_there_is_no_way_back_to_a_version_whose_record_is_damaged(record: str) 
     assert site.update_state == "complete"
     site.play()
     assert site.images == {"demo/web:2"}
+
+
+def test_there_is_no_way_back_to_what_is_not_allowed_any_more() -> None:
+    site = Site(web(privileged=True))
+    site.file(web(version=2))
+    site.play()
+    with pytest.raises(RefusedError, match="can't be rolled back to demo/web:1: privileged: true is not"):
+        site.do(Operations.roll_back)
+    site.play()
+    assert site.images == {"demo/web:2"}
+    site.file(web(version=2), allowed=Allowed(privileged=True))
+    site.do(Operations.roll_back)
+    site.play()
+    assert site.images == {"demo/web:1"}
+
+
+def test_an_update_that_fails_keeps_what_runs_but_starts_nothing_that_is_not_allowed_any_more() -> None:
+    site = Site(web(privileged=True))
+    newer = web(version=2, update={"max_failures": 1, "on_failure": "rollback"})
+    site.file(newer)
+    site.play(fails="demo/web:2")
+    assert site.images == {"demo/web:1"}, "what runs goes on"
+    site.bench.tell(min(site.ids), "FAILED")
+    site.play(seconds=90)
+    assert len(site.ids) == 1
+    (reason,) = [reason for reason in site.bench.view.reasons if reason.kind == "not allowed"]
+    assert "1 instance of the version before may not be started: privileged: true is not" in reason.text
+    site.file(newer, allowed=Allowed(privileged=True))
+    site.play(fails="demo/web:2", seconds=90)
+    assert len(site.ids) == 2
 
 
 def test_there_is_nothing_to_roll_back_pause_or_resume() -> None:

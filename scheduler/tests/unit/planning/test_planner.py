@@ -20,6 +20,7 @@ from mesos_docker_scheduler.planning.placement import need_of
 from mesos_docker_scheduler.planning.planner import Inputs, Plan, plan
 from mesos_docker_scheduler.planning.resources import Pool
 from mesos_docker_scheduler.records.backoff import Wait
+from mesos_docker_scheduler.records.rollout import Rollout
 from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.records.tasks import Task, TaskState, wait_key
 from scheduler_fakes import NOW, offer, offer_message, resources, service, task
@@ -432,6 +433,29 @@ def test_holds_one_service_when_told_to() -> None:
     assert [launch.service.name for launch in accept.launches] == ["db"]
     assert not decided.kills
     assert decided.waiting["web"] == (Reason("held", "a reason", 0),)
+
+
+def test_starts_nothing_of_a_version_before_that_may_not_be_started_any_more() -> None:
+    wished = service(count=2, image="demo/web:2", update={"max_unavailable": 1})
+    good = service(count=2, image="demo/web:1", privileged=True)
+    rollout = Rollout("web", wished.version, "rolled back", good.version, 3, "it failed", NOW)
+    inputs = Inputs(
+        [wished],
+        TaskIndex([task("1", good, "a"), task("2", wished, "b")]),
+        [offer("a"), offer("b")],
+        {},
+        {},
+        NOW,
+        rollouts={"web": rollout},
+        before={"web": good},
+    )
+    assert starts(plan(inputs)), "it would otherwise"
+    decided = plan(replace(inputs, barred={"web": "a reason"}))
+    assert not decided.accepts
+    assert not decided.kills, "nothing would take its place"
+    assert not decided.wanted
+    assert "1 instance of the version before may not be started: a reason" in reasons(decided)
+    assert {reason.kind for reason in decided.waiting["web"]} >= {"rolled back", "not allowed"}
 
 
 # Generated: whatever the situation, these hold.

@@ -73,6 +73,7 @@ export function judge(service, head) {
   const kinds = new Set(service.reasons.map((reason) => reason.kind));
   const update = service.update;
   const enough = service.healthy >= service.wanted;
+  if (kinds.has("not allowed")) return { level: "bad", word: "Not allowed" };
   if (update?.state === "paused") return { level: update.by_operator ? "busy" : "bad", word: update.by_operator ? "Update paused" : "Update failed" };
   if (update?.state === "rolled back" && !update.by_operator) return { level: "bad", word: "Rolled back" };
   if (kinds.has("back-off")) return { level: "bad", word: "Failing" };
