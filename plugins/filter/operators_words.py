@@ -21,7 +21,9 @@ def operators_words(problem: str, short_form: bool) -> str:
 
     problem = re.sub(r"^services\[(\d+)\](.?)", variable, problem)
     problem = re.sub(r"^(framework|http)\.", r"scheduler_\1_", problem)
-    return re.sub(r"^(?=(master|services|log_level):)", "scheduler_", problem)
+    # What a service may not have is said with what is allowed instead.
+    problem = re.sub(r"(^|; )(?=allowed\.)", r"\1scheduler_", problem)
+    return re.sub(r"^(?=(master|services|allowed|log_level):)", "scheduler_", problem)
 
 
 class FilterModule:

@@ -22,6 +22,13 @@ def plugin(load: Load) -> ModuleType:
         ("services[1]: 3 is not allowed", True, "scheduler_services[0]: 3 is not allowed"),
         ("framework.role: bad", True, "scheduler_framework_role: bad"),
         ("http.port: 0", False, "scheduler_http_port: 0"),
+        ("allowed.users[0]: bad", True, "scheduler_allowed.users[0]: bad"),
+        ("allowed: [] is not allowed", True, "scheduler_allowed: [] is not allowed"),
+        (
+            "services[0].privileged: true is not allowed; allowed.privileged is false",
+            True,
+            "scheduler_privileged: true is not allowed; scheduler_allowed.privileged is false",
+        ),
         ("master: bad", True, "scheduler_master: bad"),
         ("services: is missing", False, "scheduler_services: is missing"),
     ],
