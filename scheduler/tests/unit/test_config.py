@@ -560,6 +560,24 @@ def test_the_version_changes_with_what_an_instance_is_made_of(fields: dict[str, 
     assert service(**fields).version != service().version
 
 
+@pytest.mark.parametrize(
+    ("own", "field"),
+    [
+        ({"framework": {"principal": "p", "secret_file": "/etc/s"}}, "framework.secret_file"),
+        ({"framework": {"principal": "p", "agent_secret_file": "/etc/s"}}, "framework.agent_secret_file"),
+        ({"tls": {"key_file": "/etc/s"}}, "tls.key_file"),
+        ({"http": {"token_file": "/etc/./s"}}, "http.token_file"),
+    ],
+)
+def test_a_service_is_not_given_the_schedulers_own_secrets(own: dict[str, Any], field: str) -> None:
+    web = {"name": "web", "image": "i", "secrets": {"TOKEN": "/etc//x/../s"}}
+    assert problems(json.dumps({**GOOD, **own, "services": [web]})) == [
+        f"services[0].secrets.TOKEN: /etc//x/../s is not allowed; it is the scheduler's own {field}"
+    ]
+    web["secrets"] = {"TOKEN": "/etc/s2"}
+    assert parse(json.dumps({**GOOD, **own, "services": [web]}))
+
+
 def test_versions_keep_their_names() -> None:
     """A new scheduler must not replace what an old one has started: this name is for ever."""
     assert service(cpus=0.25, env={"A": "b"}, ports=[{"container_port": 80}]).version == "9f7adc638e"

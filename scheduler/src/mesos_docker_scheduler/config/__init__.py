@@ -17,7 +17,14 @@ from mesos_docker_scheduler.config import secrets
 from mesos_docker_scheduler.config.allowed import Allowed, HostPath
 from mesos_docker_scheduler.config.errors import ConfigError, sentence
 from mesos_docker_scheduler.config.framework import Framework, Http, Tls
-from mesos_docker_scheduler.config.sections import A_PATH, MOST_INSTANCES, AbsolutePath, Section, Text
+from mesos_docker_scheduler.config.sections import (
+    A_PATH,
+    MOST_INSTANCES,
+    AbsolutePath,
+    Section,
+    Text,
+    path_parts,
+)
 from mesos_docker_scheduler.config.service import (
     SCHEDULING_ONLY,
     Backoff,
@@ -127,6 +134,25 @@ class Config(Section):
             raise ValueError(
                 f"services: depends_on leads in a circle, which is not allowed: {circle}"
             ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _own_secrets_are_not_given_away(self) -> Config:
+        own = {
+            "framework.secret_file": self.framework.secret_file,
+            "framework.agent_secret_file": self.framework.agent_secret_file,
+            "tls.key_file": self.tls.key_file,
+            "http.token_file": self.http.token_file if self.http is not None else None,
+        }
+        fields = {path_parts(path): field for field, path in own.items() if path is not None}
+        for index, service in enumerate(self.services):
+            for name, path in service.secrets.items():
+                field = fields.get(path_parts(path))
+                if field is not None:
+                    raise ValueError(
+                        f"services[{index}].secrets.{name}: {path} is not allowed; it is the scheduler's own"
+                        f" {field}"
+                    )
         return self
 
     def restart_needed(self, newer: Config) -> list[str]:

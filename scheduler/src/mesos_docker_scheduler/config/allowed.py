@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mesos_docker_scheduler.config.sections import A_PATH, YES_OR_NO, AbsolutePath, Section, Text
+from mesos_docker_scheduler.config.sections import A_PATH, YES_OR_NO, AbsolutePath, Section, Text, path_parts
 from mesos_docker_scheduler.config.service import Parameter, Service, Volume
 from mesos_docker_scheduler.wording import excerpt
 
@@ -67,7 +67,7 @@ class HostPath(Section):
         """Whether it lets a service have this folder of the host."""
         if volume.host_path is None or (volume.mode == "rw" and self.mode == "ro"):
             return False
-        own, asked = _parts(self.path), _parts(volume.host_path)
+        own, asked = path_parts(self.path), path_parts(volume.host_path)
         return asked == own or (self.below and asked[: len(own)] == own)
 
     def __str__(self) -> str:
@@ -154,17 +154,6 @@ class Allowed(Section):
     def _parameters(self) -> str:
         without = ", ".join(sorted(HARMLESS))
         return f"allowed.parameters {_list(self.parameters)}, and {without} need not be named"
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    """The components of an absolute path, as Docker cleans it; symbolic links are the slave's."""
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return tuple(parts)
 
 
 def _list(entries: tuple[object, ...]) -> str:

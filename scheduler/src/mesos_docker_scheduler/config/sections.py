@@ -54,6 +54,17 @@ Role = Annotated[str, Field(pattern=r"^(\*|[^-.\s/\\*][^\s/\\*]*(/[^-.\s/\\*][^\
 A_ROLE = 'a Mesos role, such as "*", "web" or "web/frontend"'
 
 
+def path_parts(path: str) -> tuple[str, ...]:
+    """The components of an absolute path, as Docker cleans it; what is a symbolic link is not known."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return tuple(parts)
+
+
 class Section(BaseModel):
     """One object of the file: strict, frozen, and without keys that nobody knows."""
 
