@@ -33,8 +33,9 @@ def assert_refused(lab: Cluster, run: Run, containers: set[str], config: str, *m
             "scheduler_cuont is no variable of these roles. Did you mean scheduler_count?",
         ),
         ("scheduler_update", {"max_sruge": 1}, "max_surge"),
+        ("scheduler_privileged", True, 'is not allowed for the service "web"; scheduler_allowed.privileged'),
     ],
-    ids=["negative-count", "count-in-words", "no-image", "unknown-variable", "unknown-key"],
+    ids=["negative-count", "count-in-words", "no-image", "unknown-variable", "unknown-key", "not-allowed"],
 )
 def test_wrong_value(lab: Cluster, variable: str, value: object, message: str) -> None:
     containers, config = set(lab.containers()), lab.status()["config"]["sha256"]
