@@ -18,6 +18,7 @@ from kazoo.exceptions import NoAuthError
 from kazoo.security import OPEN_ACL_UNSAFE
 from lab_cluster import (
     MASTER_PORT,
+    OWN_UNITS,
     SLAVE_PORT,
     ZOOKEEPER_PORT,
     Cluster,
@@ -328,25 +329,27 @@ def test_secrets_are_for_those_that_need_them(
 
 
 def test_no_secret_is_shown(security: SecurityFolder, host: Any) -> None:
-    """Not on a command line, in the environment of a daemon or a container, in the journal or the state."""
+    """Not on a command line, in the environment of a process or a container, in the journal or the state."""
+    # Processes end while they are looked at.
     shown = {
-        "command lines": host.check_output("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"),
-        "environments": host.check_output(
-            "for id in $(pgrep -f 'mesos-(master|slave|docker)'); do tr '\\0' ' ' < /proc/$id/environ; done"
-        ),
-        "the journal": host.check_output("journalctl --no-pager --output=cat"),
-        "units": host.check_output("systemctl cat mesos-master mesos-slave mesos-docker-scheduler"),
+        "command lines": host.run("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout,
+        "environments": host.run("cat /proc/[0-9]*/environ | tr '\\0' ' '").stdout,
+        "the journal": host.check_output("journalctl --no-pager --all --output=cat"),
+        "units": host.check_output(f"systemctl cat {' '.join(OWN_UNITS)}"),
         "containers": host.check_output("docker inspect $(docker ps --quiet)"),
     }
     for port in (MASTER_PORT, SLAVE_PORT):
-        answer = ask((address(), port), security.context(), "/flags", security.authorization(port))
-        shown[f"the flags at port {port}"] = answer.text
+        for path in ("/flags", "/state"):
+            answer = ask((address(), port), security.context(), path, security.authorization(port))
+            assert answer.status == 200
+            shown[f"{path} at port {port}"] = answer.text
     for where, text in shown.items():
         for name, secret in security.secrets.items():
             assert secret not in text, f"{name} stands in {where}"
-    # The journal could tell, and the command lines be seen.
+    # The journal could tell, and the command lines and environments be seen.
     assert "Authorizing principal 'monitoring'" in shown["the journal"]
     assert "--credentials=/etc/mesos-master/credentials.json" in shown["command lines"]
+    assert "LIBPROCESS_SSL_KEY_FILE=" in shown["environments"]
 
 
 CAPTURE = """
