@@ -57,14 +57,14 @@ def test_open_secured_other_keys_and_open(lab: Cluster, measure: Measure) -> Non
     before = passwords()
     values = {"scheduler_image": lab_ha.IMAGE, "scheduler_count": lab_ha.COUNT, "cluster_security": True}
     with watching(lab, "web") as story:
-        for what, name, secured in (
-            ("open -> secured: site.yml", "site.yml", True),
-            ("other keys and passwords: rotate_secrets.yml", ROTATE, True),
-            ("secured -> open: site.yml", "site.yml", False),
-            ("open -> secured: site.yml, again", "site.yml", True),
+        for what, name, was, secured in (
+            ("open -> secured: site.yml", "site.yml", False, True),
+            ("other keys and passwords: rotate_secrets.yml", ROTATE, True, True),
+            ("secured -> open: site.yml", "site.yml", True, False),
+            ("open -> secured: site.yml, again", "site.yml", False, True),
         ):
             variables = json.dumps({**values, "cluster_security": secured})
-            with watching_scheduler(lab) as absence, asking(lab, "web") as client:
+            with watching_scheduler(lab) as absence, asking(lab_ha.cluster(secured=was), "web") as client:
                 run = playbook(name, "--extra-vars", variables, inventory=lab_ha.INVENTORY)
             measure(what, run.seconds)
             measure("  longest time without scheduling", absence.seconds)

@@ -17,7 +17,7 @@ ADDRESSES = lab_example.addresses()
 
 def leader() -> str:
     """Return the host whose master leads, once there is one."""
-    return leading_host({host: ADDRESSES[host] for host in lab_example.MASTERS}, lab_example.LAB.security)
+    return leading_host({host: ADDRESSES[host] for host in lab_example.MASTERS}, lab_example.SECURITY)
 
 
 def without(folder: Path, host: str) -> Path:

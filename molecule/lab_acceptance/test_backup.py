@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from lab_backup import back_up, backups, create, destroy, manifest, restore
-from lab_cluster import Cluster, eventually
+from lab_cluster import TOKEN_FILE, Cluster, eventually
 from lab_site import COUNT, IMAGE, Measure, deploy, playbook
 from lab_watch import watching
 
-TOKEN_FILE = "/etc/mesos-docker-scheduler/token"  # noqa: S105 - its path
 MORE = COUNT + 1
 
 

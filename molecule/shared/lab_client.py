@@ -1,6 +1,6 @@
 """A client as a load balancer would be: it asks every instance in service, all the time, and counts.
 
-    python lab_client.py STATUS-URL SERVICE '{"lab-slave1": "10.77.0.21"}'
+    python lab_client.py STATUS-URL SERVICE '{"lab-slave1": "10.77.0.21"}' [CA-FILE TOKEN]
 
 It learns from the scheduler's status which instances are in service; where their hosts are it is told. When
 its standard input ends, it ends, and writes a report as JSON. It is a process of its own, so that a test that
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -65,8 +66,16 @@ class Report:
 class Client:
     """Asks in several threads; `stop` ends them and gives the report."""
 
-    def __init__(self, status_url: str, service: str, addresses: dict[str, str]) -> None:
-        self._status_url = status_url
+    def __init__(
+        self, status_url: str, service: str, addresses: dict[str, str], ca_file: str | None, token: str | None
+    ) -> None:
+        self._status = urllib.request.Request(status_url)
+        if token is not None:
+            self._status.add_header("Authorization", f"Bearer {token}")
+        context = ssl.create_default_context(cafile=ca_file)
+        self._scheduler = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         self._service = service
         self._addresses = addresses
         self._start = time.monotonic()
@@ -95,7 +104,7 @@ class Client:
 
     def _look(self) -> None:
         try:
-            with _direct.open(self._status_url, timeout=TIMEOUT_SECONDS) as answer:
+            with self._scheduler.open(self._status, timeout=TIMEOUT_SECONDS) as answer:
                 status = json.load(answer)
         except (OSError, ValueError):
             # A client of a scheduler that is away goes on with what it knows.
@@ -154,8 +163,14 @@ class Asking:
 def asking(cluster: Cluster, service: str) -> Generator[Asking, None, None]:
     """Have a client ask the instances of a service meanwhile."""
     addresses = {slave: cluster.address(slave) for slave in cluster.slaves}
-    url = f"http://{cluster.address(cluster.master)}:{SCHEDULER_PORT}/v1/status"
-    command = [sys.executable, __file__, url, service, json.dumps(addresses)]
+    place = f"{cluster.address(cluster.master)}:{SCHEDULER_PORT}/v1/status"
+    command = [sys.executable, __file__]
+    if cluster.security is None:
+        command += [f"http://{place}", service, json.dumps(addresses)]
+    else:
+        token = cluster.scheduler_access()["Authorization"].removeprefix("Bearer ")
+        authority = str(cluster.security.path / "ca.pem")
+        command += [f"https://{place}", service, json.dumps(addresses), authority, token]
     result = Asking()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -168,9 +183,11 @@ def asking(cluster: Cluster, service: str) -> Generator[Asking, None, None]:
     result.report = Report(**json.loads(written))
 
 
-def main(status_url: str, service: str, addresses: str) -> None:
+def main(
+    status_url: str, service: str, addresses: str, ca_file: str | None = None, token: str | None = None
+) -> None:
     """Ask until the standard input ends."""
-    client = Client(status_url, service, json.loads(addresses))
+    client = Client(status_url, service, json.loads(addresses), ca_file, token)
     print("asking", flush=True)
     sys.stdin.read()
     report: dict[str, Any] = asdict(client.stop())

@@ -36,6 +36,7 @@ SLAVE_PORT = 5051
 SCHEDULER_PORT = 8090
 ZOOKEEPER_PORT = 2181
 EXPORTER_PORT = 9105
+TOKEN_FILE = "/etc/mesos-docker-scheduler/token"  # noqa: S105 - its path
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SecurityFolder:
         return dict(yaml.safe_load((self.path / "secrets.yml").read_text(encoding="utf-8")))
 
     def context(self, *, certificate: bool = True) -> ssl.SSLContext:
-        """Return how to speak TLS with masters and slaves, with the operator's certificate or without any."""
+        """Return how to speak TLS with the cluster, with the operator's certificate or without any."""
         context = ssl.create_default_context(cafile=self.path / "ca.pem")
         if certificate:
             context.load_cert_chain(self.path / "operator.pem", self.path / "operator.key")
@@ -99,9 +100,9 @@ def eventually(what: str, probe: Callable[[], T | None], *, seconds: float) -> t
 
 
 class Cluster:
-    """A master with the scheduler on it, and slaves: names of lab hosts."""
+    """A master with the scheduler on it, and slaves: names of lab hosts. `security`: None where it is open."""
 
-    def __init__(self, *, master: str, slaves: Iterable[str], security: SecurityFolder) -> None:
+    def __init__(self, *, master: str, slaves: Iterable[str], security: SecurityFolder | None) -> None:
         self.master = master
         self.slaves = tuple(slaves)
         self.security = security
@@ -136,12 +137,17 @@ class Cluster:
     ) -> Any:
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         scheme, shown = "http", dict(headers or {})
-        if port in (MASTER_PORT, SLAVE_PORT):
+        if self.security is not None and port in (MASTER_PORT, SLAVE_PORT, SCHEDULER_PORT):
             scheme = "https"
-            shown |= self.security.authorization(port)
+            shown |= self.scheduler_access() if port == SCHEDULER_PORT else self.security.authorization(port)
             handlers.append(urllib.request.HTTPSHandler(context=self.security.context()))
         request = urllib.request.Request(f"{scheme}://{self.address(host)}:{port}{path}", data, shown)
         return urllib.request.build_opener(*handlers).open(request, timeout=timeout)
+
+    def scheduler_access(self) -> dict[str, str]:
+        """Return the header that shows the scheduler its token."""
+        token = self.host(self.master).file(TOKEN_FILE).content_string.strip()
+        return {"Authorization": f"Bearer {token}"}
 
     def status(self) -> dict[str, Any]:
         """Return the scheduler's /v1/status."""

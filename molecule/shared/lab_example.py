@@ -17,7 +17,8 @@ SLAVES = ("slave1.example.org", "slave2.example.org", "slave3.example.org")
 SCHEDULER = MASTERS[0]
 HOSTS = (*MASTERS, *SLAVES)
 
-LAB = Cluster(master=SCHEDULER, slaves=SLAVES, security=SecurityFolder.of(INVENTORY))
+SECURITY = SecurityFolder.of(INVENTORY)
+LAB = Cluster(master=SCHEDULER, slaves=SLAVES, security=SECURITY)
 
 
 def addresses() -> dict[str, str]:

@@ -14,6 +14,7 @@ Error
 ├── RecordError             what should be records is not (driver.recordio)
 ├── ResponseError           what should be HTTP is not (driver.http_response)
 ├── OperatorApiError        the master's operator API does not say what was asked (driver.operator_api)
+├── CertificateError        what the web server is to show can't be used (web.certificate)
 ├── SandboxError            what an instance has written can't be had (sandbox)
 └── ExitError               ends the process with a message and an exit status (exits)
 ├── SchedulerError      ... the scheduler (serve)

@@ -182,10 +182,18 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
             driver.take_over(framework_id)
         driver.start()
 
+    certificate = _certificate(config.http)
+    if certificate is not None:
+        metrics.watch_certificate(lambda: certificate.ends_at)
+
+    def look(asked: bool) -> None:
+        if certificate is not None:
+            certificate.look(asked=asked)
+
     with (
         _supervised(inbox.put),
-        _web_server(config, controller, metrics, inbox, access),
-        _signals(source, inbox),
+        _web_server(config, controller, metrics, inbox, access, certificate),
+        _signals(source, inbox, look),
     ):
         if remembered.framework_id is None and BEGIN_ANEW not in remembered.records:
             recovery.find(subscribe_as)
@@ -211,6 +219,7 @@ def _web_server(
     metrics: Metrics,
     inbox: queue.SimpleQueue[events.AnyEvent],
     masters: Access,
+    certificate: web.Certificate | None,
 ) -> Iterator[None]:
     if config.http is None:
         yield
@@ -225,7 +234,7 @@ def _web_server(
     )
     app = web.application(sources, _web_access(config.http))
     try:
-        server = web.WebServer(app, config.http.bind, config.http.port)
+        server = web.WebServer(app, config.http.bind, config.http.port, certificate)
     except OSError as error:
         address = f"{config.http.bind}:{config.http.port}"
         raise SchedulerError(EXIT_ADDRESS, f"http: can't listen on {address}: {error.strerror}") from error
@@ -234,6 +243,16 @@ def _web_server(
         yield
     finally:
         server.stop()
+
+
+def _certificate(http: Http | None) -> web.Certificate | None:
+    """What the web server shows. SchedulerError when the files can't be used."""
+    if http is None or http.tls is None:
+        return None
+    try:
+        return web.Certificate(http.tls.cert_file, http.tls.key_file)
+    except web.CertificateError as error:
+        raise SchedulerError(EXIT_CONFIG, str(error)) from error
 
 
 def _web_access(http: Http) -> web.Access:
@@ -276,15 +295,20 @@ def _supervised(put: Callable[[events.ThreadEnded], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals(source: Source, inbox: queue.SimpleQueue[events.AnyEvent]) -> Iterator[None]:
-    """SIGTERM and SIGINT end the scheduler and leave the tasks; SIGHUP reads the configuration again."""
+def _signals(
+    source: Source, inbox: queue.SimpleQueue[events.AnyEvent], look: Callable[[bool], None]
+) -> Iterator[None]:
+    """SIGTERM and SIGINT end the scheduler and leave the tasks; SIGHUP reads its files again.
+
+    `look` looks at files beside the configuration, each second; it hears whether that was asked for.
+    """
 
     def take(event: events.ConfigRead) -> None:
         if event.config is not None:
             journal.set_level(event.config.log_level)
         inbox.put(event)
 
-    watcher = ConfigWatcher(source.path, source.config, take) if source.path is not None else None
+    watcher = ConfigWatcher(source.path, source.config, take, look) if source.path is not None else None
     if watcher is not None:
         watcher.start()
 

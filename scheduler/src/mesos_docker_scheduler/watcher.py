@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mesos_docker_scheduler import config
 from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.files import identity
 
 _POLL_SECONDS = 1.0
 _MOST_RESTLESS = 5
@@ -22,18 +23,25 @@ logger = logging.getLogger(__name__)
 class ConfigWatcher(threading.Thread):
     """Looks every second whether the file or a secret of it is another one, and at once after `look_now`.
 
-    `in_use`: what was read of it before.
+    `in_use`: what was read of it before. `also` looks at further files each time; `asked`: after `look_now`.
     """
 
-    def __init__(self, path: Path, in_use: config.Config, put: Callable[[events.ConfigRead], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        in_use: config.Config,
+        put: Callable[[events.ConfigRead], None],
+        also: Callable[[bool], None] = lambda asked: None,
+    ) -> None:
         super().__init__(name="config", daemon=True)
         self._path = path
         self._in_use = in_use
         self._put = put
+        self._also = also
         # Not an Event: its lock may be held by the very thread that a second signal interrupts.
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._files = _files(path)
-        self._seen = [_identity(file) for file in self._files]
+        self._seen = [identity(file) for file in self._files]
 
     def look_now(self) -> None:
         """Read the file even if it looks the same, and try again what failed (SIGHUP)."""
@@ -45,7 +53,8 @@ class ConfigWatcher(threading.Thread):
         before, restless = self._seen, 0
         while True:
             asked = self._was_asked()
-            seen = [_identity(file) for file in self._files]
+            self._also(asked)
+            seen = [identity(file) for file in self._files]
             # A secret may not be written as a whole: it is read when it has rested for a moment. But one that
             # never rests must not keep others from being read.
             restless = restless + 1 if seen not in (self._seen, before) else 0
@@ -57,7 +66,7 @@ class ConfigWatcher(threading.Thread):
                 restless = 0
                 self._files = _files(self._path)
                 # Before they are read: a change that comes meanwhile is found the next time.
-                self._seen = [_identity(file) for file in self._files]
+                self._seen = [identity(file) for file in self._files]
                 self._put(replace(read(self._path), asked=asked))
 
     def _read_if_other(self) -> None:
@@ -97,11 +106,3 @@ def read(path: Path) -> events.ConfigRead:
         logger.error("The configuration can't be read: %s", type(error).__name__)
         return events.ConfigRead(None, "", f"{path}: can't be read ({type(error).__name__})")
     return events.ConfigRead(loaded, sha256)
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except (OSError, ValueError):  # ValueError: no file can have that name
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -33,7 +33,12 @@ class HandDrivenSite:
     out as they come.
     """
 
-    def __init__(self, *services: Service, access: web.Access | None = None) -> None:
+    def __init__(
+        self,
+        *services: Service,
+        access: web.Access | None = None,
+        certificate: web.Certificate | None = None,
+    ) -> None:
         self.inbox: queue.SimpleQueue[Command | ThreadEnded | Callable[[], None]] = queue.SimpleQueue()
         self.bench = Bench(Path(), *services, store=MemoryStore(), now=time.time())
         self.app = web.application(
@@ -47,7 +52,8 @@ class HandDrivenSite:
             ),
             access or web.Access(TOKEN),
         )
-        self.server = web.WebServer(self.app, "127.0.0.1", 0)
+        self._certificate = certificate
+        self.server = web.WebServer(self.app, "127.0.0.1", 0, certificate)
         self.port = self.server.port
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._drive, name="controller", daemon=True)
@@ -55,7 +61,7 @@ class HandDrivenSite:
     @property
     def url(self) -> str:
         """Where the page is."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._certificate is not None else 'http'}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Serve and drive until `stop`."""
@@ -74,7 +80,7 @@ class HandDrivenSite:
 
     def open_again(self) -> None:
         """Serve at the same address again."""
-        self.server = web.WebServer(self.app, "127.0.0.1", self.port)
+        self.server = web.WebServer(self.app, "127.0.0.1", self.port, self._certificate)
         self.server.start()
 
     def do(self, work: Callable[[Bench], Result]) -> Result:

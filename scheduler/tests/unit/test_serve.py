@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sqlite3
+import ssl
 import threading
 import time
 import urllib.error
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import SelfSigned
 from mesos_docker_scheduler import cli
 from mesos_docker_scheduler import serve as module
 from mesos_docker_scheduler.config import load
@@ -237,6 +239,41 @@ def test_serves_its_status_while_it_runs(tmp_path: Path, wish: dict[str, Any]) -
 
     run(tmp_path, {**wish, "http": {"bind": "127.0.0.1", "port": port}}, story)
     assert answers[0]["services"][0]["wanted"] == 1
+
+
+def test_sighup_has_it_show_a_new_certificate(tmp_path: Path, wish: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    files, new = SelfSigned(tmp_path), SelfSigned(tmp_path, "new")
+    answered: list[SelfSigned] = []
+
+    def ask(trusted: SelfSigned) -> None:
+        context = ssl.create_default_context(cafile=trusted.cert_file)
+        url = f"https://127.0.0.1:{port}/healthz"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10, context=context):
+            answered.append(trusted)
+
+    def story(scheduler: Any) -> None:
+        ask(files)
+        files.put(new)
+        os.kill(os.getpid(), signal.SIGHUP)
+        deadline = time.monotonic() + 30
+        while new not in answered and time.monotonic() < deadline:
+            ask(new)
+        stop_this_process(scheduler)
+
+    tls = {"cert_file": str(files.cert_file), "key_file": str(files.key_file)}
+    run(tmp_path, {**wish, "http": {"bind": "127.0.0.1", "port": port, "tls": tls}}, story)
+    assert answered == [files, new]
+
+
+def test_a_certificate_that_can_not_be_used_is_told(tmp_path: Path, wish: dict[str, Any]) -> None:
+    files = SelfSigned(tmp_path)
+    files.key_file.unlink()
+    tls = {"cert_file": str(files.cert_file), "key_file": str(files.key_file)}
+    with pytest.raises(SchedulerError, match=r"http.tls.key_file: .*face.key can't be read: No such") as end:
+        run(tmp_path, {**wish, "http": {"tls": tls}}, stop_this_process)
+    assert end.value.status == 78
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import re
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 import click
 import httpx2
 
-from mesos_docker_scheduler.cli.options import URL_VARIABLE
+from mesos_docker_scheduler.cli.options import CA_VARIABLE, URL_VARIABLE, Given
 from mesos_docker_scheduler.exits import PROGRAM, REFUSED, UNREACHABLE, ExitError
 
 CONFIG = Path("/etc/mesos-docker-scheduler/config.json")
 
 _DEFAULT_URL = "http://127.0.0.1:8090"
 _SECONDS = 15.0
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
 
 
@@ -32,31 +34,61 @@ Parameter = str | int | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the scheduler is, and the file of its token."""
+    """Where the scheduler is, and the file of the token.
+
+    `ca_file`: who vouches for its certificate; None: whom the system trusts. `certificate`: on this host, the
+    file with the very one that it must show.
+    """
 
     url: str
     token_file: Path | None
+    ca_file: Path | None = None
+    certificate: Path | None = None
 
 
-def target(url: str | None, token_file: Path | None, config: Path = CONFIG) -> Target:
+def target(given: Given, config: Path = CONFIG) -> Target:
     """What was given, or else what the configuration file on this host says."""
+    if given.url is not None:
+        # A token goes only where it belongs: that of the file stays here.
+        return Target(given.url.rstrip("/"), given.token_file, given.ca_file)
     try:
         http: Message = json.loads(config.read_bytes()).get("http") or {}
     except (OSError, ValueError):
         http = {}
-    if url is None:
-        bind = http.get("bind", "127.0.0.1")
-        host = _ANY_ADDRESS.get(bind, f"[{bind}]" if ":" in bind else bind)
-        url = f"http://{host}:{http['port']}" if "port" in http else _DEFAULT_URL
-        # A token goes only where it belongs.
-        token_file = token_file or (Path(http["token_file"]) if http.get("token_file") else None)
-    return Target(url.rstrip("/"), token_file)
+    bind, tls = http.get("bind", "127.0.0.1"), http.get("tls")
+    host = _ANY_ADDRESS.get(bind, f"[{bind}]" if ":" in bind else bind)
+    scheme = "https" if tls else "http"
+    url = f"{scheme}://{host}:{http['port']}" if "port" in http else _DEFAULT_URL
+    token_file = given.token_file or (Path(http["token_file"]) if http.get("token_file") else None)
+    if tls and given.ca_file is None:
+        return Target(url, token_file, certificate=Path(tls["cert_file"]))
+    return Target(url, token_file, given.ca_file)
+
+
+def _trust(found: Target) -> ssl.SSLContext | bool:
+    """Which certificates are right. OSError or ValueError: the file can't be used."""
+    if found.certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # The address is one of this host's, and need not stand in it. But nobody else has its key.
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        first = _CERTIFICATE.search(found.certificate.read_text(encoding="ascii", errors="replace"))
+        context.load_verify_locations(cadata=first[0] if first is not None else "")
+        return context
+    if found.ca_file is not None:
+        context = ssl.create_default_context(cafile=found.ca_file)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as driver.tls
+        return context
+    return True
 
 
 class Api:
-    """A running scheduler's API. Every method may raise ExitError."""
+    """A running scheduler's API. Every method may raise ExitError.
 
-    def __init__(self, found: Target) -> None:
+    `seconds`: how long it may take to answer.
+    """
+
+    def __init__(self, found: Target, seconds: float = _SECONDS) -> None:
         self._url = found.url
         self._token_problem = ""
         headers = {}
@@ -66,14 +98,26 @@ class Api:
             except (OSError, UnicodeDecodeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
                 self._token_problem = f" (the token in {found.token_file} can't be read: {reason})"
+        try:
+            trusted = _trust(found)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it holds no certificate in PEM"
+            file = found.certificate or found.ca_file
+            raise ExitError(UNREACHABLE, f"the certificate in {file} can't be used: {reason}") from error
+        self._right = f"the one in {found.certificate}" if found.certificate else "one of a known authority"
         self._client = httpx2.Client(
-            base_url=found.url, headers=headers, timeout=_SECONDS, trust_env=False, follow_redirects=False
+            base_url=found.url,
+            headers=headers,
+            timeout=seconds,
+            trust_env=False,
+            follow_redirects=False,
+            verify=trusted,
         )
 
     @classmethod
-    def at(cls, url: str | None, token_file: Path | None) -> Api:
+    def at(cls, given: Given) -> Api:
         """Find the scheduler."""
-        return cls(target(url, token_file))
+        return cls(target(given))
 
     def get(self, path: str, **parameters: Parameter) -> Message:
         """Read something."""
@@ -115,7 +159,16 @@ class Api:
         return body
 
     def _unreachable(self, error: Exception) -> NoAnswerError:
+        wrong = _certificate_problem(error)
+        if wrong is not None:
+            return NoAnswerError(
+                UNREACHABLE,
+                f"{self._url} does not show the right certificate, {self._right}: {wrong}."
+                f" Who vouches for it: --ca-file, or {CA_VARIABLE}",
+            )
         text = f"no scheduler answers at {self._url}: {str(error) or type(error).__name__}"
+        if self._url.startswith("http:") and isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError):
+            text += " (it may speak https)"
         return NoAnswerError(
             UNREACHABLE, f"{text}. Is it running there? Another address: --url, or {URL_VARIABLE}"
         )
@@ -130,6 +183,15 @@ class Api:
         return ExitError(REFUSED, text)
 
 
+def _certificate_problem(error: BaseException | None) -> str | None:
+    """What is wrong with the certificate that was shown; None if it is not that."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def _given(parameters: dict[str, Parameter]) -> dict[str, Parameter]:
     return {name: value for name, value in parameters.items() if value is not None}
 
@@ -137,9 +199,8 @@ def _given(parameters: dict[str, Parameter]) -> dict[str, Parameter]:
 def complete_service(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """The names of services that begin like this, for the shell."""
     try:
-        found = target(os.environ.get(URL_VARIABLE), None)
-        services = httpx2.get(f"{found.url}/v1/services", timeout=0.5, trust_env=False).json()["services"]
-    except (httpx2.HTTPError, ValueError, LookupError):
+        services = Api(target(Given.by_environment()), seconds=0.5).get("/v1/services")["services"]
+    except (ExitError, LookupError):
         return []
     return [one["name"] for one in services if one["name"].startswith(incomplete)]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api, program
-from mesos_docker_scheduler.cli.options import target_options
+from mesos_docker_scheduler.cli.options import Given, target_options
 from mesos_docker_scheduler.exits import OK
 
 Message = dict[str, Any]
@@ -24,9 +23,9 @@ _SERVICE = click.argument("name", metavar="SERVICE", shell_complete=api.complete
 @click.argument("count", type=int)
 @target_options
 @output.as_json_option
-def scale(name: str, count: int, url: str | None, token_file: Path | None, as_json: bool) -> int:
+def scale(name: str, count: int, given: Given, as_json: bool) -> int:
     """Run COUNT instances, until the configuration says another number."""
-    found = Api.at(url, token_file)
+    found = Api.at(given)
     before = found.service(name)
     after = found.post(f"/v1/services/{name}/scale", {"count": count}, before["revision"])
     text = f"{name}: {before['wanted']} → {after['wanted']} instances"
@@ -40,9 +39,9 @@ def _verb(path: str, text: str, done: Callable[[Message], str]) -> click.Command
     @_SERVICE
     @target_options
     @output.as_json_option
-    def command(name: str, url: str | None, token_file: Path | None, as_json: bool) -> int:
+    def command(name: str, given: Given, as_json: bool) -> int:
         # What these do does not rest on what was seen before.
-        after = Api.at(url, token_file).post(f"/v1/services/{name}/{path}", {}, "*")
+        after = Api.at(given).post(f"/v1/services/{name}/{path}", {}, "*")
         return _told(after, f"{name}: {done(after)}", as_json)
 
     return command
@@ -76,16 +75,14 @@ reset_backoff = _verb(
 @click.option("--all", "all_services", is_flag=True, help="Of all services.")
 @target_options
 @output.as_json_option
-def reset(
-    name: str | None, all_services: bool, url: str | None, token_file: Path | None, as_json: bool
-) -> int:
+def reset(name: str | None, all_services: bool, given: Given, as_json: bool) -> int:
     """Run what the configuration says of SERVICE again, in count and version.
 
     With --all, a line for each service where that changes something.
     """
     if (name is None) is not all_services:
         raise click.UsageError("one of SERVICE and --all must be given, and not both")
-    found = Api.at(url, token_file)
+    found = Api.at(given)
     for after in take_back(found) if name is None else [_reset(found, name)]:
         _told(after, as_configured(after), as_json)
     return OK
@@ -112,9 +109,9 @@ def _reset(found: Api, name: str) -> Message:
 @click.option("--scale", is_flag=True, help="Run one fewer from now on.")
 @target_options
 @output.as_json_option
-def kill(task_id: str, scale: bool, url: str | None, token_file: Path | None, as_json: bool) -> int:
+def kill(task_id: str, scale: bool, given: Given, as_json: bool) -> int:
     """Stop one INSTANCE; another takes its place, unless --scale is given."""
-    body = Api.at(url, token_file).post(f"/v1/instances/{task_id}/kill", {"scale": scale})
+    body = Api.at(given).post(f"/v1/instances/{task_id}/kill", {"scale": scale})
     then = "its service runs one fewer" if scale else "another takes its place"
     return _told(body, f"{task_id} is being stopped; {then}", as_json)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mesos_docker_scheduler import config
-from mesos_docker_scheduler.cli.options import target_options
+from mesos_docker_scheduler.cli.options import Given, target_options
 from mesos_docker_scheduler.exits import OK, REFUSED
 
 
@@ -24,8 +24,7 @@ def check_config(
     without_secrets: bool,
     against: bool,
     reset: bool,
-    url: str | None,
-    token_file: Path | None,
+    given: Given,
 ) -> int:
     """Say what is wrong with FILE, a line for each mistake."""
     try:
@@ -37,16 +36,16 @@ def check_config(
     count = len(loaded.services)
     click.echo(f"{path}: good, with {count} service{'' if count == 1 else 's'}")
     if against:
-        for line in _changes(loaded, reset, url, token_file):
+        for line in _changes(loaded, reset, given):
             click.echo(line)
         if any(service.lacks_secrets for service in loaded.services):
             click.echo("The values of secrets are not compared.")
     return OK
 
 
-def _changes(loaded: config.Config, reset: bool, url: str | None, token_file: Path | None) -> list[str]:
+def _changes(loaded: config.Config, reset: bool, given: Given) -> list[str]:
     from mesos_docker_scheduler.cli.api import Api  # noqa: PLC0415
     from mesos_docker_scheduler.cli.comparison import changes  # noqa: PLC0415
 
-    running = Api.at(url, token_file).get("/v1/definitions")["definitions"]
+    running = Api.at(given).get("/v1/definitions")["definitions"]
     return changes(loaded, running, reset=reset) or ["Nothing that runs would change."]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
-from mesos_docker_scheduler.cli.options import target_options
+from mesos_docker_scheduler.cli.options import Given, target_options
 from mesos_docker_scheduler.exits import OK, UNREACHABLE, ExitError
 
 _PAUSE_SECONDS = 2.0
@@ -23,11 +22,9 @@ _PAUSE_SECONDS = 2.0
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
 @target_options
 @output.as_json_option
-def events(
-    name: str | None, follow: bool, limit: int, url: str | None, token_file: Path | None, as_json: bool
-) -> int:
+def events(name: str | None, follow: bool, limit: int, given: Given, as_json: bool) -> int:
     """Show what happened lately, to SERVICE or to all. With --json, a line for each event."""
-    found = Api.at(url, token_file)
+    found = Api.at(given)
     newest = 0
     for event in found.get("/v1/events", limit=limit, service=name)["events"]:
         newest = event["id"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
 from mesos_docker_scheduler.cli import api
 from mesos_docker_scheduler.cli.api import Api
-from mesos_docker_scheduler.cli.options import target_options
+from mesos_docker_scheduler.cli.options import Given, target_options
 from mesos_docker_scheduler.exits import OK, REFUSED, ExitError
 
 _LOOK_SECONDS = 1.0
@@ -54,9 +53,9 @@ class _Reader:
 @click.option("--stderr", is_flag=True, help="What they wrote to standard error.")
 @click.option("--lines", "-n", type=click.IntRange(0), default=50, show_default=True, help="Of each.")
 @target_options
-def logs(name: str, follow: bool, stderr: bool, lines: int, url: str | None, token_file: Path | None) -> int:
+def logs(name: str, follow: bool, stderr: bool, lines: int, given: Given) -> int:
     """Show what the instances of a service, or one instance, have written."""
-    found = Api.at(url, token_file)
+    found = Api.at(given)
     one = "." in name
     readers: dict[str, _Reader] = {}
     while True:

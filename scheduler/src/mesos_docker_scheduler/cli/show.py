@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ from rich.text import Text
 
 from mesos_docker_scheduler.cli import api, output
 from mesos_docker_scheduler.cli.api import Api
-from mesos_docker_scheduler.cli.options import target_options
+from mesos_docker_scheduler.cli.options import Given, target_options
 from mesos_docker_scheduler.exits import OK
 
 Message = dict[str, Any]
@@ -23,9 +22,9 @@ _MAYBE_SERVICE = click.argument(
 @click.command()
 @target_options
 @output.as_json_option
-def status(url: str | None, token_file: Path | None, as_json: bool) -> int:
+def status(given: Given, as_json: bool) -> int:
     """Show at a glance how everything is."""
-    body = Api.at(url, token_file).get("/v1/status", instances=False)
+    body = Api.at(given).get("/v1/status", instances=False)
     if as_json:
         output.print_json(body)
         return OK
@@ -48,9 +47,9 @@ def status(url: str | None, token_file: Path | None, as_json: bool) -> int:
 @click.command()
 @target_options
 @output.as_json_option
-def services(url: str | None, token_file: Path | None, as_json: bool) -> int:
+def services(given: Given, as_json: bool) -> int:
     """List the services."""
-    body = Api.at(url, token_file).get("/v1/services")
+    body = Api.at(given).get("/v1/services")
     if as_json:
         output.print_json(body)
     else:
@@ -62,10 +61,10 @@ def services(url: str | None, token_file: Path | None, as_json: bool) -> int:
 @_MAYBE_SERVICE
 @target_options
 @output.as_json_option
-def instances(name: str | None, url: str | None, token_file: Path | None, as_json: bool) -> int:
+def instances(name: str | None, given: Given, as_json: bool) -> int:
     """List the instances of SERVICE, or of all."""
     path = "/v1/instances" if name is None else f"/v1/services/{name}/instances"
-    body = Api.at(url, token_file).get(path)
+    body = Api.at(given).get(path)
     if as_json:
         output.print_json(body)
         return OK
@@ -91,9 +90,9 @@ def instances(name: str | None, url: str | None, token_file: Path | None, as_jso
 @click.command()
 @target_options
 @output.as_json_option
-def agents(url: str | None, token_file: Path | None, as_json: bool) -> int:
+def agents(given: Given, as_json: bool) -> int:
     """List the slaves that the scheduler knows."""
-    body = Api.at(url, token_file).get("/v1/agents")
+    body = Api.at(given).get("/v1/agents")
     if as_json:
         output.print_json(body)
         return OK
@@ -119,9 +118,9 @@ def agents(url: str | None, token_file: Path | None, as_json: bool) -> int:
 @_MAYBE_SERVICE
 @target_options
 @output.as_json_option
-def explain(name: str | None, url: str | None, token_file: Path | None, as_json: bool) -> int:
+def explain(name: str | None, given: Given, as_json: bool) -> int:
     """Say why what is missing of SERVICE, or of all, is missing."""
-    found = Api.at(url, token_file)
+    found = Api.at(given)
     body = found.get("/v1/explain" if name is None else f"/v1/explain/{name}")
     if as_json:
         output.print_json(body)

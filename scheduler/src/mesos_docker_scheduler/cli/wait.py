@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +20,7 @@ from mesos_docker_scheduler.cli.convergence import (
     missing,
     overridden,
 )
-from mesos_docker_scheduler.cli.options import target_options
+from mesos_docker_scheduler.cli.options import Given, target_options
 from mesos_docker_scheduler.exits import (
     FAILED,
     FAILED_BEFORE,
@@ -93,8 +92,7 @@ def wait(
     config_sha256: str | None,
     reset: bool,
     fail_fast: bool,
-    url: str | None,
-    token_file: Path | None,
+    given: Given,
     as_json: bool,
 ) -> int:
     """Wait until the services are as wanted: all, or those that are named.
@@ -102,7 +100,7 @@ def wait(
     Exits with 0 when they are, 4 when the time is over, 5 when they won't come true by themselves, 3 when the
     scheduler does not answer, and with --fail-fast with 6 when something had failed before.
     """
-    found, start = Api.at(url, token_file), time.monotonic()
+    found, start = Api.at(given), time.monotonic()
     watch = _Watch(found)
     patience = Patience(names, idle_seconds, start)
     with _Bars(quiet=as_json) as bars:

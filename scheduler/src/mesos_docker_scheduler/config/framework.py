@@ -88,6 +88,15 @@ class Tls(Section):
     verify: bool = Field(default=True, title="whether to check the masters'", description=YES_OR_NO)
 
 
+class HttpTls(Section):
+    """The certificate that the web server shows: paths of PEM files."""
+
+    cert_file: AbsolutePath = Field(
+        title="its certificate, with those between it and its authority", description=A_PATH
+    )
+    key_file: AbsolutePath = Field(title="its key", description=A_PATH)
+
+
 class Http(Section):
     """Where the status page, the metrics and the API are served."""
 
@@ -107,7 +116,11 @@ class Http(Section):
         title="whether anybody may read, or only who has the token",
         description='"open" or "token"',
     )
-
+    tls: HttpTls | None = Field(
+        default=None,
+        title="the certificate to speak TLS with; its files are read again when they change",
+        description="a dictionary with cert_file and key_file, or null to speak plain HTTP",
+    )
     allowed_hosts: tuple[HostName, ...] = Field(
         default=(),
         title=(

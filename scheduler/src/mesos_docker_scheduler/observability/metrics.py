@@ -253,6 +253,12 @@ class Metrics:
         """Show the driver's calls."""
         self.registry.register(_Calls(driver))
 
+    def watch_certificate(self, ends_at: Callable[[], float]) -> None:
+        """Show when the web server's certificate ends."""
+        self._gauge(
+            "http_certificate_end_timestamp_seconds", "When the certificate of the page and the API ends"
+        ).set_function(ends_at)
+
     def watch_waits(
         self,
         services: Callable[[], Mapping[str, Wait]],

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import SelfSigned
 from hand_driven_site import TOKEN, HandDrivenSite
-from mesos_docker_scheduler import cli
+from mesos_docker_scheduler import cli, web
 from mesos_docker_scheduler.cli import api
-from mesos_docker_scheduler.cli.options import URL_VARIABLE
-from mesos_docker_scheduler.exits import FAILED, FAILED_BEFORE, NOT_YET, OK, REFUSED, UNREACHABLE
+from mesos_docker_scheduler.cli.options import URL_VARIABLE, Given
+from mesos_docker_scheduler.exits import FAILED, FAILED_BEFORE, NOT_YET, OK, REFUSED, UNREACHABLE, ExitError
 from scheduler_fakes import Bench, service
 
 Run = Callable[..., tuple[int, str, str]]
@@ -290,17 +291,70 @@ def test_waiting_for_a_scheduler_that_does_not_answer(capsys: pytest.CaptureFixt
         ({"bind": "10.0.0.5", "port": 80}, "http://10.0.0.5:80"),
         ({"bind": "::", "port": 8090}, "http://[::1]:8090"),
         ({"bind": "fd00::5", "port": 8090}, "http://[fd00::5]:8090"),
+        (
+            {"bind": "10.0.0.5", "port": 80, "tls": {"cert_file": "/c", "key_file": "/k"}},
+            "https://10.0.0.5:80",
+        ),
         (None, "http://127.0.0.1:8090"),
     ],
 )
 def test_finds_the_scheduler_of_its_host(tmp_path: Path, http: dict[str, Any] | None, url: str) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"http": http and {**http, "token_file": "/t"}}))
-    found = api.target(None, None, config)
+    found = api.target(Given(), config)
     assert found.url == url
     assert found.token_file == (Path("/t") if http else None)
-    assert api.target("http://other:1/", None, config) == api.Target("http://other:1", None)
-    assert api.target(None, None, tmp_path / "missing").url == "http://127.0.0.1:8090"
+    assert found.certificate == (Path("/c") if http and "tls" in http else None)
+    assert api.target(Given("http://other:1/"), config) == api.Target("http://other:1", None)
+    assert api.target(Given(), tmp_path / "missing").url == "http://127.0.0.1:8090"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> SelfSigned:
+    return SelfSigned(tmp_path)
+
+
+@pytest.fixture
+def tls_site(certificate: SelfSigned) -> Iterator[HandDrivenSite]:
+    made = HandDrivenSite(
+        service(), certificate=web.Certificate(str(certificate.cert_file), str(certificate.key_file))
+    )
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_on_its_host_the_very_certificate_of_the_scheduler_is_trusted(
+    tls_site: HandDrivenSite, certificate: SelfSigned, tmp_path: Path
+) -> None:
+    tls = {"cert_file": str(certificate.cert_file), "key_file": str(certificate.key_file)}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"http": {"bind": "127.0.0.1", "port": tls_site.port, "tls": tls}}))
+    # Not by its name: the address that it listens on need not stand in it.
+    by_name = api.Target(f"https://localhost:{tls_site.port}", None, certificate=certificate.cert_file)
+    for found in (api.target(Given(), config), by_name):
+        assert api.Api(found).get("/v1/services")["services"][0]["name"] == "web"
+    another = SelfSigned(tmp_path, "another")
+    with pytest.raises(ExitError, match=r"does not show the right certificate, the one in .*another.pem"):
+        api.Api(api.Target(tls_site.url, None, certificate=another.cert_file)).get("/v1/services")
+
+
+def test_from_elsewhere_the_authority_is_named(
+    tls_site: HandDrivenSite, certificate: SelfSigned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["services", "--url", tls_site.url]
+    assert cli.main([*words, "--ca-file", str(certificate.cert_file)]) == OK
+    assert cli.main(words) == UNREACHABLE
+    assert "does not show the right certificate, one of a known authority" in capsys.readouterr().err
+    assert cli.main([*words, "--ca-file", str(SelfSigned(tmp_path, "another").cert_file)]) == UNREACHABLE
+    wrong_name = f"https://localhost:{tls_site.port}"
+    capsys.readouterr()
+    assert cli.main(["services", "--url", wrong_name, "--ca-file", str(certificate.cert_file)]) == UNREACHABLE
+    assert "localhost" in capsys.readouterr().err
+    assert cli.main([*words, "--ca-file", str(tmp_path / "none")]) == UNREACHABLE
+    assert "can't be used: No such file" in capsys.readouterr().err
+    assert cli.main(["services", "--url", tls_site.url.replace("https", "http")]) == UNREACHABLE
+    assert "it may speak https" in capsys.readouterr().err
 
 
 def test_the_shell_completes_the_names_of_services(
