@@ -100,7 +100,7 @@ def eventually(what: str, probe: Callable[[], T | None], *, seconds: float) -> t
 
 
 class Cluster:
-    """A master with the scheduler on it, and slaves: names of lab hosts. `security`: None where it is open."""
+    """A master with the scheduler on it, and slaves: names of lab hosts. `security`: None if it is open."""
 
     def __init__(self, *, master: str, slaves: Iterable[str], security: SecurityFolder | None) -> None:
         self.master = master
