@@ -17,7 +17,17 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 # As operators care.
-ROLES = ("scheduler", "mesos", "mesos_master", "mesos_slave", "docker", "zookeeper", "security", "monitoring")
+ROLES = (
+    "scheduler",
+    "mesos",
+    "mesos_master",
+    "mesos_slave",
+    "docker",
+    "zookeeper",
+    "security",
+    "firewall",
+    "monitoring",
+)
 PAGE = ROOT / "docs" / "variables.md"
 INTRODUCTION = """\
 # Variables

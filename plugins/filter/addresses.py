@@ -1,4 +1,4 @@
-"""Filters that say which address a host has for its cluster, and which addresses and names can't be right.
+"""Filters that say which addresses a host has for its cluster, and which addresses and names can't be right.
 
 `facts` are Ansible's, with the subset `network`. `hostvars` and `groups` are the variables of those names: of
 hosts that don't answer they hold the facts that are cached, if any.
@@ -70,6 +70,37 @@ def addresses(hosts: Iterable[str], hostvars: HostVars, variable: str) -> list[s
     return [_address(hostvars[host], variable) for host in hosts]
 
 
+def source_addresses(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
+    """Return all IPv4 addresses from which these hosts may come, as far as they are known.
+
+    Which of its addresses a host comes from is for its routes to say.
+    """
+    found = {
+        address
+        for host in hosts
+        for address in (
+            *(_address(hostvars[host], service.address) for service in _SERVICES),
+            *_reachable_addresses(_facts(hostvars[host])),
+        )
+        if address
+    }
+    return sorted(found, key=ipaddress.IPv4Address)
+
+
+def without_address(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
+    """Return the hosts of which no address is known: they don't answer, and no earlier run has seen them."""
+    return [host for host in hosts if not source_addresses([host], hostvars)]
+
+
+def network_mistakes(networks: Iterable[object], variable: str) -> list[str]:
+    """Return which elements of a variable are neither an address nor a network, a sentence each."""
+    return [
+        f"{variable} has {network!r}; it must be an address or a network, such as 10.1.0.0/16 or fd00::/64."
+        for network in networks
+        if not _is_network(str(network))
+    ]
+
+
 def address_mistakes(groups: Groups, hostvars: HostVars) -> list[str]:
     """Return what is wrong with the network of hosts and with what two hosts share, a sentence each."""
     return _network_mistakes(groups, hostvars) + _duplicates(groups, hostvars)
@@ -113,6 +144,14 @@ def public_addresses(groups: Groups, hostvars: HostVars) -> list[str]:
                 f"network that the hosts share, such as 10.0.0.0/16, or {service.address} if that is meant."
             )
     return messages
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _network_mistakes(groups: Groups, hostvars: HostVars) -> list[str]:
@@ -205,5 +244,14 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        functions = (host_address, addresses, address_mistakes, unknown_addresses, public_addresses)
+        functions = (
+            host_address,
+            addresses,
+            source_addresses,
+            without_address,
+            network_mistakes,
+            address_mistakes,
+            unknown_addresses,
+            public_addresses,
+        )
         return {function.__name__: function for function in functions}

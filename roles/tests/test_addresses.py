@@ -108,6 +108,32 @@ def test_addresses_come_from_the_variable_else_the_network_else_the_default_rout
     ]
 
 
+def test_a_host_may_come_from_any_of_its_addresses(plugin: ModuleType) -> None:
+    hostvars = {
+        "m1": host("203.0.113.1", "10.0.0.20", docker0="172.17.0.1"),
+        "m2": host("10.0.0.3", zookeeper_address="192.0.2.2", cluster_network="10.0.0.0/16"),
+        "down": {"mesos_slave_ip": "10.0.0.100"},
+        "never-seen": {"cluster_network": "10.0.0.0/16"},
+    }
+    assert plugin.source_addresses(hostvars, hostvars) == [
+        "10.0.0.3",
+        "10.0.0.20",
+        "10.0.0.100",
+        "192.0.2.2",
+        "203.0.113.1",
+    ]
+    assert plugin.without_address(hostvars, hostvars) == ["never-seen"]
+
+
+def test_what_is_neither_an_address_nor_a_network_is_named(plugin: ModuleType) -> None:
+    networks = ["10.1.0.0/16", "10.1.2.3", "fd00::/64", "10.1.0.0/33", "prometheus", ""]
+    assert plugin.network_mistakes(networks, "firewall_networks") == [
+        f"firewall_networks has {wrong!r}; it must be an address or a network, such as 10.1.0.0/16 or"
+        " fd00::/64."
+        for wrong in ("10.1.0.0/33", "prometheus", "")
+    ]
+
+
 def test_hosts_without_one_address_in_the_network_are_named_with_what_to_set(plugin: ModuleType) -> None:
     network = {"cluster_network": "10.0.0.0/16"}
     hostvars = {

@@ -8,6 +8,7 @@ import functools
 import http.client
 import json
 import ssl
+import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 from kazoo.security import OPEN_ACL_UNSAFE
 from lab_cluster import (
+    EXPORTER_PORT,
     MASTER_PORT,
     OWN_UNITS,
     SLAVE_PORT,
@@ -28,6 +30,7 @@ from lab_cluster import (
 )
 
 HOST = "lab-single"
+QUORUM_PORTS = (2888, 3888)
 PRINCIPALS = ("operator", "maintenance", "monitoring", "scheduler", "slave")
 OF_SLAVES = ("operator", "monitoring", "scheduler")
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -286,6 +289,40 @@ def test_a_message_with_a_forged_sender_is_thrown_away(
     assert cluster.agent(HOST)["agent_info"]["id"] == agent["agent_info"]["id"]
     assert host.service("mesos-slave").is_running
     assert cluster.containers().keys() == before.keys()
+
+
+KNOCK = """
+import socket, sys
+for port in sys.argv[2:]:
+    with socket.socket() as knocking:
+        knocking.settimeout(5)
+        print(port, knocking.connect_ex((sys.argv[1], int(port))) == 0)
+"""
+
+
+def open_to_a_stranger(*ports: int) -> dict[int, bool]:
+    """Try ports of the host from a machine of its network that is in no inventory."""
+    ask = ["docker", "inspect", "--format", "{{.Image}} {{.HostConfig.NetworkMode}}", HOST]
+    image, network = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.split()
+    stranger = ["docker", "run", "--rm", "--network", network, "--entrypoint", "python3", image, "-c", KNOCK]
+    command = [*stranger, address(), *map(str, ports)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return {int(port): answer == "True" for port, answer in map(str.split, told)}
+
+
+def test_ports_that_can_not_protect_themselves_are_closed_to_strangers() -> None:
+    assert open_to_a_stranger(ZOOKEEPER_PORT, *QUORUM_PORTS, EXPORTER_PORT, MASTER_PORT) == {
+        ZOOKEEPER_PORT: False,
+        **dict.fromkeys(QUORUM_PORTS, False),
+        EXPORTER_PORT: False,
+        MASTER_PORT: True,  # it demands a certificate
+    }
+
+
+def test_the_firewall_is_loaded_at_boot_and_after_all_rules_were_thrown_away(host: Any) -> None:
+    assert host.service("mesos-cluster-firewall").is_enabled
+    moments = host.check_output("systemctl show --property=ExecStartPost,ExecReload,ExecStopPost nftables")
+    assert moments.count("argv[]=/usr/sbin/nft --file /etc/mesos-cluster-firewall.nft") == 3
 
 
 def test_strangers_change_nothing_that_masters_elect_by(cluster: Cluster) -> None:
