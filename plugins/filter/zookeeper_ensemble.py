@@ -43,12 +43,13 @@ def zookeeper_wanted(addresses: Iterable[str], present: Mapping[str, Seen]) -> d
     }
 
 
-def zookeeper_plan(wanted: Mapping[str, Seen], seen: Mapping[str, Seen]) -> dict[str, Any]:
+def zookeeper_plan(wanted: Mapping[str, Seen], seen: Mapping[str, Seen], tls_step: int = 0) -> dict[str, Any]:
     """Return what to do.
 
     wanted: the servers that there are to be, by host, in the inventory's order: `address`, `peer_port`,
         `election_port`, `client_port`, `myid` (0: the next one that is free).
     seen: what the module zookeeper_server says, of the hosts that answer; also of hosts that are to leave.
+    tls_step: how the servers are to speak with each other, as the module says it.
 
     The plan:
         mistakes: why nothing can be done, a sentence each. Everything else is void then.
@@ -61,18 +62,21 @@ def zookeeper_plan(wanted: Mapping[str, Seen], seen: Mapping[str, Seen]) -> dict
         emptied: numbers to take out before that: their servers have lost their disk.
         leaving, joining: numbers to take out and members to take in, by number, in one change.
         through: a host whose server serves and stays one, to ask for these changes.
+        tls_steps: the steps that all members take before, one after the other, because only neighbours
+            understand each other.
         restart_order: hosts that are members and answer, the leader last.
         settled: whether the ensemble is as it is to be, whatever its servers are configured with.
     """
-    return _Plan(wanted, seen).result()
+    return _Plan(wanted, seen, tls_step).result()
 
 
 class _Plan:
     """The decision, step by step."""
 
-    def __init__(self, wanted: Mapping[str, Seen], seen: Mapping[str, Seen]) -> None:
+    def __init__(self, wanted: Mapping[str, Seen], seen: Mapping[str, Seen], tls_step: int) -> None:
         self._wanted = wanted
         self._seen = seen
+        self._tls_step = tls_step
         self._absent = [host for host in wanted if host not in seen]
         self._mistakes: list[str] = []
         self._postponed: list[str] = []
@@ -90,6 +94,7 @@ class _Plan:
             self._change()
         else:
             self._begin()
+        tls_steps = self._tls_steps()
         return {
             "mistakes": self._mistakes,
             "postponed": self._postponed,
@@ -100,6 +105,7 @@ class _Plan:
             "leaving": self._leaving,
             "joining": self._joining,
             "through": self._through(),
+            "tls_steps": tls_steps,
             "restart_order": sorted(
                 (host for host in self._wanted if host in self._seen and host not in self._new),
                 key=lambda host: self._seen[host]["state"] == "leader",
@@ -233,6 +239,24 @@ class _Plan:
             for host, number in self._ids.items()
             if host in self._seen and self._members.get(str(number)) != zookeeper_member(self._wanted[host])
         } | {str(self._ids[host]): zookeeper_member(self._wanted[host]) for host in new}
+
+    def _tls_steps(self) -> list[int]:
+        """Return the steps between how the slowest member speaks and how all are to speak."""
+        members = [server for server in self._seen.values() if server["members"] and server["in_sync"]]
+        if len(self._members) < 2 or not members:
+            return []
+        steps = [server["tls_step"] for server in members]
+        between = (
+            range(min(steps) + 1, self._tls_step)
+            if min(steps) < self._tls_step
+            else range(max(steps) - 1, self._tls_step, -1)
+        )
+        if between and self._leaving:
+            self._mistakes.append(
+                "ZooKeeper's servers are to speak with each other another way, and some are to leave: one"
+                " after the other. Keep those that leave for this run."
+            )
+        return list(between)
 
     def _through(self) -> str:
         serving = [host for host in self._seen if self._seen[host]["in_sync"] and host not in self._new]

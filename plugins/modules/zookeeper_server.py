@@ -82,6 +82,12 @@ in_sync:
   description: Whether it has everything that the leader has, and takes part in what is written from now on.
   type: bool
   returned: always
+tls_step:
+  description:
+    - How the server speaks with the others; 0 in plain text, 1 the same while it understands TLS, 2 TLS
+      while it understands plain text, 3 TLS only.
+  type: int
+  returned: always
 voters:
   description: The addresses of the members that vote; each tells whether its server is in sync.
   type: dict
@@ -133,6 +139,13 @@ def configured_members(
     return members_in(former)
 
 
+def tls_step(config: str) -> int:
+    """Return how a server with this configuration speaks with the others, as RETURN says."""
+    speaks = "sslQuorum=true" in config.split()
+    both = "portUnification=true" in config.split()
+    return (2 if both else 3) if speaks else int(both)
+
+
 def values(text: str) -> dict[str, str]:
     """Return the values of an answer to mntr, by name."""
     return {name: value for name, _, value in (line.partition("\t") for line in text.splitlines()) if value}
@@ -174,6 +187,7 @@ def inspect(data_dir: Path, config_dir: Path, former_config: Path, address: str,
         "version": int(version[1], 16) if version else 0,
         "state": monitored.get("zk_server_state", ""),
         "in_sync": in_sync(monitored),
+        "tls_step": tls_step(read(config_dir / "zoo.cfg")),
     }
 
 

@@ -38,7 +38,21 @@ def test_a_host_without_zookeeper(zookeeper: ModuleType, tmp_path: Path) -> None
         "version": 0,
         "state": "",
         "in_sync": False,
+        "tls_step": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("config", "step"),
+    [
+        ("tickTime=2000\n", 0),
+        ("sslQuorum=false\nportUnification=true\n", 1),
+        ("sslQuorum=true\nportUnification=true\n", 2),
+        ("sslQuorum=true\nportUnification=false\n", 3),
+    ],
+)
+def test_how_a_server_speaks_with_the_others(zookeeper: ModuleType, config: str, step: int) -> None:
+    assert zookeeper.tls_step(config) == step
 
 
 def test_members_are_where_the_server_keeps_them(zookeeper: ModuleType, tmp_path: Path) -> None:

@@ -41,7 +41,12 @@ def members(**numbers: int) -> dict[str, str]:
 
 
 def server(
-    myid: int, ensemble: Mapping[str, str], state: str = "follower", version: int = 7, has_data: bool = True
+    myid: int,
+    ensemble: Mapping[str, str],
+    state: str = "follower",
+    version: int = 7,
+    has_data: bool = True,
+    tls_step: int = 0,
 ) -> dict[str, Any]:
     return {
         "myid": myid,
@@ -50,6 +55,7 @@ def server(
         "in_sync": bool(state),
         "version": version,
         "has_data": has_data,
+        "tls_step": tls_step,
     }
 
 
@@ -216,3 +222,42 @@ def test_the_data_folder_of_servers_that_run_is_not_changed(plugin: ModuleType) 
 def test_a_number_is_given_once(plugin: ModuleType) -> None:
     plan = plugin.zookeeper_plan(wanted("a", "b", "c", a=2, b=2), dict.fromkeys("abc", NOTHING))
     assert "a and b have the same zookeeper_myid, 2" in plan["mistakes"][0]
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "between"),
+    [
+        ([0, 0, 0], 0, []),
+        ([3, 3, 3], 3, []),
+        ([0, 0, 0], 3, [1, 2]),
+        ([1, 0, 1], 3, [1, 2]),  # an earlier run has ended on the way
+        ([2, 2, 1], 3, [2]),
+        ([3, 2, 3], 3, []),
+        ([3, 3, 3], 0, [2, 1]),
+    ],
+)
+def test_servers_learn_to_speak_another_way_step_by_step(
+    plugin: ModuleType, now: list[int], then: int, between: list[int]
+) -> None:
+    three = members(a=1, b=2, c=3)
+    seen = {host: server(ord(host) - 96, three, tls_step=step) for host, step in zip("abc", now, strict=True)}
+    assert plugin.zookeeper_plan(wanted(*"abc"), seen, then)["tls_steps"] == between
+
+
+def test_a_server_that_is_alone_or_down_needs_no_step_between(plugin: ModuleType) -> None:
+    alone = {"a": server(1, members(a=1), "leader")}
+    assert plugin.zookeeper_plan(wanted("a"), alone, 3)["tls_steps"] == []
+    three = members(a=1, b=2, c=3)
+    seen = {"a": server(1, three, tls_step=3), "b": server(2, three, tls_step=3), "c": server(3, three, "")}
+    assert plugin.zookeeper_plan(wanted(*"abc"), seen, 3)["tls_steps"] == []
+    assert plugin.zookeeper_plan(wanted(*"abc"), dict.fromkeys("abc", NOTHING), 3)["tls_steps"] == []
+
+
+def test_nobody_leaves_while_the_others_learn_to_speak_another_way(plugin: ModuleType) -> None:
+    three = members(a=1, b=2, c=3)
+    seen = {host: server(ord(host) - 96, three) for host in "abc"}
+    plan = plugin.zookeeper_plan(wanted("a"), seen, 3)
+    assert plan["mistakes"] == [
+        "ZooKeeper's servers are to speak with each other another way, and some are to leave: one after the"
+        " other. Keep those that leave for this run."
+    ]
