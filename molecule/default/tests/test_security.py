@@ -325,14 +325,25 @@ def test_the_firewall_is_loaded_at_boot_and_after_all_rules_were_thrown_away(hos
     assert moments.count("argv[]=/usr/sbin/nft --file /etc/mesos-cluster-firewall.nft") == 3
 
 
-def test_strangers_change_nothing_that_masters_elect_by(cluster: Cluster) -> None:
+@pytest.mark.parametrize("certificate", ["", "-cert cert.pem -key key.pem"])
+def test_zookeepers_servers_demand_certificates_of_each_other(host: Any, certificate: str) -> None:
+    """At the port for elections, which every server listens at."""
+    ask = f"-verify_ip {address()} -CAfile ca.pem -connect {address()}:{QUORUM_PORTS[1]} {certificate}"
+    told = host.run(f"cd /etc/mesos-tls; sleep 1 | timeout 10 openssl s_client {ask} 2>&1").stdout
+    assert "Verification: OK" in told
+    assert "TLSv1.3" in told
+    assert ("certificate required" in told) == (not certificate)
+
+
+def test_strangers_change_nothing_in_zookeeper(cluster: Cluster) -> None:
     client = KazooClient(hosts=f"{address()}:{ZOOKEEPER_PORT}")
     client.start(timeout=10)
     try:
         leader = next(name for name in client.get_children("/mesos") if name.startswith("json.info"))
         assert client.get(f"/mesos/{leader}")[0], "slaves and schedulers read it"
-        with pytest.raises(NoAuthError):
-            client.create("/mesos/json.info_0000000000", b"{}")
+        for path in ("", "/mesos", "/mesos/log_replicas", "/zookeeper", "/zookeeper/quota"):
+            with pytest.raises(NoAuthError):
+                client.create(f"{path}/json.info_0000000000", b"{}")
         with pytest.raises(NoAuthError):
             client.set(f"/mesos/{leader}", b"{}")
         with pytest.raises(NoAuthError):

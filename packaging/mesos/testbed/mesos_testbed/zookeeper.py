@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from mesos_testbed.process import Daemon, free_port
@@ -11,9 +12,15 @@ _JARS = Path("/usr/share/java")
 
 
 class ZooKeeper(Daemon):
-    """One standalone server on 127.0.0.1; `address` is what goes into a `zk://` URL."""
+    """One standalone server on 127.0.0.1; `address` is what goes into a `zk://` URL.
 
-    def __init__(self, folder: Path, name: str = "zookeeper") -> None:
+    settings: further lines of its configuration.
+    """
+
+    def __init__(
+        self, folder: Path, name: str = "zookeeper", settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.settings = settings or {}
         self.port = free_port()
         self.config = folder / "zoo.cfg"
         super().__init__(
@@ -41,6 +48,7 @@ class ZooKeeper(Daemon):
         self.config.write_text(
             f"tickTime=500\ndataDir={self.folder / 'data'}\nclientPort={self.port}\n"
             "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n4lw.commands.whitelist=ruok,mntr\n"
+            + "".join(f"{name}={value}\n" for name, value in self.settings.items())
         )
         super().spawn()
 
