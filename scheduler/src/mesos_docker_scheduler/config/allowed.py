@@ -1,7 +1,7 @@
 """What services may ask of the slaves that they run on.
 
-Docker gives power over a slave to whoever may choose what its folders are mounted as, or how it starts a
-container. So nothing of that is allowed unless it is named here, and what is compared is what Docker is told.
+Docker gives power over a slave to whoever may choose which of its folders are mounted, or with which options
+a container starts. So nothing of that is allowed unless it is named here.
 """
 
 from __future__ import annotations
