@@ -38,7 +38,7 @@ def test_finds_the_scheduler_and_its_token_by_itself(web: Cluster) -> None:
 def test_nobody_else_may_change_anything(web: Cluster) -> None:
     run = web.host(web.master).run(f"setpriv --reuid=65534 --clear-groups {PROGRAM} scale web 9")
     assert run.rc == 3
-    assert "this needs the token" in run.stderr or "it may speak https" in run.stderr  # he can't read which
+    assert "this needs a token" in run.stderr or "it may speak https" in run.stderr  # he can't read which
     assert web.service()["wanted"] == WEB_COUNT
 
 

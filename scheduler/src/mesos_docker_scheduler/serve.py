@@ -231,6 +231,7 @@ def _web_server(
         metrics=metrics,
         put=inbox.put,
         sandboxes=Sandboxes(masters.tls, masters.agent_credential),
+        tokens=lambda: controller.tokens,
     )
     app = web.application(sources, _web_access(config.http))
     try:

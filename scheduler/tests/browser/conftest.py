@@ -33,6 +33,7 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--ignore-certificate-errors",  # those of tests vouch for themselves
 )
 _UNREACHED = "Failed to load resource"
 
@@ -124,9 +125,17 @@ class Page:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
 
-    def give_token(self, token: str) -> None:
-        """Have the token entered already."""
-        self.run("sessionStorage.setItem('mesos-docker-scheduler token', arguments[0])", token)
+    def log_in(self, token: str) -> None:
+        """Be logged in already."""
+        answer = self.browser.execute_async_script(
+            """
+            const headers = {"Content-Type": "application/json"};
+            const options = {method: "POST", headers, body: JSON.stringify({token: arguments[0]})};
+            fetch("/v1/session/begin", options).then(({status}) => arguments[1](status));
+            """,
+            token,
+        )
+        assert answer == 200
         self.browser.refresh()
         self.sees("#link", "Live")
 
@@ -178,8 +187,12 @@ def visit(chromium: Chrome) -> Iterator[Visit]:
     """
     pages: list[Page] = []
 
-    def make(*services: Service, access: web.Access | None = None) -> Page:
-        site = HandDrivenSite(*services, access=access)
+    def make(
+        *services: Service,
+        access: web.Access | None = None,
+        certificate: web.Certificate | None = None,
+    ) -> Page:
+        site = HandDrivenSite(*services, access=access, certificate=certificate)
         site.start()
         site.connect()
         page = Page(chromium, site)
@@ -193,7 +206,7 @@ def visit(chromium: Chrome) -> Iterator[Visit]:
     yield make
     for page in pages:
         problems, hosts = page.problems(), page.hosts()
-        chromium.execute_script("sessionStorage.clear()")
+        chromium.delete_all_cookies()  # one jar for all ports of an address
         chromium.get("about:blank")
         page.site.stop()
         assert problems == []

@@ -7,14 +7,17 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from certificates import SelfSigned
 from hand_driven_site import TOKEN, HandDrivenSite
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.operations import Operations
+from mesos_docker_scheduler.records.tokens import Role, digest, new_token
 from scheduler_fakes import Bench, offer_message, service
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
@@ -51,6 +54,16 @@ def operate(site: HandDrivenSite, work: Callable[[Operations, float], None]) -> 
     answers: list[Exception | None] = []
     site.do(lambda bench: bench.take(events.Command(work, answers.append)))
     assert answers == [None]
+
+
+def made(site: HandDrivenSite, name: str, role: Role) -> str:
+    """A token of the API that somebody has made."""
+    token = new_token()
+    operate(
+        site,
+        lambda operations, now: operations.create_token(name, role, digest(token), "somebody else", now),
+    )
+    return token
 
 
 def test_what_changes_is_shown_without_reloading(visit: Visit) -> None:
@@ -149,7 +162,7 @@ def test_a_wrong_token_is_refused_and_the_right_one_scales(visit: Visit) -> None
     page.open("/services/web")
     page.button("Scale").click()
     page.enter("3")
-    page.sees("dialog", "The scheduler's token")
+    page.sees("dialog", "a token of the scheduler")
     page.enter("not-the-token")
     page.sees("dialog", "The token is wrong")
     assert page.site.view().wanted == 2
@@ -157,40 +170,96 @@ def test_a_wrong_token_is_refused_and_the_right_one_scales(visit: Visit) -> None
     page.sees("#outcome", "web is scaled to 3")
     page.sees("#overridden", "Scaled by hand to 3; the configuration says 2")
     assert page.site.view().wanted == 3
-    assert TOKEN not in page.run(
-        "return document.documentElement.outerHTML + location.href + document.cookie"
-    )
-    assert page.run("return localStorage.length") == 0
+    # Nothing that scripts can read has the token, or the session's secret.
+    readable = "document.documentElement.outerHTML + location.href + document.cookie"
+    (cookie,) = page.browser.get_cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Strict", False)
+    for secret in (TOKEN, cookie["value"]):
+        assert secret not in page.run(f"return {readable}")
+    assert page.run("return localStorage.length + sessionStorage.length") == 0
 
 
-def test_the_token_can_be_forgotten(visit: Visit) -> None:
+def test_who_logs_out_can_change_nothing_any_more(visit: Visit) -> None:
     page = visit(service())
-    page.open()
-    page.button("Enter the token").click()
+    page.refusals_expected = True
+    page.open("/services/web")
+    page.button("Log in").click()
     page.enter(TOKEN)
-    page.sees("#access", "Token entered")
-    page.button("Forget the token").click()
-    page.sees("#access", "Enter the token")
-    assert page.run("return sessionStorage.length") == 0
+    page.sees("#access", "site (admin)")
+    (cookie,) = page.browser.get_cookies()
+    page.browser.refresh()
+    page.sees("#access", "site (admin)")
+    page.button("Log out").click()
+    page.sees("#access", "Log in")
+    assert page.browser.get_cookies() == []
+    # The old cookie is worth nothing, even to who has kept it.
+    page.browser.add_cookie({"name": cookie["name"], "value": cookie["value"]})
+    page.browser.refresh()
+    page.sees("#link", "Live")
+    page.sees("#access", "Log in")
 
 
-def test_where_reading_needs_the_token_it_is_asked_for(visit: Visit) -> None:
+def test_a_session_that_has_ended_asks_again(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.refusals_expected = True
+    page.open("/services/web")
+    token = made(page.site, "ann", "operate")
+    page.log_in(token)
+    page.sees("#access", "ann (operate)")
+    operate(page.site, lambda operations, now: operations.revoke_token("ann", "somebody else", now))
+    page.button("Scale").click()
+    page.enter("3")
+    page.sees("dialog", "a token of the scheduler")
+    page.enter(TOKEN)
+    page.sees("#outcome", "web is scaled to 3")
+    page.sees("#access", "site (admin)")
+    page.sees("#events", "scaled from 2 to 3; the configuration says 2 (site, from 127.0.0.1)")
+
+
+def test_who_may_only_read_is_told_when_he_changes_something(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.refusals_expected = True
+    page.open("/services/web")
+    page.log_in(made(page.site, "bob", "read"))
+    page.button("Scale").click()
+    page.enter("3")
+    page.sees("#outcome", 'Not done: the token "bob" has the role read; this needs operate')
+    assert page.site.view().wanted == 2
+
+
+def test_where_reading_needs_a_token_it_is_asked_for(visit: Visit) -> None:
     page = visit(service(count=4), access=web.Access(TOKEN, "token"))
     page.refusals_expected = True
     page.browser.get(page.site.url)
-    page.sees("#notices", "Reading needs the token here")
+    page.sees("#notices", "Reading needs a token here")
     assert page.text("#services") == ""
-    page.button("Enter the token", "#notices").click()
-    page.enter(TOKEN)
+    page.button("Log in", "#notices").click()
+    page.enter(made(page.site, "bob", "read"))
     page.sees("#link", "Live")
     page.sees("#services", "0 of 4")
+    operate(page.site, lambda operations, now: operations.revoke_token("bob", "somebody else", now))
+    page.sees("#notices", "Reading needs a token here")
+    page.sees("#access", "Log in")
+
+
+def test_over_tls_the_session_goes_over_nothing_else(visit: Visit, tmp_path: Path) -> None:
+    files = SelfSigned(tmp_path)
+    page = visit(service(count=2), certificate=web.Certificate(str(files.cert_file), str(files.key_file)))
+    page.open("/services/web")
+    page.button("Log in").click()
+    page.enter(TOKEN)
+    page.sees("#access", "site (admin)")
+    assert page.browser.get_cookies()[0]["secure"] is True
+    page.button("Scale").click()
+    page.enter("3")
+    page.sees("#outcome", "web is scaled to 3")
 
 
 def test_what_somebody_else_has_changed_is_not_overwritten_unseen(visit: Visit) -> None:
     page = visit(service(count=2))
     page.refusals_expected = True
     page.open("/services/web")
-    page.give_token(TOKEN)
+    page.log_in(TOKEN)
     page.button("Scale").click()
     page.sees("dialog", "2 instances wanted now")
     operate(page.site, lambda operations, now: operations.scale("web", 7, "somebody else", now))
@@ -204,7 +273,7 @@ def test_what_can_do_harm_is_asked_first(visit: Visit) -> None:
     page = visit(service(count=2))
     page.site.run("a", "b")
     page.open("/services/web")
-    page.give_token(TOKEN)
+    page.log_in(TOKEN)
     page.button("Scale").click()
     page.enter("0")
     page.sees("dialog", "Stop all of web?")
@@ -240,7 +309,7 @@ def test_an_update_can_be_paused_resumed_and_rolled_back(visit: Visit) -> None:
     settle(site)
     site.configure(service(count=2, image="demo/web:2"))
     page.open("/services/web")
-    page.give_token(TOKEN)
+    page.log_in(TOKEN)
     page.button("Pause the update").click()
     page.sees("#service-update", "Update paused, by an operator")
     page.button("Resume the update").click()
@@ -256,7 +325,7 @@ def test_one_instance_can_be_killed(visit: Visit) -> None:
     page = visit(service(count=2))
     first, second = page.site.run("a", "b")
     page.open("/services/web")
-    page.give_token(TOKEN)
+    page.log_in(TOKEN)
     page.button(f"Kill {first}").click()
     page.button("Kill", "dialog").click()
     page.sees("#outcome", f"{first} is being stopped")

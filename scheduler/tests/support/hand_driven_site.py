@@ -49,6 +49,7 @@ class HandDrivenSite:
                 metrics=Metrics(),
                 put=self.inbox.put,
                 sandboxes=Sandboxes(),
+                tokens=lambda: self.bench.controller.tokens,
             ),
             access or web.Access(TOKEN),
         )

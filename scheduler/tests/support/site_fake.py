@@ -31,6 +31,7 @@ class Site:
             metrics=controller._metrics,
             put=self.bench.take,
             sandboxes=Sandboxes(),
+            tokens=lambda: controller.tokens,
         )
         self.app = web.application(self.sources, access or web.Access(TOKEN, hosts=web.Hosts(["testserver"])))
         self.client = TestClient(self.app, "http://localhost", headers={"Authorization": f"Bearer {TOKEN}"})

@@ -92,6 +92,12 @@ def test_the_shortest_configuration_is_enough() -> None:
             1,
             "services[0].zzz: is not a known key; known keys are name, image, mode, count, depends_on, cpus",
         ),
+        ("http.tls", {"cert_file": "/c"}, "http.tls.key_file: is missing; it must be an absolute path"),
+        (
+            "http.tls",
+            {"cert_file": "c.pem", "key_file": "/k"},
+            'http.tls.cert_file: "c.pem" is not allowed; it must be an absolute path',
+        ),
         ("http.prot", 80, 'http.prot: is not a known key; did you mean "port"?'),
         ("framework", [], "framework: [] is not allowed; it must be a dictionary"),
         ("services", {}, "services: {} is not allowed; it must be a list of services"),

@@ -34,6 +34,7 @@ _COMMANDS = {
     "reset-backoff": "change",
     "kill": "change",
     "wait": "wait",
+    "tokens": "tokens",
     "completion": "completion",
 }
 

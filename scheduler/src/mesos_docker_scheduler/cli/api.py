@@ -72,7 +72,7 @@ def _trust(found: Target) -> ssl.SSLContext | bool:
         # The address is one of this host's, and need not stand in it. But nobody else has its key.
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        first = _CERTIFICATE.search(found.certificate.read_text(encoding="ascii", errors="replace"))
+        first = _CERTIFICATE.search(found.certificate.read_text(encoding="ascii", errors="ignore"))
         context.load_verify_locations(cadata=first[0] if first is not None else "")
         return context
     if found.ca_file is not None:

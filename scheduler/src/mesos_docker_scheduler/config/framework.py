@@ -108,12 +108,12 @@ class Http(Section):
     port: PortNumber = Field(default=8090, title="the port to listen on", description=A_PORT)
     token_file: AbsolutePath | None = Field(
         default=None,
-        title="the file with the token that changes need",
+        title='the file with the token "site", which may do everything',
         description=f"{A_PATH}, or null to let nobody change anything",
     )
     read: Literal["open", "token"] = Field(
         default="open",
-        title="whether anybody may read, or only who has the token",
+        title="whether anybody may read, or only who has a token",
         description='"open" or "token"',
     )
     tls: HttpTls | None = Field(

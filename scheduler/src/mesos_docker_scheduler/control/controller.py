@@ -49,6 +49,7 @@ from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.rollout import Rollouts
 from mesos_docker_scheduler.records.store import Event, Remembered, Store
 from mesos_docker_scheduler.records.tasks import new_task_id, wait_key
+from mesos_docker_scheduler.records.tokens import Token, Tokens
 from mesos_docker_scheduler.records.versions import Versions
 from mesos_docker_scheduler.wording import clock
 
@@ -107,6 +108,7 @@ class Controller:
         self._rollouts = Rollouts(metrics.update_ended)
         self._overrides = Overrides()
         self._dependencies = Dependencies()
+        self._tokens = Tokens()
         self._versions = Versions(remembered.versions)
         self._reconciliation = Reconciliation()
         self._recovery_query = RecoveryQuery()
@@ -120,11 +122,13 @@ class Controller:
             self._overrides,
             self._leader,
             self._dependencies,
+            self._tokens,
         )
         self._ledger = Ledger(store, remembered, keepers, metrics, tell)
         self._rollouts.restore_by(remembered.records, now)
         self._overrides.restore(remembered.records)
         self._dependencies.restore(remembered.records)
+        self._tokens.restore(remembered.records)
         self._kept_versions = KeptVersions(self._ledger, self._versions, self._rollouts)
         self._desired = DesiredState(self._overrides, self._rollouts, self._dependencies, self._versions)
         self._take_desired(config, now)
@@ -149,6 +153,7 @@ class Controller:
             self._versions,
             self._failures,
             self._stopping,
+            self._tokens,
             configured=self._desired.in_file,
             refusals=self._desired.refusals,
         )
@@ -256,6 +261,11 @@ class Controller:
     def log(self) -> EventLog:
         """What has happened lately."""
         return self._ledger.log
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """The tokens that were made over the API. Any thread may ask."""
+        return self._tokens.all
 
     # The loop
 

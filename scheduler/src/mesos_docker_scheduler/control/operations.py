@@ -16,6 +16,7 @@ from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.rollout import Rollout, Rollouts, anew, made_as
 from mesos_docker_scheduler.records.tasks import wait_key
+from mesos_docker_scheduler.records.tokens import MOST_TOKENS, SITE, Role, Token, Tokens
 from mesos_docker_scheduler.records.versions import Versions
 
 
@@ -50,6 +51,7 @@ class Operations:
         versions: Versions,
         failures: Failures,
         stopping: Stopping,
+        tokens: Tokens,
         *,
         configured: Callable[[str], Service | None],
         refusals: Callable[[Service], list[str]],
@@ -60,6 +62,7 @@ class Operations:
         self._versions = versions
         self._failures = failures
         self._stopping = stopping
+        self._tokens = tokens
         self._configured = configured
         self._refusals = refusals
 
@@ -170,6 +173,26 @@ class Operations:
             self._failures.forget(key)
         self._note(now, "the back-off after failures is reset", by, name)
 
+    def create_token(self, name: str, role: Role, digest: str, by: str, now: float) -> None:
+        """Let somebody in with the token that has this digest."""
+        if name == SITE or name in self._tokens.records:
+            raise RefusedError(f'there is a token "{name}" already; revoke it first, or choose another name')
+        if len(self._tokens.records) >= MOST_TOKENS:
+            raise RefusedError(f"there are {MOST_TOKENS} tokens already; revoke some")
+        self._tokens.keep(name, Token(name, role, digest, now, by))
+        self._note(now, f'token "{name}" is made, with the role {role}', by)
+
+    def revoke_token(self, name: str, by: str, now: float) -> None:
+        """Let nobody in with this token any more."""
+        if name == SITE:
+            raise RefusedError(
+                f'the token "{SITE}" is that of http.token_file; it changes with the file, and a restart'
+            )
+        if name not in self._tokens.records:
+            raise NotFoundError(f'there is no token "{name}"')
+        self._tokens.drop(name)
+        self._note(now, f'token "{name}" is revoked', by)
+
     def _service(self, name: str) -> Service:
         service = self._configured(name)
         if service is None:
@@ -194,5 +217,5 @@ class Operations:
     def _image(self, name: str, version: str) -> str:
         return self._versions.image(name, version) or f"version {version}"
 
-    def _note(self, now: float, text: str, by: str, name: str) -> None:
+    def _note(self, now: float, text: str, by: str, name: str = "") -> None:
         self._ledger.note(now, "operator", f"{text} ({by})", name)

@@ -1,11 +1,8 @@
-"""Who may do what: the token, the limits on requests, and headers that keep browsers safe."""
+"""What is let through: the limits on requests, who may do what, and headers that keep browsers safe."""
 
 from __future__ import annotations
 
-import hmac
 import re
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,13 +10,21 @@ from typing import Literal
 import orjson
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mesos_docker_scheduler.web.audit import Audit
+from mesos_docker_scheduler.web.bucket import Bucket
+from mesos_docker_scheduler.web.callers import (
+    Caller,
+    Callers,
+    Refusal,
+    address_of,
+    caller_of,
+    note_caller,
+    too_many,
+)
 from mesos_docker_scheduler.web.hosts import Hosts
 
-Refusal = tuple[int, str, dict[str, str]]
-"""Status, text and headers."""
 MOST_BODY_BYTES = 16 * 1024
 """No request needs more."""
 
@@ -30,11 +35,11 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # What anybody may have: it tells nothing of what runs.
 _HEALTH = "/healthz"
 _PUBLIC = frozenset({"/", _HEALTH})
+# Logging in and out, and who one is: they judge themselves.
+_SESSION = frozenset({"/v1/session", "/v1/session/begin", "/v1/session/end"})
 _PUBLIC_FOLDERS = ("/static/", "/services/")
 _CHANGES = (10.0, 50)  # a second, and at once
 _READS = (100.0, 500)
-_WRONG_TOKENS = (0.2, 10)
-_MOST_CLIENTS = 10_000
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -53,7 +58,7 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`token`: what changes need; None: nobody may change anything. `read`: whether reading needs it, too.
+    """`token`: that of http.token_file, or None. `read`: whether reading needs one, too.
 
     `hosts`: by which names browsers may reach us.
     """
@@ -63,77 +68,22 @@ class Access:
     hosts: Hosts = field(default_factory=Hosts)
 
 
-class Bucket:
-    """Lets `burst` through at once and `rate` a second in the long run, for each client."""
-
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._clock = clock
-        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def wait(self, client: str) -> float:
-        """How many seconds a client must wait; 0 when it need not."""
-        return max(0.0, (self._level(client) + 1 - self._burst) / self._rate)
-
-    def take(self, client: str) -> None:
-        """Count one of a client's."""
-        self._spent[client] = (self._level(client) + 1, self._clock())
-        self._spent.move_to_end(client)
-        if len(self._spent) > _MOST_CLIENTS:
-            self._spent.popitem(last=False)
-
-    def _level(self, client: str) -> float:
-        level, at = self._spent.get(client, (0.0, 0.0))
-        return max(0.0, level - (self._clock() - at) * self._rate)
-
-
-class TokenCheck:
-    """Judges the token that a request carries. The right one is always taken, after many wrong ones, too."""
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
-        self._wrong = Bucket(*_WRONG_TOKENS)
-
-    def required(self, request: Request) -> None:
-        """Refuse a request without the token. The dependency of routes that nobody may read without it."""
-        refusal = self.refusal(request.headers, client_of(request.scope))
-        if refusal is not None:
-            raise HTTPException(*refusal)
-
-    def refusal(self, headers: Headers, client: str) -> Refusal | None:
-        """Say why a request that needs the token is refused: status, text and headers. None: it has it."""
-        if self._access.token is None:
-            return 403, "the scheduler has no token (http.token_file): this can't be done", {}
-        given = headers.get("authorization")
-        scheme, _, value = (given or "").partition(" ")
-        token = self._access.token.encode()
-        if scheme.lower() == "bearer" and hmac.compare_digest(value.strip().encode(), token):
-            return None
-        challenge = {"WWW-Authenticate": 'Bearer realm="mesos-docker-scheduler"'}
-        if given is None:
-            return 401, "this needs the token: Authorization: Bearer TOKEN", challenge
-        wait = self._wrong.wait(client)
-        if wait:
-            return _too_many(wait)
-        self._wrong.take(client)
-        return 401, "the token is wrong", challenge
-
-
 class Guard:
-    """ASGI middleware: lets through what is allowed, and answers the rest itself.
+    """ASGI middleware: lets through what is allowed, answers the rest itself, and has the trail written.
 
-    It judges by method and by what is public; routes that need the token besides say so themselves, by
-    `TokenCheck.required`. `end_streams` ends the answers that would go on for ever, before the server stops.
+    It judges by method and by what is public; routes that need a role whatever others may do say so
+    themselves, by `Callers.require`. `end_streams` ends the answers that would go on for ever, before the
+    server stops.
     """
 
     def __init__(
-        self, app: ASGIApp, access: Access, tokens: TokenCheck, end_streams: Callable[[], None]
+        self, app: ASGIApp, access: Access, callers: Callers, end_streams: Callable[[], None]
     ) -> None:
         self._app = app
         self.end_streams = end_streams
         self._access = access
-        self._tokens = tokens
+        self._callers = callers
+        self._audit = Audit()
         self._changes = Bucket(*_CHANGES)
         self._reads = Bucket(*_READS)
 
@@ -143,30 +93,50 @@ class Guard:
             await self._app(scope, receive, send)
         if scope["type"] != "http":
             return
-        answer = _Answer(send)
-        refusal = self._refusal(scope)
+        reading = scope["method"] in _READING
+
+        def tell(status: int) -> None:
+            address, method, path = address_of(scope), scope["method"], scope["path"]
+            self._audit.tell(caller_of(scope), address, method, path, status, reading=reading)
+
+        answer = _Answer(send, tell)
+        refusal = self._refusal(scope, reading)
         if refusal is not None:
             await answer.refuse(*refusal)
             return
         await self._app(scope, _LimitedBody(receive).receive, answer.send)
 
-    def _refusal(self, scope: Scope) -> Refusal | None:
-        headers, client = Headers(scope=scope), client_of(scope)
-        reading = scope["method"] in _READING
-        problem = self._problem_of_form(scope["path"], headers, reading)
+    def _refusal(self, scope: Scope, reading: bool) -> Refusal | None:
+        headers, address, path = Headers(scope=scope), address_of(scope), scope["path"]
+        problem = self._problem_of_form(path, headers, reading)
         if problem is not None:
             return problem
-        if self._needs_token(scope["path"], headers, reading):
-            problem = self._tokens.refusal(headers, client)
+        if not (reading and (path in _PUBLIC or path.startswith(_PUBLIC_FOLDERS))):
+            problem = self._problem_of_caller(scope, headers, reading)
             if problem is not None:
                 return problem
-        if scope["path"] != _HEALTH and not scope["path"].startswith(_PUBLIC_FOLDERS):
+        if path != _HEALTH and not path.startswith(_PUBLIC_FOLDERS):
             limit = self._reads if reading else self._changes
-            wait = limit.wait(client)
+            wait = limit.wait(address)
             if wait:
-                return _too_many(wait)
-            limit.take(client)
+                return too_many(wait)
+            limit.take(address)
         return None
+
+    def _problem_of_caller(self, scope: Scope, headers: Headers, reading: bool) -> Refusal | None:
+        """Find out who asks, and whether he may. Who gives a wrong token where none is needed is told."""
+        caller: Caller | Refusal | None
+        given = headers.get("authorization")
+        if given is not None and self._callers.tokens:
+            caller = self._callers.by_header(given, address_of(scope))
+            if isinstance(caller, tuple):
+                return caller
+        else:
+            caller = self._callers.by_session(headers, address_of(scope))
+        note_caller(scope, caller)
+        if scope["path"] in _SESSION or (reading and self._access.read == "open"):
+            return None
+        return self._callers.refusal(caller, "read" if reading else "operate")
 
     def _problem_of_form(self, path: str, headers: Headers, reading: bool) -> Refusal | None:
         """What is wrong with a request, whoever sends it."""
@@ -181,7 +151,7 @@ class Guard:
         return None
 
     def _is_for_us(self, path: str, headers: Headers) -> bool:
-        """Whether a request names us. What needs the token anyway may have any name; so may health checks."""
+        """Whether a request names us. What needs a token anyway may have any name; so may health checks."""
         if self._access.read == "token" or path == _HEALTH:
             return True
         return self._access.hosts.allow(headers.get("host"))
@@ -191,25 +161,11 @@ class Guard:
         site, origin, host = (headers.get(name) for name in ("sec-fetch-site", "origin", "host"))
         if site is not None:  # no page can set it
             return site not in ("same-origin", "none")
-        return origin is not None and not self._access.hosts.allow_origin(origin, host)
-
-    def _needs_token(self, path: str, headers: Headers, reading: bool) -> bool:
-        """Whether a request is judged by its token. Who gives a wrong one where none is needed is told."""
-        if reading and (path in _PUBLIC or path.startswith(_PUBLIC_FOLDERS)):
-            return False
-        if reading and self._access.read == "open":
-            return self._access.token is not None and "authorization" in headers
-        return True
-
-
-def client_of(scope: Scope) -> str:
-    """The address of who asks."""
-    return str(scope["client"][0]) if scope.get("client") else ""
-
-
-def _too_many(wait: float) -> Refusal:
-    seconds = int(wait) + 1
-    return 429, f"too many requests; try again in {seconds} s", {"Retry-After": str(seconds)}
+        if origin is None:
+            # Browsers name it with every change. Only they have cookies, and one that hides where it comes
+            # from must not use them.
+            return "cookie" in headers and "authorization" not in headers
+        return not self._access.hosts.allow_origin(origin, host)
 
 
 def _number(text: str | None) -> str:
@@ -232,16 +188,18 @@ class _LimitedBody:
 
 
 class _Answer:
-    """Puts our headers on every answer."""
+    """Puts our headers on every answer. `tell` hears its status."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, tell: Callable[[int], None]) -> None:
         self._send = send
+        self._tell = tell
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            self._tell(message["status"])
         await self._send(message)
 
     async def refuse(self, status: int, text: str, headers: dict[str, str]) -> None:

@@ -23,9 +23,20 @@ from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.history import History
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import Snapshot
+from mesos_docker_scheduler.records.tokens import Token
 from mesos_docker_scheduler.sandbox import Sandboxes
-from mesos_docker_scheduler.web import commands, definitions, history, logs, queries, streams
-from mesos_docker_scheduler.web.access import Access, Guard, TokenCheck
+from mesos_docker_scheduler.web import (
+    commands,
+    definitions,
+    history,
+    logs,
+    queries,
+    session,
+    streams,
+    tokens,
+)
+from mesos_docker_scheduler.web.access import Access, Guard
+from mesos_docker_scheduler.web.callers import Callers
 from mesos_docker_scheduler.web.errors import input_error
 
 logger = logging.getLogger(__name__)
@@ -34,8 +45,9 @@ _STATIC = Path(__file__).with_name("static")
 _DESCRIPTION = """\
 Reads what the scheduler does, and changes what it should do.
 
-Changes need the token: `Authorization: Bearer TOKEN`. Those of a service need its revision as well, in
-`If-Match`, as the service's ETag gives it (or `*` for any), so that nobody overwrites what he has not seen.
+Changes need a token with the role operate: `Authorization: Bearer TOKEN`. Those of a service need its
+revision as well, in `If-Match`, as the service's ETag gives it (or `*` for any), so that nobody overwrites
+what he has not seen.
 
 What is changed here holds until the configuration says something new of the same service, or until `reset`.
 """
@@ -44,6 +56,8 @@ What is changed here holds until the configuration says something new of the sam
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What the application shows, and where it hands requests on.
+
+    `tokens`: those that were made over the API.
 
     `alive_at`: the monotonic time at which the controller last did a round. `put` hands it an event.
     """
@@ -54,11 +68,12 @@ class Sources:
     metrics: Metrics
     put: Callable[[events.Command | events.ThreadEnded], None]
     sandboxes: Sandboxes
+    tokens: Callable[[], tuple[Token, ...]]
 
 
 def application(sources: Sources, access: Access) -> Guard:
     """Make the application."""
-    figures, open_streams, tokens = History(), streams.Streams(), TokenCheck(access)
+    figures, open_streams, callers = History(), streams.Streams(), Callers(access.token, sources.tokens)
     app = FastAPI(
         title="mesos-docker-scheduler",
         version=__version__,
@@ -70,9 +85,11 @@ def application(sources: Sources, access: Access) -> Guard:
     )
     app.include_router(queries.router(sources.snapshot, sources.alive_at, sources.log, sources.metrics))
     app.include_router(commands.router(sources.snapshot, sources.put))
-    app.include_router(definitions.router(sources.snapshot, tokens))
-    app.include_router(logs.router(sources.snapshot, sources.sandboxes, tokens))
-    app.include_router(streams.router(sources.snapshot, sources.log, open_streams))
+    app.include_router(definitions.router(sources.snapshot, callers))
+    app.include_router(logs.router(sources.snapshot, sources.sandboxes, callers))
+    app.include_router(streams.router(sources.snapshot, sources.log, open_streams, callers))
+    app.include_router(session.router(callers))
+    app.include_router(tokens.router(callers, sources.put))
     app.include_router(history.router(sources.snapshot, figures))
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(HTTPException, _told)
@@ -84,7 +101,7 @@ def application(sources: Sources, access: Access) -> Guard:
     # A service's page has an address of its own, so that it can be linked to.
     for path in ("/", "/services/{name}"):
         app.add_api_route(path, page, include_in_schema=False)
-    return Guard(app, access, tokens, end_streams=open_streams.end)
+    return Guard(app, access, callers, end_streams=open_streams.end)
 
 
 @contextlib.asynccontextmanager

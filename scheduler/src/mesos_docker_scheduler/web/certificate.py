@@ -107,7 +107,7 @@ def _load(cert_file: Path, key_file: Path) -> _Loaded:
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
     try:
         client.load_verify_locations(cadata=_text(cert_file, certificate))
-    except ssl.SSLError:
+    except (ssl.SSLError, ValueError):  # ValueError: it is empty
         raise CertificateError(f"{certificate} holds no certificate in PEM") from None
     _text(key_file, key)
 
@@ -121,6 +121,8 @@ def _load(cert_file: Path, key_file: Path) -> _Loaded:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise CertificateError(f"{key} is not the key of {cert_file}") from None
         raise CertificateError(f"{key} holds no private key in PEM that can be used") from None
+    except OSError as error:  # one of them has gone meanwhile
+        raise CertificateError(f"{error.filename or key} can't be read: {error.strerror}") from error
     return _Loaded(context, *_validity(context, client, certificate))
 
 
@@ -152,6 +154,6 @@ def _validity(server: ssl.SSLContext, client: ssl.SSLContext, certificate: str) 
 
 def _text(path: Path, setting: str) -> str:
     try:
-        return path.read_text(encoding="ascii", errors="replace")
+        return path.read_text(encoding="ascii", errors="ignore")
     except OSError as error:
         raise CertificateError(f"{setting} can't be read: {error.strerror}") from error

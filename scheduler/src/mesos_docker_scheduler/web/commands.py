@@ -14,6 +14,7 @@ from mesos_docker_scheduler.control.events import Command
 from mesos_docker_scheduler.control.operations import ChangedError, NotFoundError, Operations, RefusedError
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.web import models
+from mesos_docker_scheduler.web.callers import caller_of
 from mesos_docker_scheduler.web.queries import BAD_INPUT, NOT_FOUND, REFUSALS, etag, found, json_answer
 
 _PATIENCE_SECONDS = 10.0
@@ -39,14 +40,14 @@ def router(snapshot: Callable[[], Snapshot], ask: Callable[[Command], None]) -> 
     async def change(
         request: Request, name: str, if_match: str, operate: Callable[[Operations, str, float], None]
     ) -> Response:
-        revision, by = _revision(if_match), _by(request)
+        revision, by = _revision(if_match), str(caller_of(request.scope))
 
         def execute(operations: Operations, now: float) -> None:
             if revision is not None:
                 operations.expect(name, revision)
             operate(operations, by, now)
 
-        await _done(ask, execute)
+        await done(ask, execute)
         view = found(snapshot(), name)
         return json_answer(view.summary(), headers=etag(view))
 
@@ -84,14 +85,14 @@ def router(snapshot: Callable[[], Snapshot], ask: Callable[[Command], None]) -> 
     @routes.post("/v1/instances/{task_id}/kill", status_code=202, response_model=models.Nothing)
     async def kill(task_id: str, request: Request, wish: models.Kill | None = None) -> Response:
         """Stop one instance; another takes its place, unless its service is to run one fewer."""
-        by, scale = _by(request), wish is not None and wish.scale
-        await _done(ask, lambda operations, now: operations.kill(task_id, by, now, scale=scale))
+        by, scale = str(caller_of(request.scope)), wish is not None and wish.scale
+        await done(ask, lambda operations, now: operations.kill(task_id, by, now, scale=scale))
         return json_answer({}, 202)
 
     return routes
 
 
-async def _done(ask: Callable[[Command], None], execute: Operation) -> None:
+async def done(ask: Callable[[Command], None], execute: Operation) -> None:
     """Have the controller do it. HTTPException says why it does not."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Exception | None] = loop.create_future()
@@ -117,9 +118,3 @@ async def _done(ask: Callable[[Command], None], execute: Operation) -> None:
 def _revision(if_match: str) -> str | None:
     """The revision that is expected; None: any."""
     return None if if_match.strip() == "*" else if_match.strip().strip('"')
-
-
-def _by(request: Request) -> str:
-    """Who asks, for the log."""
-    client = request.client.host if request.client is not None else "unknown"
-    return f"API, from {client}"

@@ -1,6 +1,6 @@
 """What is configured now, in the configuration's own words: what a new one is compared with.
 
-An environment may hold anything, so reading it always needs the token.
+An environment may hold anything, so reading it always needs a token.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from starlette.responses import Response
 
 from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.web import models
-from mesos_docker_scheduler.web.access import TokenCheck
+from mesos_docker_scheduler.web.callers import Callers
 from mesos_docker_scheduler.web.queries import REFUSALS, json_answer
 
 
-def router(snapshot: Callable[[], Snapshot], tokens: TokenCheck) -> APIRouter:
+def router(snapshot: Callable[[], Snapshot], callers: Callers) -> APIRouter:
     """The route."""
-    routes = APIRouter(responses=REFUSALS, dependencies=[Depends(tokens.required)])
+    routes = APIRouter(responses=REFUSALS, dependencies=[Depends(callers.require("read"))])
 
     @routes.get("/v1/definitions", response_model=models.Definitions)
     async def definitions() -> Response:

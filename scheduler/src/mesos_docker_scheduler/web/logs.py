@@ -1,4 +1,4 @@
-"""What instances have written. It may hold anything, so reading it always needs the token."""
+"""What instances have written. It may hold anything, so reading it always needs a token."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.records.tasks import Task
 from mesos_docker_scheduler.sandbox import MOST_BYTES, File, SandboxError, Sandboxes
 from mesos_docker_scheduler.web import models
-from mesos_docker_scheduler.web.access import TokenCheck
+from mesos_docker_scheduler.web.callers import Callers
 from mesos_docker_scheduler.web.queries import BAD_INPUT, NOT_FOUND, REFUSALS, json_answer
 
 
-def router(snapshot: Callable[[], Snapshot], sandboxes: Sandboxes, tokens: TokenCheck) -> APIRouter:
+def router(snapshot: Callable[[], Snapshot], sandboxes: Sandboxes, callers: Callers) -> APIRouter:
     """The route."""
     routes = APIRouter(
         responses={**REFUSALS, **BAD_INPUT, **NOT_FOUND, 502: {"model": models.Error}},
-        dependencies=[Depends(tokens.required)],
+        dependencies=[Depends(callers.require("read"))],
     )
 
     @routes.get("/v1/instances/{task_id}/log", response_model=models.Log)

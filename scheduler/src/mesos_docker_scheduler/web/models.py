@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from mesos_docker_scheduler.config import MOST_INSTANCES
 from mesos_docker_scheduler.config.sections import Section
+from mesos_docker_scheduler.records.tokens import Role
 
 
 class Scale(Section):
@@ -33,6 +34,51 @@ class Kill(Section):
     scale: bool = Field(
         default=False, title="whether its service runs one fewer from now on", description="true or false"
     )
+
+
+class Login(Section):
+    """What begins a session."""
+
+    token: str = Field(title="a token", description="a token that is good")
+
+
+class TokenWish(Section):
+    """What a token is to be. Its role includes those before it: read, operate, admin."""
+
+    role: Role = Field(title="what it may do", description='"read", "operate" or "admin"')
+
+
+class Caller(BaseModel):
+    """Who asks: the name of the token, and its role; nulls for nobody that is known."""
+
+    name: str | None
+    role: Role | None
+
+
+class NewToken(BaseModel):
+    """A token that was made, in plain text."""
+
+    name: str
+    role: Role
+    token: str
+
+
+class Token(BaseModel):
+    """A token, without itself. `since`, in seconds of the epoch, and `by`: when and by whom it was made.
+
+    That of the configuration, `site`, has no time.
+    """
+
+    name: str
+    role: Role
+    since: float | None
+    by: str
+
+
+class Tokens(BaseModel):
+    """All of them."""
+
+    tokens: list[Token]
 
 
 class Nothing(Section):

@@ -18,7 +18,7 @@ from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.records.store import Event
 from mesos_docker_scheduler.web import models
-from mesos_docker_scheduler.web.access import client_of
+from mesos_docker_scheduler.web.callers import Callers, address_of, caller_of
 from mesos_docker_scheduler.web.queries import BAD_INPUT, REFUSALS
 
 _LOOK_SECONDS = 0.5
@@ -51,7 +51,7 @@ class Streams:
 
     def response(self, request: Request, content: AsyncIterator[bytes]) -> Response:
         """Send this. HTTPException when too many are open, of all clients or of this one."""
-        client = client_of(request.scope)
+        client = address_of(request.scope)
         if self._open.total() >= _MOST_STREAMS:
             raise HTTPException(503, f"{_MOST_STREAMS} streams are open already; try again later")
         if self._open[client] >= MOST_STREAMS_OF_ONE_CLIENT:
@@ -71,9 +71,14 @@ class Streams:
                 del self._open[client]
 
 
-def router(snapshot: Callable[[], Snapshot], log: EventLog, streams: Streams) -> APIRouter:
+def router(snapshot: Callable[[], Snapshot], log: EventLog, streams: Streams, callers: Callers) -> APIRouter:
     """The routes."""
     routes = APIRouter(responses={**REFUSALS, **BAD_INPUT})
+
+    def goes_on(request: Request) -> Callable[[], bool]:
+        """Whether there still is a server, and who asked may still read."""
+        caller = caller_of(request.scope)
+        return lambda: not streams.ended and callers.still(caller)
 
     @routes.get("/v1/events/stream", response_class=StreamingResponse, responses=_STREAM)
     async def events(
@@ -83,22 +88,24 @@ def router(snapshot: Callable[[], Snapshot], log: EventLog, streams: Streams) ->
     ) -> Response:
         """Send events as they happen: from now on, or from an id on (Last-Event-ID, or `after`)."""
         start = int(last_event_id) if last_event_id is not None else after
-        return streams.response(request, _events(log, log.newest_id if start is None else start, streams))
+        return streams.response(
+            request, _events(log, log.newest_id if start is None else start, goes_on(request))
+        )
 
     @routes.get("/v1/watch", response_class=StreamingResponse, responses=_STREAM)
     async def watch(request: Request) -> Response:
         """Send the state of everything, then what changes of it, and events: what the status page shows."""
-        return streams.response(request, _changes(snapshot, log, streams))
+        return streams.response(request, _changes(snapshot, log, goes_on(request)))
 
     return routes
 
 
-async def _events(log: EventLog, after: int, streams: Streams) -> AsyncIterator[bytes]:
+async def _events(log: EventLog, after: int, goes_on: Callable[[], bool]) -> AsyncIterator[bytes]:
     if after > log.newest_id:
         after = 0  # of a state that is no more: everything is new
     yield b"retry: 2000\n\n"
     beat = _Heartbeat()
-    async for _ in _ticks(log, streams):
+    async for _ in _ticks(log, goes_on):
         while events := log.after(after, _AT_ONCE):
             after = events[-1].id
             yield b"".join(_message(event) for event in events)
@@ -107,8 +114,8 @@ async def _events(log: EventLog, after: int, streams: Streams) -> AsyncIterator[
             yield beat.take()
 
 
-async def _ticks(log: EventLog, streams: Streams) -> AsyncIterator[None]:
-    """Come up at once when there are new events, and twice a second, until streams are to end."""
+async def _ticks(log: EventLog, goes_on: Callable[[], bool]) -> AsyncIterator[None]:
+    """Come up at once when there are new events, and twice a second, for as long as it goes on."""
     loop, new = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
@@ -117,7 +124,7 @@ async def _ticks(log: EventLog, streams: Streams) -> AsyncIterator[None]:
 
     leave = log.listen(wake)
     try:
-        while not streams.ended:
+        while goes_on():
             new.clear()
             yield
             with contextlib.suppress(asyncio.TimeoutError):
@@ -126,7 +133,9 @@ async def _ticks(log: EventLog, streams: Streams) -> AsyncIterator[None]:
         leave()
 
 
-async def _changes(snapshot: Callable[[], Snapshot], log: EventLog, streams: Streams) -> AsyncIterator[bytes]:
+async def _changes(
+    snapshot: Callable[[], Snapshot], log: EventLog, goes_on: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     shown: dict[str, ServiceView] = {}
     before: Snapshot | None = None
@@ -134,7 +143,7 @@ async def _changes(snapshot: Callable[[], Snapshot], log: EventLog, streams: Str
     latest = log.latest(_SHOWN_EVENTS)
     seen = latest[-1].id if latest else log.newest_id
     yield b"".join(_message(event) for event in latest)
-    while not streams.ended:
+    while goes_on():
         now = snapshot()
         if now is not before:
             yield _difference(now, shown, full=before is None)

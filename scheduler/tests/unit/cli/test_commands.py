@@ -146,8 +146,30 @@ def test_a_wrong_token_is_told_from_a_refusal(run: Run, token_file: Path) -> Non
     token_file.unlink()
     status, _, err = run("scale", "web", "3")
     assert status == UNREACHABLE
-    assert "this needs the token" in err
+    assert "this needs a token" in err
     assert f"{token_file} can't be read: No such file" in err
+
+
+def test_tokens_are_made_listed_and_revoked(run: Run, token_file: Path) -> None:
+    status, out, _ = run("tokens", "create", "ann", "--role", "operate")
+    assert status == OK
+    site_token, ann = token_file.read_text(), out.strip()
+    listing = [line.split() for line in run("tokens", "list")[1].splitlines()]
+    assert listing[0] == ["NAME", "ROLE", "SINCE", "BY"]
+    assert listing[1] == ["site", "admin", "-", "http.token_file"]
+    assert (listing[2][:2], listing[2][-3:]) == (["ann", "operate"], ["site,", "from", "127.0.0.1"])
+    assert json.loads(run("tokens", "list", "--json")[1])["tokens"][1]["name"] == "ann"
+    token_file.write_text(ann)
+    assert run("scale", "web", "3")[0] == OK
+    assert "(ann, from 127.0.0.1)" in run("events")[1]
+    status, _, err = run("tokens", "list")
+    assert status == UNREACHABLE
+    assert 'the token "ann" has the role operate; this needs admin' in err
+    token_file.write_text(site_token)
+    assert run("tokens", "revoke", "ann")[1] == "ann lets nobody in any more\n"
+    assert run("tokens", "revoke", "ann")[0] == REFUSED
+    token_file.write_text(ann)
+    assert "the token is wrong" in run("scale", "web", "4")[2]
 
 
 def test_a_refusal_arrives_even_if_the_body_comes_late(site: HandDrivenSite) -> None:

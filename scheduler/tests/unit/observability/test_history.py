@@ -173,7 +173,7 @@ def test_events_are_counted_before_the_log_forgets_them(monkeypatch: pytest.Monk
 def client() -> TestClient:
     snapshot = Snapshot(1.0, None, True, None, ConfigView("sha", 1.0), (view(),))
     sources = web.Sources(
-        lambda: snapshot, lambda: 0.0, EventLog(), Metrics(), lambda asked: None, Sandboxes()
+        lambda: snapshot, lambda: 0.0, EventLog(), Metrics(), lambda asked: None, Sandboxes(), tuple
     )
     return TestClient(web.application(sources, web.Access(None)), "http://localhost")
 

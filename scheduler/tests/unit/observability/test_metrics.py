@@ -138,6 +138,14 @@ def test_shows_what_is_wanted_and_what_there_is(bench: Bench, reading: Reading) 
     assert reading.value("launches_total", "web") == 2
 
 
+def test_shows_when_the_certificate_ends_where_there_is_one() -> None:
+    name = "mesos_docker_scheduler_http_certificate_end_timestamp_seconds"
+    metrics = Metrics()
+    assert name not in metrics.text().decode()
+    metrics.watch_certificate(lambda: 1_800_000_000.5)
+    assert f"\n{name} 1.8000000005e+09\n" in metrics.text().decode()
+
+
 def test_counts_from_zero_on(reading: Reading) -> None:
     for name in ("launches_total", "kills_total", "instances_lost_total"):
         assert reading.value(name, "web") == 0

@@ -10,7 +10,8 @@ from typing import Literal
 import httpx2
 import pytest
 from mesos_docker_scheduler import web
-from mesos_docker_scheduler.web.access import MOST_BODY_BYTES, Bucket
+from mesos_docker_scheduler.web.access import MOST_BODY_BYTES
+from mesos_docker_scheduler.web.bucket import Bucket
 from site_fake import ANY, TOKEN, Site
 
 SCALE = "/v1/services/web/scale"
@@ -30,7 +31,7 @@ def unchanged(site: Site) -> bool:
 @pytest.mark.parametrize(
     ("headers", "words"),
     [
-        ({}, "this needs the token"),
+        ({}, "this needs a token"),
         ({"Authorization": "Bearer wrong-wrong-wrong"}, "the token is wrong"),
         ({"Authorization": f"Bearer {TOKEN}x"}, "the token is wrong"),
         ({"Authorization": "Bearer "}, "the token is wrong"),

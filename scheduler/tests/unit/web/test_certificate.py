@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from certificates import SelfSigned
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hand_driven_site import HandDrivenSite
 from mesos_docker_scheduler import web
@@ -121,6 +122,14 @@ def no_certificate(files: SelfSigned) -> None:
     files.cert_file.write_text("hello")
 
 
+def an_empty_certificate(files: SelfSigned) -> None:
+    files.cert_file.write_text("")
+
+
+def not_as_pem(files: SelfSigned) -> None:
+    files.cert_file.write_bytes(files.certificate.public_bytes(Encoding.DER))
+
+
 def no_key(files: SelfSigned) -> None:
     files.key_file.write_text("hello")
 
@@ -142,6 +151,8 @@ BAD = [
     (missing, r"http.tls.cert_file: .*face.pem can't be read: No such file or directory"),
     (without_a_key, r"http.tls.key_file: .*face.key can't be read: No such file or directory"),
     (no_certificate, r"http.tls.cert_file: .*face.pem holds no certificate in PEM"),
+    (an_empty_certificate, r"http.tls.cert_file: .*face.pem holds no certificate in PEM"),
+    (not_as_pem, r"http.tls.cert_file: .*face.pem holds no certificate in PEM"),
     (no_key, r"http.tls.key_file: .*face.key holds no private key in PEM that can be used"),
     (another_key, r"http.tls.key_file: .*face.key is not the key of .*face.pem"),
     (an_encrypted_key, r"http.tls.key_file: .*face.key is encrypted; it must not be"),

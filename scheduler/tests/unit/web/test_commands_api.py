@@ -8,7 +8,7 @@ import pytest
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.records.store import Change, StoreError
 from mesos_docker_scheduler.web import commands, models
-from mesos_docker_scheduler.web.access import Bucket
+from mesos_docker_scheduler.web.bucket import Bucket
 from scheduler_fakes import configuration, service
 from site_fake import Site
 
@@ -29,7 +29,7 @@ def test_scaling_is_shown_beside_what_is_configured(site: Site) -> None:
     assert web["scaled_since"] is not None
     assert answer.headers["etag"] == f'"{web["revision"]}"'
     (event,) = [event for event in site.bench.events if event.kind == "operator"]
-    assert event.text == "scaled from 2 to 3; the configuration says 2 (API, from testclient)"
+    assert event.text == "scaled from 2 to 3; the configuration says 2 (site, from testclient)"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from mesos_docker_scheduler.web.access import Bucket
+from mesos_docker_scheduler.web.bucket import Bucket
 from scheduler_fakes import service
 from site_fake import TOKEN, Site
 

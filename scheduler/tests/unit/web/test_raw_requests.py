@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.web import protocol
-from mesos_docker_scheduler.web.access import Bucket
+from mesos_docker_scheduler.web.bucket import Bucket
 from scheduler_fakes import service
 
 SECRET = "nobody-may-read-this"

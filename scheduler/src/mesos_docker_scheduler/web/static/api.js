@@ -1,6 +1,4 @@
-// Asks the scheduler, with the token where it is needed. The token stays in this tab, and out of the document.
-
-const KEY = "mesos-docker-scheduler token";
+// Asks the scheduler. Who has logged in is known by a cookie that no script can read; the token is kept nowhere.
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -9,31 +7,29 @@ export class ApiError extends Error {
   }
 }
 
+// `session`: {name, role} of who is logged in; null: nobody.
 export class Api extends EventTarget {
   // `askForToken(why)` asks the person; it resolves to null when there is none.
   constructor(askForToken) {
     super();
     this.askForToken = askForToken;
-    this.readsNeedToken = false;
+    this.session = null;
   }
 
-  get token() {
-    return sessionStorage.getItem(KEY);
+  // Finds out whether somebody has logged in already, here or in another tab.
+  async begin() {
+    const caller = await this.get("/v1/session");
+    this.take(caller.name === null ? null : caller);
   }
 
-  set token(value) {
-    if (value === null) sessionStorage.removeItem(KEY);
-    else sessionStorage.setItem(KEY, value);
-    this.dispatchEvent(new Event("token"));
+  take(session) {
+    this.session = session;
+    this.dispatchEvent(new Event("session"));
   }
 
-  // Reads as anybody may, until that is refused: a wrong token would keep out of what is open to all.
   async read(path, options = {}) {
-    const response = await this.send(path, options, this.readsNeedToken && this.token !== null);
-    if (response.status === 401 && !this.readsNeedToken) {
-      this.readsNeedToken = true;
-      if (this.token !== null) return this.read(path, options);
-    }
+    const response = await this.send(path, options);
+    if (response.status === 401 && this.session !== null) this.take(null); // the session has ended
     if (!response.ok) throw await errorOf(response);
     return response;
   }
@@ -42,29 +38,43 @@ export class Api extends EventTarget {
     return (await this.read(path, options)).json();
   }
 
-  // Asks for what needs the token; null when nobody gives it.
+  // Asks for what needs somebody to be logged in; null when nobody does.
   async authorized(path, options = {}) {
-    for (let why = ""; ; why = "The token is wrong.") {
-      if (this.token === null && (await this.enterToken(why)) === null) return null;
-      const response = await this.send(path, options, true);
+    if (this.session === null) await this.begin();
+    for (;;) {
+      if (this.session === null && (await this.logIn()) === null) return null;
+      const response = await this.send(path, options);
       if (response.ok) return response.json();
       const error = await errorOf(response);
       if (error.status !== 401) throw error;
-      this.token = null;
+      this.take(null); // the session has ended
     }
   }
 
-  async enterToken(why = "") {
-    const token = await this.askForToken(why);
-    if (token !== null) this.token = token;
-    return token;
+  async logIn() {
+    for (let why = ""; ; ) {
+      const token = await this.askForToken(why);
+      if (token === null) return null;
+      const headers = { "Content-Type": "application/json" };
+      const response = await this.send("/v1/session/begin", { method: "POST", headers, body: JSON.stringify({ token }) });
+      if (response.ok) {
+        this.take(await response.json());
+        return this.session;
+      }
+      const error = await errorOf(response);
+      why = error.status === 401 ? "The token is wrong." : `Not now: ${error.message}.`;
+    }
   }
 
-  async send(path, options, withToken) {
-    const headers = { ...options.headers };
-    if (withToken) headers.Authorization = `Bearer ${this.token}`;
+  async logOut() {
+    const response = await this.send("/v1/session/end", { method: "POST" });
+    if (!response.ok) throw await errorOf(response);
+    this.take(null);
+  }
+
+  async send(path, options) {
     try {
-      return await fetch(path, { ...options, headers, cache: "no-store", credentials: "omit" });
+      return await fetch(path, { ...options, cache: "no-store", credentials: "same-origin" });
     } catch (error) {
       throw new ApiError(0, options.signal?.aborted ? "the scheduler has been silent for too long" : "the scheduler does not answer");
     }

@@ -69,16 +69,16 @@ function open(dialog, form, first, answerOf) {
 // Asks for the token.
 export function askForToken(why) {
   return ask({
-    title: "The scheduler's token",
+    title: "Log in",
     paragraphs: [
       ...(why ? [why] : []),
-      "Changes and outputs need it. It stays in this tab until you forget it or close the tab.",
+      "Changes and outputs need a token of the scheduler. The browser keeps a session of 30 minutes, and not the token.",
     ],
     field: {
       label: "Token",
       type: "password",
       check: (value) => (/^[\x21-\x7e]+$/.test(value.trim()) ? null : "Enter the token: it has no spaces."),
     },
-    verb: "Use this token",
+    verb: "Log in",
   }).then((value) => (value === null ? null : value.trim()));
 }

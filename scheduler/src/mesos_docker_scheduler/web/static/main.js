@@ -2,7 +2,7 @@
 import { Api } from "./api.js";
 import { askForToken } from "./dialogs.js";
 import { Model } from "./model.js";
-import { Notices, tokenButton } from "./notices.js";
+import { Notices, sessionButton } from "./notices.js";
 import { Overview } from "./overview.js";
 import { ServicePage } from "./service.js";
 import { Stream } from "./stream.js";
@@ -49,7 +49,9 @@ stream.addEventListener("change", () => {
   model.setLive(stream.state === "live");
   notices.render();
 });
-tokenButton(api);
+sessionButton(api, stream);
+// If that is not known yet, it is found out when it matters.
+api.begin().catch(() => {});
 setInterval(() => {
   tick();
   if (stream.state !== "live") notices.render();

@@ -1,5 +1,6 @@
 // Says at once what keeps the page, or the scheduler, from doing its work.
 import { list, make, setAttribute, setText, show } from "./dom.js";
+import { say } from "./outcome.js";
 import { clock, duration, now } from "./wording.js";
 
 const find = (id) => document.querySelector(`#${id}`);
@@ -14,7 +15,7 @@ export class Notices {
     const { stream, model } = this;
     const notices = [...this.ofTheLink(), ...(model.head === null ? [] : ofTheScheduler(model.head))];
     list(find("notices"), notices, (notice) => notice.key, (notice) => this.item(notice));
-    const words = { live: "Live", lost: "Not connected", locked: "Needs the token", connecting: "Connecting" };
+    const words = { live: "Live", lost: "Not connected", locked: "Needs a token", connecting: "Connecting" };
     const mark = find("link");
     setText(mark, words[stream.state]);
     setAttribute(mark, "class", `mark ${{ live: "good", connecting: "busy" }[stream.state] ?? "bad"}`);
@@ -26,8 +27,8 @@ export class Notices {
   ofTheLink() {
     const { stream, model } = this;
     if (stream.state === "locked") {
-      const text = "Reading needs the token here.";
-      return [{ key: "locked", level: "busy", title: text, text: "", changing: "", button: ["Enter the token", () => this.unlock()] }];
+      const text = "Reading needs a token here.";
+      return [{ key: "locked", level: "busy", title: text, text: "", changing: "", button: ["Log in", () => this.unlock()] }];
     }
     if (stream.state !== "lost") return [];
     const shown =
@@ -48,7 +49,7 @@ export class Notices {
   }
 
   async unlock() {
-    if ((await this.api.enterToken()) !== null) this.stream.retry();
+    if ((await logIn(this.api)) !== null) this.stream.retry();
   }
 
   item(notice) {
@@ -92,19 +93,36 @@ function ofTheScheduler(head) {
   return notices;
 }
 
-// The button that asks for the token, or forgets it.
-export function tokenButton(api) {
-  const button = find("token");
+async function logIn(api) {
+  try {
+    return await api.logIn();
+  } catch (error) {
+    say("bad", `Not logged in: ${error.message}.`);
+    return null;
+  }
+}
+
+async function logOut(api) {
+  try {
+    await api.logOut();
+  } catch (error) {
+    say("bad", `Not logged out: ${error.message}.`);
+  }
+}
+
+// The button that logs in, or out.
+export function sessionButton(api, stream) {
+  const button = find("session");
   const render = () => {
-    const known = api.token !== null;
-    setText(button, known ? "Forget the token" : "Enter the token");
-    setText(find("access-state"), known ? "Token entered" : "");
-    show(find("access-state"), known);
+    const { session } = api;
+    setText(button, session === null ? "Log in" : "Log out");
+    setText(find("access-state"), session === null ? "" : `${session.name} (${session.role})`);
+    show(find("access-state"), session !== null);
   };
-  button.addEventListener("click", () => {
-    if (api.token === null) api.enterToken();
-    else api.token = null;
+  button.addEventListener("click", async () => {
+    if (api.session !== null) await logOut(api);
+    else if ((await logIn(api)) !== null) stream.retry();
   });
-  api.addEventListener("token", render);
+  api.addEventListener("session", render);
   render();
 }

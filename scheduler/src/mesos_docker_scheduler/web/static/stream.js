@@ -1,4 +1,4 @@
-// Follows /v1/watch for as long as the page is open. With fetch and not EventSource: that can send no token.
+// Follows /v1/watch for as long as the page is open. With fetch and not EventSource: that can't tell why it is refused.
 import { now, setClock } from "./wording.js";
 
 const FIRST_WAIT = 500;
@@ -6,7 +6,7 @@ const LONGEST_WAIT = 10_000;
 // The scheduler says something every 15 seconds, if only that it is there.
 const SILENCE = 40_000;
 
-// `state`: connecting, live, lost, or locked (reading needs the token). `heard`: when something came last.
+// `state`: connecting, live, lost, or locked (reading needs a token). `heard`: when something came last.
 export class Stream extends EventTarget {
   constructor(api, take) {
     super();
