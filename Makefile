@@ -155,6 +155,7 @@ test-properties: prepare-tests package ## Look for a counterexample in EXAMPLES 
 test-integration: prepare-tests package ## Tests on real Mesos and Docker
 	pytest -m integration scheduler
 	pytest -m integration packaging/mesos
+	pytest -m integration roles
 
 .PHONY: test-molecule
 test-molecule: prepare-tests package ## Deploy to a fresh host with molecule and look at it with testinfra
