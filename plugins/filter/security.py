@@ -15,6 +15,7 @@ from ansible.errors import AnsibleFilterError
 AUTHORITY = "ca.pem"
 AUTHORITY_KEY = "ca.key"
 NEXT_AUTHORITY = "ca.next.pem"
+LAST_AUTHORITY = "ca.last.pem"
 SECRETS = "secrets.yml"
 PRIVATE = (AUTHORITY_KEY, "ca.next.key", "operator.key", SECRETS)
 # What Ansible's vault begins its files with. A file lookup would decrypt it silently.
@@ -68,9 +69,10 @@ def kept_in(folder: str) -> Kept:
     """Return what the security folder holds.
 
     authority: whom hosts trust, as PEM, or nothing. authorities: its certificates; the first one signs. next:
-    the one that will sign, while it is replaced, or nothing. has_key: whether the key of the first is there.
-    has_secrets, vaulted: whether secrets.yml is there, and whether it is encrypted. exposed: private files
-    that others can read. AnsibleFilterError: something can't be read.
+    the one that will sign, while it is replaced, or nothing; last: the one that has signed, until nobody
+    needs it any more. has_key: whether the key of the first is there. has_secrets, vaulted: whether
+    secrets.yml is there, and whether it is encrypted. encrypted: private files that are. exposed: private
+    files that others can read. AnsibleFilterError: something can't be read.
     """
     home = Path(folder)
     try:
@@ -79,9 +81,13 @@ def kept_in(folder: str) -> Kept:
             "authority": authority,
             "authorities": _certificates(authority),
             "next": _text(home / NEXT_AUTHORITY),
+            "last": _text(home / LAST_AUTHORITY),
             "has_key": (home / AUTHORITY_KEY).exists(),
             "has_secrets": file.exists(),
             "vaulted": file.exists() and _vaulted(file),
+            "encrypted": [
+                str(home / name) for name in PRIVATE if (home / name).exists() and _vaulted(home / name)
+            ],
             "exposed": [str(home / name) for name in PRIVATE if _exposed(home / name)],
         }
     except (OSError, UnicodeDecodeError) as error:
@@ -104,40 +110,53 @@ def _exposed(path: Path) -> bool:
     return path.exists() and bool(path.stat().st_mode & 0o077) and not _vaulted(path)
 
 
-def security_switch(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> Kept:
+def security_switch(
+    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], cluster: Iterable[str]
+) -> Kept:
     """Return what becomes of a cluster that runs in another way than `cluster_security` says.
 
     mistakes: why it can't be so, a sentence each. masters_first: whether masters must first understand both
-    kinds of peers, because most of them are of the other kind. Each host's `__site_enabled.stdout_lines` has,
-    for each of its units of Mesos, `UNIT tls=1 plain=0`: whether it speaks TLS, and whether it understands
-    peers who don't.
+    kinds of peers, because most of them are of the other kind. hosts: those of this run. cluster: all hosts.
+    Each host's `__site_enabled.stdout_lines` has, for each of its units of Mesos, `UNIT tls=1 plain=0
+    sockets=0`: whether it speaks TLS, whether it understands peers who don't, and whether its executors have
+    a socket of their own, as those of a secured slave.
     """
     secured = {host: _true(hostvars[host].get("cluster_security", True)) for host in hosts}
     if len(set(secured.values())) > 1:
         listed = ", ".join(host for host, value in secured.items() if value)
         return _stop(f"cluster_security is true for {listed} only; it must be the same for all hosts.")
-    # With files of their own the hosts of an open cluster speak TLS, too.
-    own = {host: bool(hostvars[host]["mesos_tls"]) for host in secured if "mesos_tls" in hostvars[host]}
     units = [
-        _Unit(host, found[1], tls=found[2] == "1", plain=found[3] == "1")
+        _Unit(host, found[1], tls=found[2] == "1", plain=found[3] == "1", sockets=found[4] == "1")
         for host in secured
         for line in hostvars[host].get("__site_enabled", {}).get("stdout_lines", [])
-        if (found := re.fullmatch(r"(mesos-\w+) tls=(\d) plain=(\d)", line.strip()))
+        if (found := re.fullmatch(r"(mesos-\w+) tls=(\d) plain=(\d) sockets=(\d)", line.strip()))
     ]
-    other = [unit for unit in units if unit.plain or unit.tls != own.get(unit.host, secured[unit.host])]
+    other = [unit for unit in units if unit.plain or unit.tls != secured[unit.host]]
+    own = [host for host in secured if hostvars[host].get("mesos_tls")]
+    if own:
+        # They speak TLS in an open cluster, too; there they have no sockets.
+        other = [unit for unit in units if unit.name == "mesos-slave" and unit.sockets != secured[unit.host]]
     if not other:
         return {"mistakes": [], "masters_first": False}
     listed = ", ".join(dict.fromkeys(unit.host for unit in other))
-    runs = "with" if other[0].tls else "without"
+    runs, wish = ("open", "true") if secured[other[0].host] else ("secured", "false")
     if own:
+        stays = "false" if wish == "true" else "true"
         return _stop(
-            f"{listed}: Mesos runs {runs} TLS here, and a cluster with certificates of its own (mesos_tls)"
-            " can't be switched. Give all hosts back with playbooks/reset.yml and begin anew."
+            f"{listed}: Mesos runs {runs} here, and a cluster with certificates of its own (mesos_tls) can't"
+            f" be switched. Set cluster_security: {stays}, or give all hosts back with playbooks/reset.yml"
+            " and begin anew."
         )
     if not all("cluster_security" in hostvars[host] for host in secured):
         return _stop(
-            f"{listed}: Mesos runs {runs} TLS here. Set cluster_security: true to secure the cluster, with"
-            " all its containers running on (docs/security.md), or cluster_security: false to leave it open."
+            f"{listed}: Mesos runs {runs} here. Set cluster_security: true to secure the cluster, with all"
+            " its containers running on (docs/security.md), or cluster_security: false to leave it open."
+        )
+    left_out = [host for host in cluster if host not in secured]
+    if left_out:
+        return _stop(
+            f"{listed}: Mesos runs {runs} here, and cluster_security is {wish}. A cluster is switched as a"
+            f" whole: {', '.join(left_out)} can't be reached, or --limit leaves them out."
         )
     masters = [unit for unit in units if unit.name == "mesos-master"]
     return {
@@ -151,6 +170,7 @@ class _Unit(NamedTuple):
     name: str
     tls: bool
     plain: bool
+    sockets: bool
 
 
 def _stop(mistake: str) -> Kept:

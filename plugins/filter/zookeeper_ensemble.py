@@ -251,6 +251,11 @@ class _Plan:
             if min(steps) < self._tls_step
             else range(max(steps) - 1, self._tls_step, -1)
         )
+        if between and self._absent:
+            self._mistakes.append(
+                "ZooKeeper's servers are to speak with each other another way, and must all take part:"
+                f" {', '.join(self._absent)} can't be reached, or --limit leaves them out."
+            )
         if between and self._leaving:
             self._mistakes.append(
                 "ZooKeeper's servers are to speak with each other another way, and some are to leave: one"

@@ -202,12 +202,18 @@ def test_names_in_a_certificate(security: ModuleType) -> None:
     ]
 
 
-OPEN, BETWEEN, SECURED = "tls=0 plain=0", "tls=1 plain=1", "tls=1 plain=0"
+OPEN, BETWEEN, SECURED = "tls=0 plain=0 sockets=0", "tls=1 plain=1 sockets=0", "tls=1 plain=0 sockets=1"
 
 
 def running(**units: str) -> dict[str, Any]:
-    """Return the variables of a host with these units of Mesos: `master="tls=1 plain=0"`."""
+    """Return the variables of a host with these units of Mesos: `master="tls=1 plain=0 sockets=0"`."""
     return {"__site_enabled": {"stdout_lines": [f"mesos-{name} {how}\r" for name, how in units.items()]}}
+
+
+def switch(security: ModuleType, hostvars: dict[str, Any]) -> dict[str, Any]:
+    """Return what becomes of a cluster of these hosts, which all take part."""
+    found: dict[str, Any] = security.security_switch(list(hostvars), hostvars, list(hostvars))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -233,30 +239,50 @@ def test_masters_understand_both_kinds_while_most_of_them_are_switched(
     for variables in hostvars.values():
         variables["cluster_security"] = wish
     expected = {"mistakes": [], "masters_first": masters_first}
-    assert security.security_switch(list(hostvars), hostvars) == expected
+    assert switch(security, hostvars) == expected
 
 
 def test_a_new_cluster_is_not_switched(security: ModuleType) -> None:
     hostvars = {"h1": {"__site_enabled": {"stdout_lines": ["zookeeper enabled"]}}}
-    assert security.security_switch(["h1"], hostvars) == {"mistakes": [], "masters_first": False}
+    assert switch(security, hostvars) == {"mistakes": [], "masters_first": False}
 
 
 def test_an_open_cluster_is_secured_by_wish_alone(security: ModuleType) -> None:
-    (found,) = security.security_switch(["h1"], {"h1": running(master=OPEN)})["mistakes"]
-    assert found.startswith("h1: Mesos runs without TLS here. Set cluster_security: true to secure")
+    (found,) = switch(security, {"h1": running(master=OPEN)})["mistakes"]
+    assert found.startswith("h1: Mesos runs open here. Set cluster_security: true to secure")
 
 
-def test_hosts_with_certificates_of_their_own_are_not_switched(security: ModuleType) -> None:
+@pytest.mark.parametrize(
+    ("variables", "slave", "words"),
+    [
+        ({"cluster_security": False}, "tls=1 plain=0 sockets=0", None),
+        ({"cluster_security": True}, SECURED, None),
+        ({}, SECURED, None),
+        ({}, "tls=1 plain=0 sockets=0", "Mesos runs open here"),
+        ({"cluster_security": True}, "tls=1 plain=0 sockets=0", "Set cluster_security: false"),
+        ({"cluster_security": False}, SECURED, "Set cluster_security: true"),
+    ],
+)
+def test_hosts_with_certificates_of_their_own_are_not_switched(
+    security: ModuleType, variables: dict[str, Any], slave: str, words: str | None
+) -> None:
     own = {"mesos_tls": {"ca_file": "/ca", "cert_file": "/cert", "key_file": "/key"}}
-    hosts = {"h1": running(master=SECURED) | {"cluster_security": False}}
-    assert security.security_switch(["h1"], {"h1": hosts["h1"] | own})["mistakes"] == []
-    (found,) = security.security_switch(["h1"], {"h1": hosts["h1"] | {"mesos_tls": {}}})["mistakes"]
-    assert "Mesos runs with TLS here, and a cluster with certificates of its own" in found
+    found = switch(security, {"h1": running(master="tls=1 plain=0 sockets=0", slave=slave) | own | variables})
+    assert not found["masters_first"]
+    assert [words is not None and words in mistake for mistake in found["mistakes"]] == [True] * bool(words)
+
+
+def test_a_cluster_is_switched_as_a_whole(security: ModuleType) -> None:
+    hostvars = {"m1": running(master=OPEN) | {"cluster_security": True}}
+    (found,) = security.security_switch(["m1"], hostvars, ["m1", "s1", "s2"])["mistakes"]
+    assert "switched as a whole: s1, s2 can't be reached, or --limit leaves them out" in found
+    same = {"m1": running(master=SECURED) | {"cluster_security": True}}
+    assert security.security_switch(["m1"], same, ["m1", "s1"])["mistakes"] == []
 
 
 def test_all_hosts_are_secured_or_none(security: ModuleType) -> None:
     hostvars: dict[str, Any] = {"h1": {}, "h2": {"cluster_security": False}}
-    (found,) = security.security_switch(["h1", "h2"], hostvars)["mistakes"]
+    (found,) = switch(security, hostvars)["mistakes"]
     assert found == "cluster_security is true for h1 only; it must be the same for all hosts."
 
 
