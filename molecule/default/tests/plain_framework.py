@@ -1,0 +1,77 @@
+"""Somebody's framework on plain pymesos: it runs one task, and prints what it hears, a line each.
+
+    python plain_framework.py MASTER ROLE USER IMAGE [PRINCIPAL]
+
+The password comes by standard input. pymesos ends a program that it can't go on in by an interrupt, and waits
+a day for answers: so whoever starts it must have an end to his patience.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+import pymesos
+
+RESOURCES: dict[str, float] = {"cpus": 0.1, "mem": 16}
+
+
+class Framework(pymesos.Scheduler):
+    """Launches one task."""
+
+    def __init__(self, user: str, image: str) -> None:
+        self._user, self._image = user, image
+        self._launched = False
+
+    def registered(self, *_: Any) -> None:
+        print("registered", flush=True)
+
+    def error(self, _: Any, message: str) -> None:
+        print(f"error {message}", flush=True)
+
+    def resourceOffers(self, driver: Any, offers: list[dict[str, Any]]) -> None:
+        for offer in offers:
+            tasks = [] if self._launched else [self._task(offer)]
+            self._launched = True
+            driver.launchTasks(offer["id"], tasks)
+
+    def statusUpdate(self, _: Any, update: dict[str, Any]) -> None:
+        print(update["state"], update.get("message", ""), flush=True)
+
+    def _task(self, offer: dict[str, Any]) -> dict[str, Any]:
+        allocation = {"role": offer["allocation_info"]["role"]}
+        return {
+            "name": "plain",
+            "task_id": {"value": f"plain-{time.time_ns()}"},
+            "agent_id": offer["agent_id"],
+            "resources": [
+                {"name": name, "type": "SCALAR", "scalar": {"value": value}, "allocation_info": allocation}
+                for name, value in RESOURCES.items()
+            ],
+            "command": {"value": "id", "user": self._user},
+            "container": {"type": "DOCKER", "docker": {"image": self._image}},
+        }
+
+
+def main(master: str, role: str, user: str, image: str, principal: str | None = None) -> None:
+    """Run until somebody ends it."""
+    logging.basicConfig(level=logging.WARNING)
+    framework = {
+        "user": user,
+        "name": "plain",
+        "roles": [role],
+        "capabilities": [{"type": "MULTI_ROLE"}],
+    }
+    secret = sys.stdin.read().strip() if principal else None
+    if principal:
+        framework["principal"] = principal
+    driver = pymesos.MesosSchedulerDriver(
+        Framework(user, image), framework, master, principal=principal, secret=secret
+    )
+    driver.run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
