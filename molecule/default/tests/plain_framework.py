@@ -63,6 +63,7 @@ def main(master: str, role: str, user: str, image: str, principal: str | None = 
         "name": "plain",
         "roles": [role],
         "capabilities": [{"type": "MULTI_ROLE"}],
+        "failover_timeout": 0,  # it ends with its program
     }
     secret = sys.stdin.read().strip() if principal else None
     if principal:
