@@ -229,6 +229,9 @@ class PlacementSearch:
         self.need = self._need = need
         self.tests: list[Constraint | Pin] = []
         self.counters: list[SpreadCounter] = []
+        numbers = candidates.numbers(role)
+        self._closed = {numbers[agent_id] for agent_id in closed if agent_id in numbers}
+        self._resorts = {numbers[agent_id] for agent_id in last if agent_id in numbers}
         clusters: list[Constraint] = []
         for constraint in constraints:
             if looks_at_agent_alone(constraint):
@@ -270,12 +273,7 @@ class PlacementSearch:
         )
         self._group = group
         self._open: list[tuple[tuple[int, ...], tuple[str, ...]]] = []
-        numbers = candidates.numbers(role)
-        self._closed = {numbers[agent_id] for agent_id in closed if agent_id in numbers}
-        passed_over = () if grouped else last
-        self._passed_over = self._closed | {
-            numbers[agent_id] for agent_id in passed_over if agent_id in numbers
-        }
+        self._passed_over = self._closed if grouped else self._closed | self._resorts
         if not group.has_no_room_for(need):
             self._open_all()
         # What has instances of ours that count is ranked by their number, in heaps of this search alone.
@@ -385,7 +383,9 @@ class PlacementSearch:
     ) -> str | None:
         """The value on which the service is or should be: that with most instances, or with room for most.
 
-        Room is what is offered, and what other versions of the service will give back.
+        Room is what is offered, and what other versions of the service will give back. What is closed has
+        none, and what comes last is counted last: the value of an agent where nothing can start would keep
+        the service off all others.
         """
         counts = self._counts(constraint, staying)
         if not counts:
@@ -396,7 +396,8 @@ class PlacementSearch:
             }
             limit = min(limits.values(), default=wanted)
             passing = self._candidates.passing(role, self.tests, [constraint.field, *limits])
-            for number in sorted(passing, key=lambda number: self._lots[number].load):
+            open_lots = (number for number in passing if number not in self._closed)
+            for number in sorted(open_lots, key=lambda one: (one in self._resorts, self._lots[one].load)):
                 lot = self._lots[number]
                 value = field_of(lot.facts, constraint.field) or ""
                 room = lot.pool.room_for(self._need) + same_service.get(lot.agent_id, 0)

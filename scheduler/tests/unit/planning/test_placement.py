@@ -248,6 +248,33 @@ def test_agents_where_it_failed_come_last_and_not_before_their_time(strategy: st
     assert "1 is avoided for a while after faults (the last: why)" in reason.text
 
 
+@pytest.mark.parametrize(
+    ("until", "room", "where"),
+    [
+        (1, 4, "b b c c"),  # rack 1 is empty, and nothing may start there yet
+        (-1, 4, "b b c c"),
+        (1, 1, "b c"),
+        (-1, 1, "a a a a"),  # it may start there again, and only there is room for all
+    ],
+)
+def test_a_cluster_leaves_an_agent_where_it_has_failed(until: int, room: int, where: str) -> None:
+    web = wished(("rack", "CLUSTER"), count=4, cpus=1)
+    places = {wait_key(web.name, web.version): {"a": Wait(2, NOW, NOW + until, "why")}}
+    task_index = TaskIndex(task(one, wished(name="other"), one) for one in "bc")
+    offers = [offer("a", rack="1", cpus=9), offer("b", rack="2", cpus=room), offer("c", rack="2", cpus=room)]
+    placement = Placement(offers, {}, task_index, NOW, places=places)
+    placement.place(web, 4)
+    assert placed(placement) == where
+
+
+def test_a_cluster_that_may_start_nowhere_yet_waits_for_the_agent_where_it_has_failed() -> None:
+    web = wished(("rack", "CLUSTER"), count=1)
+    places = {wait_key(web.name, web.version): {"a": Wait(2, NOW, NOW + 1, "why")}}
+    placement = Placement([offer("a", rack="1")], {}, TaskIndex(), NOW, places=places)
+    assert placement.place(web, 1) == 1
+    assert "1 is avoided for a while after faults (the last: why)" in placement.explain(web, 1).text
+
+
 def test_what_nobody_has_room_for_is_not_looked_for_again() -> None:
     placement = Placement([offer("a", mem=100)], {}, TaskIndex(), NOW)
     assert placement.place(wished(name="big", mem=800), 1) == 1
