@@ -40,6 +40,8 @@ from simulated_mesos.wire import Wire
 Message = dict[str, Any]
 
 ABSENT = frozenset({"LOST", "UNKNOWN", "UNREACHABLE", "GONE_BY_OPERATOR"})
+# A master may say these of a task on an agent that it doesn't know.
+_NO_PROOF = frozenset({"UNKNOWN", "LOST", "DROPPED", "ERROR"})
 _DOUBTFUL_ENDS = frozenset({"DROPPED", "GONE"})
 _LIFE = ("STAGING", "STARTING", "RUNNING", "KILLING")
 _UNEXPLAINED_SECONDS = 2.0
@@ -54,12 +56,16 @@ class InvariantError(AssertionError):
 
 @dataclass(slots=True)
 class Said:
-    """What Mesos has told of a task, as one should understand it."""
+    """What Mesos has told of a task, as one should understand it.
+
+    `unproven`: the master doesn't know it, and has not shown that it knows its agent.
+    """
 
     state: str
     healthy: bool | None
     reason: str | None = None
     since_subscription: bool = True
+    unproven: bool = False
 
     @property
     def there(self) -> bool:
@@ -89,6 +95,7 @@ class Oracle:
         self._election: Election | None = None
         self._used: set[str] = set()
         self._said: dict[str, Said] = {}
+        self._shown: set[str] = set()  # agents of which the master has told this process of the scheduler
         self._offers: dict[str, Message] = {}
         self._windows: dict[str, tuple[float, float]] = {}
         self._inverse: dict[str, str] = {}
@@ -121,6 +128,7 @@ class Oracle:
             task.id: Said(task.state.value, task.healthy, task.reason)
             for task in self.disk.durable.tasks.values()
         }
+        self._shown.clear()
         self._subscribed_anew()
 
     def store_replaced(self) -> None:
@@ -149,6 +157,7 @@ class Oracle:
                 case events.Offers():
                     for offer in event.offers:
                         self._offers[offer["id"]["value"]] = dict(offer)
+                        self._shown.add(offer["agent_id"]["value"])
                         self._hears_of_maintenance(offer)
                 case events.InverseOffers():
                     for offer in event.offers:
@@ -157,7 +166,10 @@ class Oracle:
                 case events.InverseOfferRescinded():
                     self._windows.pop(self._inverse.pop(event.offer_id, ""), None)
                 case events.Subscribed():
-                    self._election = self._wire.master.elections[event.master["id"]]
+                    election = self._wire.master.elections[event.master["id"]]
+                    if election is not self._election:
+                        self._shown.clear()
+                    self._election = election
                     self._subscribed_anew()
                 case events.Disconnected():
                     self._subscribed_anew()
@@ -188,8 +200,11 @@ class Oracle:
     def _hears_update(self, status: events.Message) -> None:
         self._liveness.hears(status)
         task_id, state = status["task_id"]["value"], status["state"].removeprefix("TASK_")
-        if state == "UNKNOWN" and self._is_premature(status.get("agent_id", {}).get("value", "")):
+        agent_id = status.get("agent_id", {}).get("value", "")
+        if state == "UNKNOWN" and self._is_premature(agent_id):
             return
+        if "uuid" in status or state not in _NO_PROOF:
+            self._shown.add(agent_id)
         before = self._said.get(task_id)
         if before is None:
             self._said[task_id] = Said(state, status.get("healthy"), status.get("reason"))
@@ -203,6 +218,7 @@ class Oracle:
         if before.state != state or "uuid" in status:
             before.reason = status.get("reason")
         before.state = state
+        before.unproven = state == "UNKNOWN" and agent_id not in self._shown
         if "healthy" in status:
             before.healthy = status["healthy"]
 
@@ -269,21 +285,31 @@ class Oracle:
     def _look_at_constraints(self, info: Message) -> None:
         """Marathon's meaning, among the instances of the same version that are to stay.
 
-        Those do not stay that a restart replaces, or whose agent goes away.
+        Those do not stay that a restart replaces, or whose agent goes away. One that the master doesn't know,
+        on an agent of which it has not told this process, may stay or not: the agent may be yet to register,
+        or be gone, which Mesos does not say a second time. That it is given up in time shows at the end.
         """
         record = self.disk.durable.tasks[info["task_id"]["value"]]
         service = next((one for one in self.config.services if one.name == record.service), None)
         if service is None or service.version != record.version:
             return  # what is started again of a version before is judged by its resources alone
+        others = [
+            task
+            for task in self.disk.durable.tasks.values()
+            if task.service == record.service and task.version == record.version and task.id != record.id
+            if task.restarts >= record.restarts and not self.is_going(task.agent_id)
+        ]
+        stay = [task for task in others if self._stays(task)]
+        broken = self._broken_constraint(service, record, stay)
+        if broken:
+            stay += [task for task in others if self._may_stay(task)]
+            if self._broken_constraint(service, record, stay):
+                self._fail(broken)
+
+    def _broken_constraint(self, service: Service, record: Task, stay: Sequence[Task]) -> str:
+        """What is wrong with where an instance is launched while these are to stay; "" if nothing is."""
         for constraint in service.constraints:
             value = self._value(record, constraint.field)
-            stay = [
-                task
-                for task in self.disk.durable.tasks.values()
-                if task.service == record.service and task.version == record.version
-                if task.id != record.id and self._stays(task)
-                if task.restarts >= record.restarts and not self.is_going(task.agent_id)
-            ]
             before, beside = (
                 [self._value(task, constraint.field) for task in stay if (task.launched_at < at) is earlier]
                 for at, earlier in ((record.launched_at, True), (record.launched_at, False))
@@ -291,10 +317,11 @@ class Oracle:
             if service.rebalance and constraint.operator == "GROUP_BY" and value in before:
                 before.remove(value)  # one of its group may be about to move
             if not fits_beside(constraint, value, before, beside):
-                self._fail(
+                return (
                     f"{record.id} is launched where {constraint.field} is {value}, others have {before} and"
                     f" {beside}: {constraint.operator} {constraint.value}"
                 )
+        return ""
 
     def _would_fit(self, service: Service, agent: Agent) -> bool:
         """Whether the constraints of a service let one more instance come to an agent."""
@@ -325,6 +352,10 @@ class Oracle:
         said = self._said.get(task.id)
         there = task.present if said is None else said.there and said.state != "KILLING"
         return there and task.kill_reason is None
+
+    def _may_stay(self, task: Task) -> bool:
+        said = self._said.get(task.id)
+        return said is not None and said.unproven and task.kill_reason is None
 
     def _may_run(self) -> Iterable[tuple[str, str]]:
         """Containers, and their services, that run or are under way, but for what Mesos calls lost."""
