@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_testbed import Daemon, Master, eventually, free_port
 from prometheus_client.parser import text_string_to_metric_families
 from scheduler_process import Cluster, Scheduler
@@ -218,6 +219,13 @@ def alert_names(text: str | None = None) -> list[str]:
     return re.findall(r"(?m)^ +- alert: (\w+)$", text or rules_text())
 
 
+def schedulers_metrics_with_a_certificate() -> set[str]:
+    """What the scheduler tells besides where its page and API speak TLS."""
+    metrics = Metrics()
+    metrics.watch_certificate(lambda: 0.0)
+    return {family.name for family in text_string_to_metric_families(metrics.text().decode())}
+
+
 def exporters_metrics() -> set[str]:
     """All that the exporter can tell: a single ZooKeeper has no followers, for example."""
     specification = importlib.util.spec_from_file_location(EXPORTER.stem, EXPORTER)
@@ -304,7 +312,7 @@ def test_rules_and_dashboard_name_nothing_that_is_not_there(metrics: str, export
     known = {sample.name for family in families for sample in family.samples}
     known |= {family.name for family in families}
     known |= {f"{family.name}_total" for family in families if family.type == "counter"}
-    known |= exporters_metrics()
+    known |= exporters_metrics() | schedulers_metrics_with_a_certificate()
     # Rules' texts name variables, too.
     known |= set(re.findall(r"(?m)^\| `(\w+)`", (ROOT / "docs" / "variables.md").read_text()))
     expressions = [query for queries in dashboard_queries().values() for query in queries]

@@ -65,18 +65,19 @@ def start(
     given = _given(context)
     name = name or _name_from(image)
     state_dir = state_dir or _default_state_dir(master, name)
-    wish = {
+    wish: dict[str, object] = {
         "master": master,
         "framework": {
             "name": f"{PROGRAM}-{name}",
             "principal": principal,
-            "secret_file": _text(secret_file),
+            **_paths(secret_file=secret_file),
         },
-        "tls": {"ca_file": _text(ca_file), "cert_file": _text(cert_file), "key_file": _text(key_file)},
         "http": {"port": http_port} if http_port is not None else None,
         "state_dir": str(state_dir.absolute()),
         "services": [{"name": name, "image": image, "count": count, "cpus": cpus, "mem": mem}],
     }
+    if tls := _paths(ca_file=ca_file, cert_file=cert_file, key_file=key_file):
+        wish["tls"] = tls  # who says nothing of it speaks plain text
     text = json.dumps(wish, indent=2)
     try:
         parsed = config.parse(text)
@@ -104,8 +105,8 @@ def start(
     return 0
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+def _paths(**given: Path | None) -> dict[str, str]:
+    return {name: str(path) for name, path in given.items() if path is not None}
 
 
 def _given(context: click.Context) -> list[str]:

@@ -75,6 +75,8 @@ def test_starts_by_hand_in_a_secured_cluster(tmp_path: Path, monkeypatch: pytest
     assert config.tls == Tls(
         ca_file=str(files["ca"]), cert_file=str(files["cert"]), key_file=str(files["key"])
     )
+    assert cli.main(words) == EXIT_STORE
+    assert not found[1].config.tls.model_fields_set, "who says nothing of TLS speaks plain text"
 
 
 def test_without_words_it_tells_how_to_use_it(capsys: pytest.CaptureFixture[str]) -> None:
