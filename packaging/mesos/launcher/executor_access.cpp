@@ -17,14 +17,20 @@ using mesos::authentication::executor::JWTSecretGenerator;
 using process::network::internal::SocketImpl;
 using process::network::unix::Socket;
 
-mesos::SecretGenerator* createSecretGenerator(const FlagValues& flags)
+std::string executorKey(const FlagValues& flags)
 {
   const std::string path = flags.text("jwt_secret_key");
-  if (path.empty()) return nullptr;
+  if (path.empty()) return "";
 
   std::ostringstream key;
   if (!(key << std::ifstream(path).rdbuf())) fail("Failed to read the file specified by --jwt_secret_key: " + path);
-  return new JWTSecretGenerator(key.str());
+  return key.str();
+}
+
+mesos::SecretGenerator* createSecretGenerator(const FlagValues& flags)
+{
+  const std::string key = executorKey(flags);
+  return key.empty() ? nullptr : new JWTSecretGenerator(key);
 }
 
 void settleDomainSocketLocation(FlagValues& flags)

@@ -8,13 +8,12 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <vector>
 
 #include "abi/process.hpp"
 #include "diagnostics.hpp"
+#include "executor_access.hpp"
 #include "text.hpp"
 
 using Json = nlohmann::json;
@@ -70,9 +69,7 @@ std::vector<filesystem::path> entriesOf(const filesystem::path& folder)
 
 void handOverExecutors(const FlagValues& flags)
 {
-  const std::string keyFile = flags.text("jwt_secret_key");
-  std::ostringstream key;
-  if (!keyFile.empty()) key << std::ifstream(keyFile).rdbuf();
+  const std::string key = executorKey(flags);
   const bool sockets = flags.at<bool>("http_executor_domain_sockets");
   const std::string socket = sockets ? flags.text("domain_socket_location") : "";
 
@@ -84,7 +81,7 @@ void handOverExecutors(const FlagValues& flags)
       if (!filesystem::exists(run / "pids/libprocess.pid", none)) continue;
 
       const Json claims = {{"fid", framework.filename()}, {"eid", executor.filename()}, {"cid", run.filename()}};
-      const Json access = {{"domain_socket", socket}, {"token", keyFile.empty() ? "" : signedToken(claims, key.str())}};
+      const Json access = {{"domain_socket", socket}, {"token", key.empty() ? "" : signedToken(claims, key)}};
       writePrivately(run / "pids/agent_access.json", access.dump());
     }
   }

@@ -98,12 +98,16 @@ def read_secret(setting: str, path: str | None) -> str | None:
 def make_driver(
     config: Config, remembered: Remembered, inbox: Callable[[events.AnyEvent], None]
 ) -> SchedulerDriver:
-    """A driver that puts all it hears into the inbox. SchedulerError when the secret can't be read."""
+    """A driver that puts all it hears into the inbox. SchedulerError when the credential can't be used."""
     access = Access.of(config)
+    try:
+        registered = as_registered(config, remembered)
+    except ValueError as error:
+        raise SchedulerError(EXIT_CONFIG, str(error)) from error
     owned = Ownership(operator_api(config, access), remembered.records.get(ownership.RECORD), inbox)
     return SchedulerDriver(
         QueueingScheduler(inbox),
-        framework_info(as_registered(config, remembered), remembered.framework_id),
+        framework_info(registered, remembered.framework_id),
         config.master,
         principal=access.principal if access.secret else None,
         secret=access.secret,
@@ -146,13 +150,10 @@ def rare_garbage_collection() -> Iterator[None]:
 def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) -> Snapshot:
     config = source.config
     remembered = store.load()
-    try:
-        registered = as_registered(config, remembered)
-    except ValueError as error:
-        raise SchedulerError(EXIT_CONFIG, str(error)) from error
-    store.commit(Change(records={principal.RECORD: registered.framework.principal or ""}))
     inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
     driver = make_driver(config, remembered, inbox.put)
+    known = as_registered(config, remembered).framework.principal
+    store.commit(Change(records={principal.RECORD: known or ""}))
     access = Access.of(config)
     recovery = Recovery(
         operator_api(config, access),

@@ -13,6 +13,7 @@ from mesos_docker_scheduler import __version__, cli, teardown
 from mesos_docker_scheduler.cli import tutorial
 from mesos_docker_scheduler.cli.console import farewell, print_event
 from mesos_docker_scheduler.config.framework import Tls
+from mesos_docker_scheduler.control.principal import RECORD
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW
 from mesos_docker_scheduler.observability.snapshot import ConfigView, ServiceView, Snapshot
 from mesos_docker_scheduler.records.desired import Desired
@@ -197,6 +198,19 @@ def test_teardown_gives_up_on_a_master_that_is_not_there_and_forgets_nothing(
     store = SqliteStore(tmp_path / "state")
     assert store.load().framework_id == "framework"
     store.close()
+
+
+def test_teardown_says_whose_framework_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    remember_a_framework(tmp_path)
+    store = SqliteStore(tmp_path / "state")
+    store.commit(Change(records={RECORD: "somebody"}))
+    store.close()
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    framework = {"principal": "another", "secret_file": str(secret)}
+    path = written(tmp_path, framework=framework)
+    assert cli.main(["teardown", "--config", str(path), "--yes"]) == EXIT_CONFIG
+    assert "was registered with the principal 'somebody'" in capsys.readouterr().err
 
 
 def adopted(folder: Path) -> str | None:
