@@ -17,13 +17,6 @@ from site_fake import ANY, TOKEN, Site
 SCALE = "/v1/services/web/scale"
 
 
-@pytest.fixture
-def site() -> Site:
-    made = Site()
-    made.run()
-    return made
-
-
 def unchanged(site: Site) -> bool:
     return site.bench.view.wanted == 2
 

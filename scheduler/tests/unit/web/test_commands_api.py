@@ -13,13 +13,6 @@ from scheduler_fakes import configuration, service
 from site_fake import Site
 
 
-@pytest.fixture
-def site() -> Site:
-    made = Site()
-    made.run()
-    return made
-
-
 def test_scaling_is_shown_beside_what_is_configured(site: Site) -> None:
     answer = site.post("/v1/services/web/scale", {"count": 3})
     assert answer.status_code == 200

@@ -20,13 +20,6 @@ from site_fake import ANY, TOKEN, Site
 SCALE = "/v1/services/web/scale"
 
 
-@pytest.fixture
-def site() -> Site:
-    made = Site()
-    made.run()
-    return made
-
-
 def create(site: Site, name: str, role: str) -> dict[str, str]:
     """Make a token; returns the header that shows it."""
     answer = site.client.post(f"/v1/tokens/{name}/create", json={"role": role})
