@@ -70,21 +70,20 @@ def kept_in(folder: str) -> Kept:
 
     authority: whom hosts trust, as PEM, or nothing. authorities: its certificates; the first one signs. next:
     the one that will sign, while it is replaced, or nothing; last: the one that has signed, until nobody
-    needs it any more. has_key: whether the key of the first is there. has_secrets, vaulted: whether
-    secrets.yml is there, and whether it is encrypted. encrypted: private files that are. exposed: private
-    files that others can read. AnsibleFilterError: something can't be read.
+    needs it any more. has_key, has_secrets: whether the key of the first and secrets.yml are there.
+    encrypted: private files that are. exposed: private files that others can read. AnsibleFilterError:
+    something can't be read.
     """
     home = Path(folder)
     try:
-        authority, file = _text(home / AUTHORITY), home / SECRETS
+        authority = _text(home / AUTHORITY)
         return {
             "authority": authority,
             "authorities": _certificates(authority),
             "next": _text(home / NEXT_AUTHORITY),
             "last": _text(home / LAST_AUTHORITY),
             "has_key": (home / AUTHORITY_KEY).exists(),
-            "has_secrets": file.exists(),
-            "vaulted": file.exists() and _vaulted(file),
+            "has_secrets": (home / SECRETS).exists(),
             "encrypted": [
                 str(home / name) for name in PRIVATE if (home / name).exists() and _vaulted(home / name)
             ],
@@ -306,7 +305,7 @@ def _secrets_mistakes(
             " spaces."
         ]
     missing = [name for name in names if name not in given]
-    if missing and kept["vaulted"]:
+    if missing and file in kept["encrypted"]:
         return [
             f"{file} has no {', '.join(missing)}. It is encrypted: add what is missing with ansible-vault"
             " edit."
