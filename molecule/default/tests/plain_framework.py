@@ -33,9 +33,10 @@ class Framework(pymesos.Scheduler):
 
     def resourceOffers(self, driver: Any, offers: list[dict[str, Any]]) -> None:
         for offer in offers:
-            tasks = [] if self._launched else [self._task(offer)]
-            self._launched = True
-            driver.launchTasks(offer["id"], tasks)
+            # The master may offer just what somebody has left over.
+            tasks = [] if self._launched or not _suffices(offer) else [self._task(offer)]
+            self._launched = self._launched or bool(tasks)
+            driver.launchTasks(offer["id"], tasks, {"refuse_seconds": 1})
 
     def statusUpdate(self, _: Any, update: dict[str, Any]) -> None:
         print(update["state"], update.get("message", ""), flush=True)
@@ -53,6 +54,11 @@ class Framework(pymesos.Scheduler):
             "command": {"value": "id", "user": self._user},
             "container": {"type": "DOCKER", "docker": {"image": self._image}},
         }
+
+
+def _suffices(offer: dict[str, Any]) -> bool:
+    offered = {item["name"]: item["scalar"]["value"] for item in offer["resources"] if "scalar" in item}
+    return all(offered.get(name, 0) >= value for name, value in RESOURCES.items())
 
 
 def main(master: str, role: str, user: str, image: str, principal: str | None = None) -> None:

@@ -89,11 +89,11 @@ def test_plain_pymesos_is_refused_without_a_password(tunnel: str) -> None:
 
 def test_plain_pymesos_is_let_in_with_its_password(tunnel: str, security: SecurityFolder) -> None:
     log = heard(tunnel, "TASK_FINISHED", 60, secret=security.secrets["mesos_master_batch"])
-    assert log.startswith("registered\n"), log
-    assert "TASK_FINISHED" in log
+    assert "registered\n" in log, log
+    assert "\nTASK_FINISHED" in log, log
 
 
 def test_its_tasks_run_as_its_users_alone(tunnel: str, security: SecurityFolder) -> None:
     log = heard(tunnel, "TASK_", 60, user="root", secret=security.secrets["mesos_master_batch"])
-    assert "TASK_ERROR" in log
-    assert "under user 'root'" in log
+    assert "\nTASK_ERROR" in log, log
+    assert "under user 'root'" in log, log

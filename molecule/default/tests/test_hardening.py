@@ -33,6 +33,7 @@ def test_a_unit_leaves_no_core_dump(host: Any, unit: str) -> None:
 
 
 def test_executors_leave_no_core_dump(host: Any) -> None:
-    sizes = core_sizes(host.check_output("for id in $(pgrep mesos-docker-ex); do cat /proc/$id/limits; done"))
+    # `run`: one may end meanwhile.
+    sizes = core_sizes(host.run("for id in $(pgrep mesos-docker-ex); do cat /proc/$id/limits; done").stdout)
     assert sizes
     assert all(size.split() == ["0", "0"] for size in sizes)
