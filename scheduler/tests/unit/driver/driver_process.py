@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -69,7 +70,8 @@ class DriverProcess:
         self._reader.join()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # of a command that nobody has read
+                    pipe.close()
 
     def do(self, method: str, *arguments: Any, in_background: bool = False, **keywords: Any) -> Any:
         """Call a method (or read a property) of the driver; return its result. TimeoutError when it hangs."""
