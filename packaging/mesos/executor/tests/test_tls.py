@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 import json
-import ssl
-import subprocess
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mesos_testbed import Agent, Framework, Master, PrivateDocker, docker_task, eventually, tls_environment
+from mesos_testbed import Agent, Certificates, Framework, Master, PrivateDocker, docker_task, eventually
 from mesos_testbed.mesos import flag_words
 
 pytestmark = pytest.mark.integration
 
 
-def openssl(folder: Path, words: str) -> None:
-    subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem, key.pem and cert.pem (for 127.0.0.1 and localhost)."""
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    openssl(
-        folder, "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"
-    )
-    openssl(folder, "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem")
-    openssl(folder, "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -extfile names -out cert.pem")
-    return folder
-
-
-class Secured:
-    """What a daemon needs whose testbed asks its questions over TLS."""
-
-    scheme = "https"
-    context: ssl.SSLContext
-
-    def get(self, path: str) -> Any:
-        url = f"https://{self.address}{path}"  # type: ignore[attr-defined]
-        with urllib.request.urlopen(url, timeout=10, context=self.context) as answer:
-            return json.load(answer)
-
-
-class SecuredMaster(Secured, Master):
-    pass
-
-
-class SecuredAgent(Secured, Agent):
-    pass
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates.make(tmp_path_factory.mktemp("tls") / "made")
 
 
 @pytest.mark.parametrize(
@@ -64,22 +28,16 @@ class SecuredAgent(Secured, Agent):
     ],
     ids=["by name", "by address or name", "by address"],
 )
-def test_a_task_over_tls(
-    tmp_path: Path, executor: Path, certificates: Path, settings: dict[str, str]
-) -> None:
-    environment = {
-        **tls_environment(certificates / "key.pem", certificates / "cert.pem", certificates / "ca.pem"),
-        **{f"LIBPROCESS_SSL_{name}": value for name, value in settings.items()},
-    }
-    Secured.context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
-    Secured.context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+def test_a_task_over_tls(tmp_path: Path, executor: Path, tls: Certificates, settings: dict[str, str]) -> None:
+    more = {f"LIBPROCESS_SSL_{name}": value for name, value in settings.items()}
     # An agent does not hand its own environment on to executors.
-    flags = {"launcher_dir": str(executor.parent), "executor_environment_variables": json.dumps(environment)}
+    handed_on = json.dumps({**tls.environment(), **more})
+    flags = {"launcher_dir": str(executor.parent), "executor_environment_variables": handed_on}
     with (
         PrivateDocker(tmp_path / "engine") as docker,
-        SecuredMaster(tmp_path / "master", environment=environment) as master,
-        SecuredAgent(tmp_path / "agent", master.address, docker, flags, environment=environment) as agent,
-        Framework(master.address, tls=Secured.context) as framework,
+        Master(tmp_path / "master", environment=more, tls=tls) as master,
+        Agent(tmp_path / "agent", master.address, docker, flags, environment=more, tls=tls) as agent,
+        Framework(master.address, tls=tls.context()) as framework,
     ):
         task = docker_task()
         task_id = str(task["task_id"]["value"])

@@ -6,15 +6,17 @@ docker.io, iproute2 and busybox-static (and zookeeper for `ZooKeeper`), and the 
 `make -C packaging/mesos` builds.
 """
 
+from mesos_testbed.certificates import Certificates
 from mesos_testbed.docker_engine import PrivateDocker
 from mesos_testbed.framework import Framework, docker_task
-from mesos_testbed.mesos import STAGED_TREE, Agent, Master, cluster, tls_environment
+from mesos_testbed.mesos import STAGED_TREE, Agent, Master, cluster
 from mesos_testbed.process import Daemon, DaemonError, eventually, free_port
 from mesos_testbed.zookeeper import ZooKeeper
 
 __all__ = [
     "STAGED_TREE",
     "Agent",
+    "Certificates",
     "Daemon",
     "DaemonError",
     "Framework",
@@ -25,5 +27,4 @@ __all__ = [
     "docker_task",
     "eventually",
     "free_port",
-    "tls_environment",
 ]

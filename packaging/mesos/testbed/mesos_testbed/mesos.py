@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mesos_testbed.certificates import Certificates
 from mesos_testbed.docker_engine import PrivateDocker
 from mesos_testbed.process import Daemon, eventually, free_port
 
@@ -28,25 +29,7 @@ def flag_words(flags: Flags) -> list[str]:
     ]
 
 
-def tls_environment(key: Path, certificate: Path, authority: Path) -> dict[str, str]:
-    """The variables with which Mesos speaks TLS 1.3 alone, and only to clients with a certificate."""
-    settings = {
-        "ENABLED": "true",
-        "SUPPORT_DOWNGRADE": "false",
-        "KEY_FILE": str(key),
-        "CERT_FILE": str(certificate),
-        "CA_FILE": str(authority),
-        "VERIFY_SERVER_CERT": "true",
-        "REQUIRE_CLIENT_CERT": "true",
-        "ENABLE_TLS_V1_2": "false",
-        "ENABLE_TLS_V1_3": "true",
-    }
-    return {f"LIBPROCESS_SSL_{name}": value for name, value in settings.items()}
-
-
 class _MesosDaemon(Daemon):
-    scheme = "http"
-
     def __init__(
         self,
         program: str,
@@ -55,10 +38,13 @@ class _MesosDaemon(Daemon):
         name: str,
         environment: Mapping[str, str] | None,
         wrapper: Sequence[str],
+        tls: Certificates | None,
     ) -> None:
         self.flags: dict[str, object] = {"ip": "127.0.0.1", "port": free_port(), **flags}
         command: list[str | Path] = [STAGED_TREE / "usr/sbin" / program, *flag_words(self.flags)]
-        super().__init__(name, command, folder, environment, wrapper)
+        spoken = {} if tls is None else tls.environment()
+        self._context = None if tls is None else tls.context()
+        super().__init__(name, command, folder, {**spoken, **(environment or {})}, wrapper)
 
     @property
     def port(self) -> int:
@@ -72,7 +58,9 @@ class _MesosDaemon(Daemon):
 
     def get(self, path: str) -> Any:
         """GET an endpoint that answers in JSON, such as `/state`; URLError when nobody answers."""
-        with urllib.request.urlopen(f"{self.scheme}://{self.address}{path}", timeout=10) as answer:
+        scheme = "http" if self._context is None else "https"
+        url = f"{scheme}://{self.address}{path}"
+        with urllib.request.urlopen(url, timeout=10, context=self._context) as answer:
             return json.load(answer)
 
     def answers(self) -> bool:
@@ -81,7 +69,10 @@ class _MesosDaemon(Daemon):
 
 
 class Master(_MesosDaemon):
-    """A mesos-master on 127.0.0.1 with an in-memory registry unless `flags` say otherwise."""
+    """A mesos-master on 127.0.0.1 with an in-memory registry unless `flags` say otherwise.
+
+    With `tls` it speaks nothing else, here and in an agent.
+    """
 
     def __init__(
         self,
@@ -90,13 +81,15 @@ class Master(_MesosDaemon):
         name: str = "mesos-master",
         environment: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
+        tls: Certificates | None = None,
     ) -> None:
         defaults: Flags = {
             "work_dir": str(folder / name),
             "registry": "in_memory",
             "hostname": "localhost",
         }
-        super().__init__("mesos-master", folder, {**defaults, **(flags or {})}, name, environment, wrapper)
+        merged = {**defaults, **(flags or {})}
+        super().__init__("mesos-master", folder, merged, name, environment, wrapper, tls)
 
     def agents(self) -> list[dict[str, Any]]:
         """The registered and active agents of `/slaves`."""
@@ -119,6 +112,7 @@ class Agent(_MesosDaemon):
         name: str = "mesos-slave",
         environment: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
+        tls: Certificates | None = None,
     ) -> None:
         defaults: Flags = {
             "master": master,
@@ -134,7 +128,8 @@ class Agent(_MesosDaemon):
             "resources": "cpus:8;mem:8192;disk:10000;ports:[31000-32000]",
         }
         self.engine = docker
-        super().__init__("mesos-slave", folder, {**defaults, **(flags or {})}, name, environment, wrapper)
+        merged = {**defaults, **(flags or {})}
+        super().__init__("mesos-slave", folder, merged, name, environment, wrapper, tls)
 
     def wait_registered(self, master: Master, count: int = 1) -> None:
         """Wait until `master` has `count` active agents."""
@@ -178,13 +173,16 @@ class Agent(_MesosDaemon):
 
 @contextmanager
 def cluster(
-    folder: Path, master_flags: Flags | None = None, agent_flags: Flags | None = None
+    folder: Path,
+    master_flags: Flags | None = None,
+    agent_flags: Flags | None = None,
+    tls: Certificates | None = None,
 ) -> Iterator[tuple[Master, Agent, PrivateDocker]]:
     """One master and one registered agent with a Docker Engine of its own."""
     with (
         PrivateDocker(folder / "engine") as docker,
-        Master(folder / "master", master_flags) as master,
-        Agent(folder / "agent", master.address, docker, agent_flags) as agent,
+        Master(folder / "master", master_flags, tls=tls) as master,
+        Agent(folder / "agent", master.address, docker, agent_flags, tls=tls) as agent,
     ):
         agent.wait_registered(master)
         yield master, agent, docker

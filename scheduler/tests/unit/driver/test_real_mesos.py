@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import tls_settings
-from mesos_testbed import Master, ZooKeeper, eventually, tls_environment
+from mesos_docker_scheduler.driver import TlsSettings
+from mesos_testbed import Certificates, Master, ZooKeeper, eventually
 from mesos_testbed.mesos import Flags
 from recorder import FRAMEWORK, running
 
@@ -141,23 +140,12 @@ def test_basic_authentication(tmp_path: Path) -> None:
             assert not recorder.all("callFailed")
 
 
-class TlsMaster(Master):
-    """A master that speaks TLS 1.3 alone and asks for a certificate."""
-
-    def __init__(self, folder: Path, certificates: Path) -> None:
-        keys = certificates / "master.key", certificates / "master.pem", certificates / "ca.pem"
-        super().__init__(folder, environment=tls_environment(*keys))
-
-    def answers(self) -> bool:
-        """Say whether the port is open: testbed's own client has no certificate."""
-        socket.create_connection(("127.0.0.1", self.port), 2).close()
-        return True
-
-
-def test_tls_with_certificates_on_both_sides(tmp_path: Path, certificates: Path) -> None:
+def test_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
+    tls = Certificates.make(tmp_path / "tls")
+    settings = TlsSettings(str(tls.authority), str(tls.certificate), str(tls.key))
     with (
-        TlsMaster(tmp_path, certificates) as master,
-        running(master.address, framework=DURABLE, tls=tls_settings(certificates)) as (driver, recorder),
+        Master(tmp_path, tls=tls) as master,
+        running(master.address, framework=DURABLE, tls=settings) as (driver, recorder),
     ):
         recorder.wait_for("registered")
         for _ in range(2000):
@@ -167,9 +155,10 @@ def test_tls_with_certificates_on_both_sides(tmp_path: Path, certificates: Path)
         assert not recorder.all("callFailed")
 
 
-def test_a_master_that_gets_no_certificate_is_told(tmp_path: Path, certificates: Path) -> None:
-    settings = tls_settings(certificates, cert_file=None, key_file=None)
-    with TlsMaster(tmp_path, certificates) as master, running(master.address, tls=settings) as (driver, _):
+def test_a_master_that_gets_no_certificate_is_told(tmp_path: Path) -> None:
+    tls = Certificates.make(tmp_path / "tls")
+    settings = TlsSettings(str(tls.authority))
+    with Master(tmp_path, tls=tls) as master, running(master.address, tls=settings) as (driver, _):
         eventually(lambda: str(master.flags["port"]) in str(driver.problem), "a problem")
         assert not driver.connected
 
