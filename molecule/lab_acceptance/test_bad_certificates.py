@@ -1,0 +1,183 @@
+"""Bad certificates, keys, clocks and modes: what daemons and playbooks say, and the way out."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lab_authority import Authority
+from lab_cluster import Cluster, eventually
+from lab_site import Measure, as_deployed, deploy, playbook
+
+FOLDER = "/etc/mesos-tls"
+MASTER, SLAVE, OTHER_SLAVE = "lab-master", "lab-slave1", "lab-slave2"
+UNITS = {MASTER: "mesos-master", SLAVE: "mesos-slave", OTHER_SLAVE: "mesos-slave"}
+
+
+def put(lab: Cluster, host: str, text: str) -> None:
+    """Replace the host's certificate."""
+    encoded = base64.b64encode(text.encode()).decode()
+    lab.host(host).check_output(f"echo {encoded} | base64 --decode > {FOLDER}/cert.pem")
+
+
+def certify(lab: Cluster, host: str, authority: Authority, *, begins: float = -1, ends: float = 397) -> None:
+    """Give the host a certificate like its own, of another authority or of another time."""
+    pem = lab.host(host).file(f"{FOLDER}/cert.pem").content_string
+    put(lab, host, authority.sign_again(pem, begins=begins, ends=ends))
+
+
+def said(lab: Cluster, host: str, unit: str, since: float) -> str:
+    """Return what the unit has written since that second."""
+    text: str = (
+        lab.host(host).run(f"journalctl --no-pager --output=cat --unit={unit} --since=@{since:.0f}").stdout
+    )
+    return text
+
+
+def says(lab: Cluster, host: str, text: str) -> None:
+    """Restart the host's daemon, and wait until its journal has that."""
+    unit, since = UNITS[host], time.time()
+    lab.host(host).run(f"systemctl restart {unit}")
+    eventually(f"{unit} says {text!r}", lambda: text in said(lab, host, unit, since), seconds=20)
+
+
+def ended(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
+    certify(lab, host, ours, begins=-30, ends=-1)
+
+
+def made_two_days_ahead(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
+    certify(lab, host, ours, begins=2)
+
+
+def of_another_authority(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
+    certify(lab, host, other)
+
+
+def without_a_key(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
+    lab.host(host).check_output(f"rm {FOLDER}/key.pem")
+
+
+def with_another_key(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
+    lab.host(host).check_output(
+        f"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 > {FOLDER}/key.pem"
+    )
+
+
+Fault = Callable[[Cluster, str, Authority, Authority], None]
+# What happens to hosts; what the daemon there says, and what verify.yml says of the host.
+ENDED = (ended, "certificate has expired", "its certificate has ended, on")
+FAULTS: dict[str, dict[str, tuple[Fault, str, str]]] = {
+    "all-have-ended": {MASTER: ENDED, SLAVE: ENDED, OTHER_SLAVE: ENDED},
+    "slaves": {
+        SLAVE: (
+            of_another_authority,
+            "unable to get local issuer certificate",
+            "its certificate is not of the authority that it trusts",
+        ),
+        OTHER_SLAVE: (without_a_key, f"{FOLDER}/key.pem", "it has no key, or one that can't be read"),
+    },
+    "master": {
+        MASTER: (with_another_key, "key values mismatch", "its certificate does not belong to its key"),
+        SLAVE: (
+            made_two_days_ahead,
+            "certificate is not yet valid",
+            "its certificate is not valid before",
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
+def test_site_mends_what_peers_do_not_accept(
+    lab: Cluster, measure: Measure, tmp_path: Path, faults: dict[str, tuple[Fault, str, str]]
+) -> None:
+    assert lab.security is not None
+    ours, other = Authority(lab.security.path), Authority.new(tmp_path / "other", "mesos-cluster")
+    containers = lab.containers().keys()
+    for host, (fault, daemon, _) in faults.items():
+        fault(lab, host, ours, other)
+        says(lab, host, daemon)
+    verified = playbook("playbooks/verify.yml")
+    assert verified.exit_code != 0, verified.output
+    for _, _, finding in faults.values():
+        assert finding in verified.words
+    run = deploy()
+    measure(f"site.yml mends certificates of {', '.join(faults)}", run.seconds)
+    assert run.exit_code == 0, run.output
+    eventually("all is as before", as_deployed, seconds=60)
+    assert lab.containers().keys() == containers
+
+
+@pytest.fixture
+def faked_clock(lab: Cluster) -> str:
+    """How to start a program on the slave two days ahead: all lab hosts share the machine's clock."""
+    lab.host(SLAVE).check_output(
+        "command -v faketime || apt-get install --yes --no-install-recommends faketime"
+    )
+    return str(lab.host(SLAVE).check_output("command -v faketime")) + " -f +2d"
+
+
+def test_a_clock_two_days_ahead(lab: Cluster, faked_clock: str, tmp_path: Path) -> None:
+    containers = lab.containers().keys()
+    script = shlex.quote(f'#!/bin/sh\nexec {faked_clock} /usr/bin/python3 "$@"\n')
+    lab.host(SLAVE).check_output(f"echo {script} > /var/tmp/ahead; chmod +x /var/tmp/ahead")
+    inventory = tmp_path / "ahead.yml"
+    inventory.write_text(
+        f"mesos_slaves: {{hosts: {{{SLAVE}: {{ansible_python_interpreter: /var/tmp/ahead}}}}}}\n"
+    )
+    run = deploy(inventories=[inventory])
+    assert run.exit_code != 0
+    assert run.changed == 0, run.output
+    assert f"{SLAVE}: the clock is 172," in run.words
+    assert lab.containers().keys() == containers
+
+
+def test_a_daemon_whose_clock_is_two_days_ahead(lab: Cluster, faked_clock: str) -> None:
+    """Its certificate has one day left."""
+    assert lab.security is not None
+    host, containers = lab.host(SLAVE), lab.containers().keys()
+    certify(lab, SLAVE, Authority(lab.security.path), ends=1)
+    library = host.check_output("dpkg-query --listfiles libfaketime | grep /libfaketime.so.1$")
+    drop_in = "/run/systemd/system/mesos-slave.service.d/ahead.conf"
+    lines = f"[Service]\\nEnvironment=LD_PRELOAD={library} FAKETIME=+2d\\n"
+    host.check_output(f"mkdir -p $(dirname {drop_in}); printf '{lines}' > {drop_in}; systemctl daemon-reload")
+    try:
+        says(lab, SLAVE, "certificate has expired")
+        eventually("the slave is out", lambda: SLAVE not in lab.registered_slaves(), seconds=30)
+    finally:
+        host.check_output(f"rm {drop_in}; systemctl daemon-reload; systemctl restart mesos-slave")
+    eventually("the slave is back", lambda: SLAVE in lab.registered_slaves(), seconds=60)
+    run = deploy()
+    assert run.exit_code == 0, run.output
+    assert lab.containers().keys() == containers
+
+
+def test_passwords_that_others_can_read(lab: Cluster) -> None:
+    assert lab.security is not None
+    containers = lab.containers().keys()
+    secrets = lab.security.path / "secrets.yml"
+    secrets.chmod(0o644)
+    try:
+        run = deploy()
+    finally:
+        secrets.chmod(0o600)
+    assert run.exit_code != 0
+    assert run.changed == 0, run.output
+    assert f"Others than the owner can read {secrets}" in run.words
+    host = lab.host(SLAVE)
+    credential = "/etc/mesos-slave/credential.json"
+    host.check_output(f"chmod 0644 {credential}; chmod 0644 {FOLDER}/key.pem")
+    says(lab, SLAVE, "are too open")
+    verified = playbook("playbooks/verify.yml")
+    assert verified.exit_code != 0
+    assert "its key has mode 0644, so that everybody on the host can read it" in verified.words
+    mended = deploy()
+    assert mended.exit_code == 0, mended.output
+    assert host.file(credential).mode == 0o400
+    assert host.file(f"{FOLDER}/key.pem").mode == 0o640
+    eventually("all is as before", as_deployed, seconds=60)
+    assert lab.containers().keys() == containers
