@@ -10,11 +10,12 @@ from contextlib import contextmanager
 
 import lab_ha
 from lab_client import asking
-from lab_cluster import Cluster, SecurityFolder
+from lab_cluster import TOKEN_FILE, Cluster, SecurityFolder
 from lab_site import Measure, playbook
 from lab_watch import watching
 
 ROTATE = "playbooks/rotate_secrets.yml"
+SUPERUSER = "/etc/zookeeper/superuser"
 
 
 class Absence:
@@ -46,15 +47,20 @@ def watching_scheduler(lab: Cluster) -> Generator[Absence, None, None]:
         thread.join()
 
 
-def passwords() -> dict[str, str]:
-    return SecurityFolder(lab_ha.SECURITY.path).secrets
+def passwords(lab: Cluster) -> dict[str, str]:
+    """Return all by name: what the control node keeps, and what hosts have made for themselves."""
+    ours = dict(SecurityFolder(lab_ha.SECURITY.path).secrets)
+    ours[TOKEN_FILE] = lab.host(lab.master).file(TOKEN_FILE).content_string
+    for host in lab_ha.MASTERS:
+        ours[f"{SUPERUSER} ({host})"] = lab.host(host).file(SUPERUSER).content_string
+    return ours
 
 
 def test_open_secured_other_keys_and_open(lab: Cluster, measure: Measure) -> None:
     opened = lab_ha.deploy(variables={"cluster_security": False})
     assert opened.exit_code == 0, opened.output
     containers = lab.containers().keys()
-    before = passwords()
+    before = passwords(lab)
     values = {"scheduler_image": lab_ha.IMAGE, "scheduler_count": lab_ha.COUNT, "cluster_security": True}
     with watching(lab, "web") as story:
         for what, name, was, secured in (
@@ -75,7 +81,7 @@ def test_open_secured_other_keys_and_open(lab: Cluster, measure: Measure) -> Non
             again = lab_ha.deploy(variables={"cluster_security": secured})
             assert (again.exit_code, again.changed) == (0, 0), again.output
     assert (story.starts, story.ends) == ({}, 0), str(story)
-    after = passwords()
+    after = passwords(lab)
     assert after.keys() == before.keys()
     assert all(after[name] != before[name] for name in before)
     verified = lab_ha.verify()
