@@ -9,7 +9,6 @@ import http.client
 import json
 import shlex
 import ssl
-import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from lab_cluster import (
     EXPORTER_PORT,
     MASTER_PORT,
     OWN_UNITS,
+    SCHEDULER_PORT,
     SLAVE_PORT,
     ZOOKEEPER_PORT,
     Cluster,
@@ -29,6 +29,7 @@ from lab_cluster import (
     basic,
     eventually,
 )
+from lab_scan import open_ports
 
 HOST = "lab-single"
 QUORUM_PORTS = (2888, 3888)
@@ -257,6 +258,23 @@ def test_who_may_register_a_framework(
     assert event["type"] == ("SUBSCRIBED" if may else "ERROR"), event
 
 
+@pytest.mark.parametrize("principal", [*sorted(set(PRINCIPALS) - {"scheduler"}), "batch"])
+@pytest.mark.parametrize("kind", ["KILL", "TEARDOWN"])
+def test_nobody_speaks_for_anothers_framework(
+    security: SecurityFolder, cluster: Cluster, kind: str, principal: str
+) -> None:
+    before = cluster.containers()
+    framework = cluster.status()["framework_id"]
+    task = cluster.service()["instances"][0]["task_id"]
+    call = {"type": kind, "framework_id": {"value": framework}, "kill": {"task_id": {"value": task}}}
+    headers = security.authorization(MASTER_PORT, principal)
+    answer = ask((address(), MASTER_PORT), security.context(), "/api/v1/scheduler", headers, call)
+    assert answer.status == 400
+    assert f"'{principal}' does not match principal 'scheduler'" in answer.text
+    assert cluster.frameworks() == [framework]
+    assert cluster.containers().keys() == before.keys()
+
+
 def test_nobody_pretends_to_be_an_executor(security: SecurityFolder, cluster: Cluster) -> None:
     call = {
         "type": "SUBSCRIBE",
@@ -292,32 +310,16 @@ def test_a_message_with_a_forged_sender_is_thrown_away(
     assert cluster.containers().keys() == before.keys()
 
 
-KNOCK = """
-import socket, sys
-for port in sys.argv[2:]:
-    with socket.socket() as knocking:
-        knocking.settimeout(5)
-        print(port, knocking.connect_ex((sys.argv[1], int(port))) == 0)
-"""
+def test_ports_that_can_not_protect_themselves_are_closed_to_strangers(host: Any) -> None:
+    ports = [ZOOKEEPER_PORT, *QUORUM_PORTS, EXPORTER_PORT]
+    assert open_ports(HOST, ports) == set()
+    for port in ports:
+        assert host.socket(f"tcp://{port}").is_listening or port == QUORUM_PORTS[0], port
 
 
-def open_to_a_stranger(*ports: int) -> dict[int, bool]:
-    """Try ports of the host from a machine of its network that is in no inventory."""
-    ask = ["docker", "inspect", "--format", "{{.Image}} {{.HostConfig.NetworkMode}}", HOST]
-    image, network = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.split()
-    stranger = ["docker", "run", "--rm", "--network", network, "--entrypoint", "python3", image, "-c", KNOCK]
-    command = [*stranger, address(), *map(str, ports)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    return {int(port): answer == "True" for port, answer in map(str.split, told)}
-
-
-def test_ports_that_can_not_protect_themselves_are_closed_to_strangers() -> None:
-    assert open_to_a_stranger(ZOOKEEPER_PORT, *QUORUM_PORTS, EXPORTER_PORT, MASTER_PORT) == {
-        ZOOKEEPER_PORT: False,
-        **dict.fromkeys(QUORUM_PORTS, False),
-        EXPORTER_PORT: False,
-        MASTER_PORT: True,  # it demands a certificate
-    }
+def test_strangers_reach_what_demands_a_certificate_or_a_token_alone() -> None:
+    published = range(31000, 32001)
+    assert open_ports(HOST) - set(published) == {MASTER_PORT, SLAVE_PORT, SCHEDULER_PORT}
 
 
 def test_the_firewall_is_loaded_at_boot_and_after_all_rules_were_thrown_away(host: Any) -> None:
