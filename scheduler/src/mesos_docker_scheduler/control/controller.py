@@ -138,6 +138,7 @@ class Controller:
             self._ledger,
             driver,
             metrics,
+            offers=self._offers,
             reconciliation=self._reconciliation,
             recovery_query=self._recovery_query,
             leader=self._leader,

@@ -90,8 +90,8 @@ class OfferBook:
     Offers of several agents do not come at the same moment: after a subscription or a REVIVE the book gathers
     for a short while before it shows them, so that instances are spread over all agents.
 
-    The facts of agents where something of ours was placed (hostname, attributes, region, zone) outlive the
-    process, as records of the store: constraints compare offers with them.
+    The facts of agents where something of ours is (hostname, attributes, region, zone) outlive the process,
+    as records of the store: constraints compare offers with them.
 
     `facts_generation` grows when these change. `skipped_ports`: how many free ports are passed over when the
     first is taken of an agent. It should not be the same for two processes in a row.
@@ -132,6 +132,11 @@ class OfferBook:
             self._agents[agent.id] = agent
             self.facts_generation += 1
         self._record(self._agents[agent.id])
+
+    def keep(self, agent_id: str) -> None:
+        """Record the facts of an agent where something of ours runs, if it has told them."""
+        if agent_id in self._agents and agent_id not in self._recorded:
+            self._record(self._agents[agent_id])
 
     def subscribed(self, now: float, busy: Container[str]) -> None:
         """Begin anew: Mesos will offer what there is by itself. Only of `busy` agents anything is kept."""

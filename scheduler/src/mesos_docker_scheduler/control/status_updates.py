@@ -12,6 +12,7 @@ from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control.events import Message
 from mesos_docker_scheduler.control.leader import Leader, proves_agent
 from mesos_docker_scheduler.control.ledger import Ledger
+from mesos_docker_scheduler.control.offers import OfferBook
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
 from mesos_docker_scheduler.control.recovery import with_facts
 from mesos_docker_scheduler.control.recovery_query import RecoveryQuery
@@ -50,6 +51,7 @@ class StatusUpdates:
         driver: Driver,
         metrics: Metrics,
         *,
+        offers: OfferBook,
         reconciliation: Reconciliation,
         recovery_query: RecoveryQuery,
         leader: Leader,
@@ -61,6 +63,7 @@ class StatusUpdates:
         self._ledger = ledger
         self._driver = driver
         self._metrics = metrics
+        self._offers = offers
         self._reconciliation = reconciliation
         self._recovery_query = recovery_query
         self._leader = leader
@@ -122,8 +125,11 @@ class StatusUpdates:
     def heard_of(self, agent_ids: Iterable[str]) -> None:
         """Note that the master knows these agents: it can tell what runs there."""
         for agent_id in agent_ids:
+            here = self._ledger.task_index.here(agent_id)
+            if here:  # something may have been adopted before the agent was offered
+                self._offers.keep(agent_id)
             if self._leader.heard_of(agent_id):
-                self._reconciliation.ask_again(self._ledger.task_index.here(agent_id))
+                self._reconciliation.ask_again(here)
 
     def ask(self, now: float) -> None:
         """Send the questions that are due."""
@@ -169,6 +175,8 @@ class StatusUpdates:
         service = self._configured(name)
         same = service if service is not None and service.version == version else None
         self._recovery_query.want()
+        if status.agent_id is not None:
+            self._offers.keep(status.agent_id)
         adopted = Task(
             id=status.task_id,
             service=name,

@@ -1131,6 +1131,28 @@ def test_facts_of_agents_outlive_the_process(tmp_path: Path) -> None:
     assert [info["agent_id"]["value"] for info in again.launched()] == ["c"]
 
 
+@pytest.mark.parametrize("offered_first", [True, False])
+def test_facts_of_agents_where_something_is_adopted_outlive_the_process(
+    offered_first: bool, tmp_path: Path
+) -> None:
+    web = service(count=2, constraints=[{"field": "rack", "operator": "UNIQUE"}])
+    ours = new_task_id("web", web.version)
+    bench = Bench(tmp_path, web)
+    bench.subscribe()
+    told = (events.Offers((rack("a", "r1"),)), events.Update(answer(ours, "RUNNING")))
+    for event in told if offered_first else reversed(told):
+        bench.take(event)
+
+    again = Bench(tmp_path, web, store=bench.store)
+    again.take(events.Subscribed("framework", MASTER))
+    again.take(events.Update(answer(ours, "RUNNING")))
+    again.take(events.Surveyed(error="no master leads"))
+    again.answer_fence()
+    again.take(events.Offers((rack("b", "r1"), rack("c", "r2"))))
+    again.take(after=1.0)
+    assert [info["agent_id"]["value"] for info in again.launched()] == ["c"]
+
+
 @pytest.mark.parametrize("name", [("wait", "web.0123456789"), ("wait", "agent a"), ("agent", "a")])
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"failures": "many"}', '{"hostname": 5}', "\u0000"])
 def test_a_damaged_record_is_named(tmp_path: Path, name: tuple[str, str], text: str) -> None:
