@@ -97,6 +97,7 @@ class StatusUpdates:
                     # What tells of it may be older than its end, which nobody tells again.
                     self._reconciliation.mark_stale([(task.id, status.agent_id)], now)
             if task is not None:
+                self._ask_for_facts(task, status)
                 self._ledger.task_index.confirm(task)
                 self._apply(task, status, now)
         if sent_by_agent:
@@ -174,7 +175,6 @@ class StatusUpdates:
         name, version = named
         service = self._configured(name)
         same = service if service is not None and service.version == version else None
-        self._recovery_query.want()
         if status.agent_id is not None:
             self._offers.keep(status.agent_id)
         adopted = Task(
@@ -193,6 +193,15 @@ class StatusUpdates:
         )
         self._note_adopted(adopted, now)
         return adopted
+
+    def _ask_for_facts(self, task: Task, status: Status) -> None:
+        """Have the master asked about a task of which only the name is known, when it is news that it runs.
+
+        An earlier process may have ended, or another master led, before there was an answer.
+        """
+        is_news = task.state.absent or task.id in self._ledger.task_index.stale
+        if is_news and not task.hostname and not status.state.ended and not status.state.absent:
+            self._recovery_query.want()
 
     def _note_adopted(self, task: Task, now: float) -> None:
         self._ledger.note(now, "adopted", "runs and is ours, but was not on record", task.service, task.id)

@@ -678,6 +678,47 @@ def test_a_task_of_ours_that_is_not_on_record_is_adopted(tmp_path: Path) -> None
     assert {ours, surveyed.id} <= set(asked)
 
 
+def test_what_an_earlier_process_was_not_told_of_an_instance_is_asked_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.subscribe()
+    ours = new_task_id("web", WEB.version)
+    bench.take(events.Update(answer(ours, "RUNNING")))
+
+    again = Bench(tmp_path, WEB, store=bench.store)
+    again.take(events.Subscribed("framework", MASTER))
+    assert again.surveys == []
+    again.take(events.Update(answer(ours, "RUNNING")))
+    assert again.surveys == [("framework", False)]
+    agent = Agent("a", "host-a", attributes={"rack": "1"})
+    again.take(events.Surveyed((replace(task(ours, WEB), hostname="host-a"),), (agent,)))
+    again.answer_fence()
+    remembered = again.store.load()
+    assert remembered.tasks[ours].hostname == "host-a"
+    assert json.loads(remembered.records["agent", "a"])["attributes"] == {"rack": "1"}
+
+    last = Bench(tmp_path, WEB, store=bench.store)
+    last.take(events.Subscribed("framework", MASTER))
+    last.take(events.Update(answer(ours, "RUNNING")))
+    assert last.surveys == []
+
+
+def test_what_a_new_master_did_not_know_yet_is_asked_when_it_does(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WEB)
+    bench.subscribe()
+    ours = new_task_id("web", WEB.version)
+    bench.take(events.Update(answer(ours, "RUNNING")))
+    bench.take(events.Disconnected())
+    bench.take(events.Subscribed("framework", {**MASTER, "id": "another"}))
+    bench.answer_survey()
+    bench.take(events.Update(answer(ours, "UNKNOWN")))
+    assert bench.surveys == []
+    bench.tell(ours, "RUNNING")
+    assert bench.surveys == [("framework", False)]
+    bench.answer_survey()
+    bench.tell(ours, "RUNNING", healthy=True)
+    assert bench.surveys == []  # it can't tell more
+
+
 def test_looks_after_what_runs_even_if_nobody_can_tell_more_of_it(tmp_path: Path) -> None:
     bench = Bench(tmp_path, WEB)
     bench.subscribe()
