@@ -23,7 +23,7 @@ from mesos_docker_scheduler.control.stopping import Stopping
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.planning import candidates, cluster, constraints
 from mesos_docker_scheduler.planning.offer_constraints import Filters
-from mesos_docker_scheduler.planning.service_planner import Kill
+from mesos_docker_scheduler.planning.service_planner import Kill, ServicePlan, ServicePlanner
 from mesos_docker_scheduler.records import rollout
 from mesos_docker_scheduler.records.backoff import Wait
 from mesos_docker_scheduler.records.failures import Failures
@@ -230,6 +230,15 @@ def test_launching_where_maintenance_is_announced_is_condemned(monkeypatch: pyte
 def test_an_update_that_never_ends_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollout, "_why_failed", lambda *arguments: None)
     assert "its update makes no progress" in condemned(100)
+
+
+def test_going_on_with_an_update_that_has_stopped_is_condemned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def go_on(self: ServicePlanner, *arguments: Any) -> ServicePlan:
+        return replace(step(self, *arguments), service=self.service)
+
+    step = ServicePlanner.step
+    monkeypatch.setattr(ServicePlanner, "step", go_on)
+    assert any("its update is paused or rolled back" in verdict for verdict in verdicts())
 
 
 @pytest.mark.parametrize(

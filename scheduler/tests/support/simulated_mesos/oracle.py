@@ -108,6 +108,7 @@ class Oracle:
         self._limits: dict[str, set[Constraint]] = {}
         self._taken_places: dict[str, str] = {}
         self._stopped: dict[str, str] = {}
+        self._unwritten: set[str] = set()  # services of which that was shown only while the store failed
         self._unexplained: dict[str, float] = {}
         self._liveness = Liveness(fate, wire, self._would_fit, self._fail)
 
@@ -129,6 +130,10 @@ class Oracle:
             for task in self.disk.durable.tasks.values()
         }
         self._shown.clear()
+        # It knows nothing of what was decided and could not be written: such an update goes on.
+        for name in self._unwritten:
+            self._stopped.pop(name, None)
+        self._unwritten.clear()
         self._subscribed_anew()
 
     def store_replaced(self) -> None:
@@ -521,6 +526,10 @@ class Oracle:
             if snapshot.at == now and any(
                 reason.kind in ("update paused", "rolled back") for reason in view.reasons
             ):
+                if snapshot.problem is None:
+                    self._unwritten.discard(view.name)
+                elif self._stopped.get(view.name) != view.version:
+                    self._unwritten.add(view.name)
                 self._stopped[view.name] = view.version
                 if not self._once_served[view.name] - {view.version}:
                     self._fail(f"{view.name}: its first deployment is paused: {view.waiting}")
