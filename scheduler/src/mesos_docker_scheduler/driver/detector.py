@@ -15,8 +15,6 @@ from kazoo.exceptions import AuthFailedError, ConnectionLoss, NoAuthError, NoNod
 
 from mesos_docker_scheduler.driver.endpoint import Endpoint, parse_endpoint
 
-logger = logging.getLogger(__name__)
-
 # Takes the masters that may lead (empty: nobody does; None: no news of that), and in words what was found.
 Detected = Callable[[Sequence[Endpoint] | None, str], None]
 
@@ -133,7 +131,6 @@ class ZooKeeperDetector:
         self._tls = tls
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._said: str | None = None
         self._thread: threading.Thread | None = None
 
     def start(self, detected: Detected) -> None:
@@ -155,9 +152,6 @@ class ZooKeeperDetector:
             while not self._stopped.is_set():
                 self._wake.clear()
                 masters, finding = self._look(client)
-                if finding != self._said:
-                    self._said = finding
-                    logger.info(finding)
                 if not self._stopped.is_set():
                     detected(masters, finding)
                 self._wake.wait(_LOOK_AGAIN_SECONDS)

@@ -78,6 +78,7 @@ class Worker:
         self._selector.register(self._wakeup, selectors.EVENT_READ)
         self._lock = threading.Lock()  # guards the next three
         self._detected: tuple[Sequence[Endpoint] | None, str] | None = None
+        self._finding = ""  # of the detector, as told last
         self._calls: _Calls | None = None
         self._stop_requested = False
         self._torn_down = False
@@ -132,6 +133,9 @@ class Worker:
             if masters is None and self._detected is not None:
                 masters = self._detected[0]
             self._detected = (masters, finding)
+        if finding != self._finding:
+            self._finding = finding
+            logger.info(finding)
         self._wakeup.set()
 
     # The worker's thread

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pytest
 from driver_process import both_drivers, start
 from kazoo.client import KazooClient
 from kazoo.security import make_digest_acl
+from mesos_docker_scheduler.driver.operator_api import OperatorApi, OperatorApiError
 from mesos_testbed import ZooKeeper, eventually
 from recorder import running
 from scripted_master import ScriptedMaster
@@ -69,6 +71,22 @@ def test_credentials_in_the_url_are_used(zookeeper: ZooKeeper, kind: str) -> Non
         announce(client, path, master, acl=acl)
         with start(kind, f"zk://mesos:s3cret@{zookeeper.address}{path}") as driver:
             driver.wait_for("registered")
+
+
+def test_the_leader_is_told_once_however_often_it_is_asked(
+    zookeeper: ZooKeeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    url = f"zk://{zookeeper.address}/asked"
+    with ScriptedMaster() as master, session(zookeeper) as client:
+        announce(client, "/asked", master)
+        with running(url) as (_, recorder):
+            recorder.wait_for("registered")
+            for _ in range(3):
+                with contextlib.suppress(OperatorApiError):  # this master knows no operators
+                    OperatorApi(url).ask("GET_AGENTS")
+    said = [record.message for record in caplog.records if "as the leading master" in record.message]
+    assert said == [f"{url} names {master.address} as the leading master"]
 
 
 def test_wrong_credentials_are_told(zookeeper: ZooKeeper, caplog: pytest.LogCaptureFixture) -> None:
