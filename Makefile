@@ -161,10 +161,10 @@ test-integration: prepare-tests package ## Tests on real Mesos and Docker
 test-molecule: prepare-tests package ## Deploy to a fresh host with molecule and look at it with testinfra
 	@mkdir -p dist
 	@# molecule removes the host last, and says much about it: what failed would stand far above.
-	molecule test 2>&1 | tee dist/molecule.log \
-	  || { echo; echo "What failed (dist/molecule.log says all):"; \
-	       sed 's/\x1b\[[0-9;]*m//g' dist/molecule.log | grep --extended-regexp '^(E  |fatal:|(FAILED|ERROR) .*::)' \
-	       | tail --lines=20; exit 1; }
+	COLUMNS=240 molecule test 2>&1 | tee dist/molecule.log \
+	  || { printf '\nWhat failed (dist/molecule.log says all):\n'; \
+	       sed 's/\x1b\[[0-9;]*m//g; s/^ *│ //' dist/molecule.log \
+	       | grep --extended-regexp '^(E  |fatal:|(FAILED|ERROR) .*::)' | tail --lines=20; exit 1; }
 
 .PHONY: test-example
 test-example: prepare-tests package ## Deploy inventory/example to hosts of its own, and lose a master (ten minutes)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import queue
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab_cluster import MASTER_PORT, Cluster, SecurityFolder
+from lab_cluster import MASTER_PORT, Cluster, SecurityFolder, eventually
 
 PROGRAM = Path(__file__).with_name("plain_framework.py")
 IMAGE = "127.0.0.1:5000/demo/web:1"
@@ -23,35 +25,51 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while received := await reader.read(65536):
             writer.write(received)
             await writer.drain()
-    writer.close()
 
 
 @contextlib.contextmanager
 def tunnel_to(there: tuple[str, int], context: ssl.SSLContext) -> Iterator[str]:
-    """Connect those who connect here in plain text to `there` over TLS; gives the address to connect to."""
-    loop = asyncio.new_event_loop()
+    """Connect those who connect here in plain text to `there` over TLS; gives the address to connect to.
+
+    When one side hangs up, so does the other, and all do in the end.
+    """
+    started: queue.SimpleQueue[tuple[str, Callable[[], object]]] = queue.SimpleQueue()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*there, ssl=context)
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        pumps = [asyncio.create_task(_pump(*pair)) for pair in ((reader, far_writer), (far_reader, writer))]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            for each in (far_writer, writer):
+                each.transport.abort()
 
-    server = loop.run_until_complete(asyncio.start_server(relay, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    async def serve() -> None:
+        over = asyncio.Event()
+        server = await asyncio.start_server(relay, "127.0.0.1", 0)
+        end = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, over.set)
+        started.put(("{}:{}".format(*server.sockets[0].getsockname()), end))
+        await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
+    address, end = started.get(timeout=10)
     try:
-        yield "{}:{}".format(*server.sockets[0].getsockname())
+        yield address
     finally:
-        for task in asyncio.all_tasks(loop):
-            loop.call_soon_threadsafe(task.cancel)
-        loop.call_soon_threadsafe(loop.stop)
+        end()
         thread.join()
 
 
 @pytest.fixture
-def tunnel(security: SecurityFolder) -> Iterator[str]:
+def tunnel(security: SecurityFolder, cluster: Cluster) -> Iterator[str]:
     """The address of the master, for those who can't speak TLS but have the operator's certificate."""
+    ours = cluster.frameworks()
     with tunnel_to((Cluster.address("lab-single"), MASTER_PORT), security.context()) as address:
         yield address
+    eventually("the others are gone", lambda: cluster.frameworks() == ours, seconds=20)
 
 
 def heard(master: str, until: str, seconds: float, *, user: str = "nobody", secret: str = "") -> str:
