@@ -79,7 +79,7 @@ def security(load: Callable[[str], ModuleType]) -> ModuleType:
 @pytest.fixture(scope="module")
 def beginning(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a cluster that has an authority."""
-    home = tmp_path_factory.mktemp("beginning") / "kept"
+    home = tmp_path_factory.mktemp("beginning") / "kept-by-somebody-who-likes-names-that-are-long"
     home.mkdir()
     (home / "secrets.yml").write_text(yaml.safe_dump(OLD))
     (home / "operator.key").write_text("the operator's")
@@ -102,6 +102,12 @@ def signs(folder: Path) -> bool:
     return certified == own
 
 
+def named(certificate: str) -> bytes:
+    """Return the name that a certificate is for."""
+    words = ["openssl", "x509", "-noout", "-subject"]
+    return subprocess.run(words, input=certificate.encode(), check=True, capture_output=True).stdout
+
+
 def passwords(folder: Path) -> dict[str, str]:
     return dict(yaml.safe_load((folder / "secrets.yml").read_text()))
 
@@ -113,6 +119,7 @@ def finish(folder: Path, security: ModuleType, first: str) -> None:
     assert first in kept["authorities"]
     assert signs(folder)
     assert len(kept["authorities"]) == 2, "all must trust it before it signs"
+    assert len(set(map(named, kept["authorities"]))) == 2, "ZooKeeper keeps one of each name"
     run(folder, *(["rotate_sign"] if kept["next"] else []), "rotate_forget", "rotate_end")
     kept = security.kept_in(str(folder))
     assert kept["authorities"] != [first]
