@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography import x509
@@ -59,16 +60,16 @@ class Authority:
     def sign(
         self,
         public_key: ec.EllipticCurvePublicKey,
-        addresses: list[str],
+        addresses: Iterable[str],
         *,
         begins: float = -1,
         ends: float = 397,
     ) -> str:
         """Return the PEM of a certificate for these addresses; it begins and ends that many days from now."""
         names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        base = x509.CertificateBuilder(subject_name=_name("host"), public_key=public_key).add_extension(
-            x509.SubjectAlternativeName(names), critical=False
-        )
+        base = x509.CertificateBuilder(subject_name=_name("host"), public_key=public_key)
+        if names:
+            base = base.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return self._sign(base, begins, ends)
 
     def sign_again(self, pem: str, *, begins: float = -1, ends: float = 397) -> str:

@@ -82,6 +82,7 @@ agent:
   description:
     - The agent's C(id), its C(drain_state) in Mesos (empty when it is not drained), and C(idle).
     - C(in_use) is false when it is announced to go, drained or deactivated, whoever has done that.
+    - C(registered) is false when the master has lost the agent's connection, and has not given it up yet.
   type: dict
   returned: success
 tasks:
@@ -450,6 +451,7 @@ def main() -> None:
             "drain_state": drain_state(seen.agent),
             "idle": not seen.agent.get("allocated_resources"),
             "in_use": next_call("active", seen.agent, seen.schedule, 0) is None,
+            "registered": bool(seen.agent.get("active") or seen.agent.get("deactivated")),
         }
         tasks = {"tasks": tasks_of(masters, seen.agent)} if wanted["list_tasks"] else {}
     except (UnansweredError, RefusedError) as error:
