@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mesos_docker_scheduler.control.leader import REREGISTER_SECONDS
 
 _PATIENCE_SECONDS = 15.0
+# From a question, and from its answer, to the next: each is answered with all tasks there are.
 _PAUSE_SECONDS = 30.0
 
 
@@ -18,36 +22,50 @@ class RecoveryQuery:
 
     recovering: str | None = None
     unseen: str | None = None
-    _wanted: bool = False
+    _wanted: set[str] = field(default_factory=set)
+    _unanswered: bool = False
     _ask_at: float = 0.0
     _until: float | None = None
+    _hold_at: float = 0.0
 
-    def want(self) -> None:
+    def want(self, task_id: str) -> None:
         """Note that a task is there of which nothing is known but its name."""
-        self._wanted = True
+        self._wanted.add(task_id)
 
     def begin(self) -> None:
         """Note that an id is new."""
         self.unseen = "asking the master whether an earlier framework of ours has tasks"
 
     def due(self, now: float) -> bool:
-        """Whether to ask the master now; if so, an answer is waited for."""
-        if not (self._wanted or self.unseen is not None) or now < self._ask_at:
+        """Whether to ask the master now; if so, an answer is waited for, unless one was lately."""
+        if not self._is_open or now < self._ask_at:
             return False
-        self._ask_at, self._until = now + _PAUSE_SECONDS, now + _PATIENCE_SECONDS
+        # An answer may be older than what is wanted from now on.
+        self._wanted.clear()
+        self._unanswered = True
+        self._ask_at = now + _PAUSE_SECONDS
+        if self.unseen is None and now >= self._hold_at:
+            # Agents come back to a new master one after the other: each must not hold everything anew.
+            self._until, self._hold_at = now + _PATIENCE_SECONDS, now + REREGISTER_SECONDS
         return True
 
-    def answered(self, problem: str | None) -> None:
-        """Take the answer; `problem`: why an earlier framework of ours may still be there."""
-        self._until, self._wanted = None, False
-        if self.unseen is not None:
-            self.unseen = problem
+    def answered(self, problem: str | None, told: Iterable[str], now: float) -> None:
+        """Take the answer; `problem`: why an earlier framework of ours may still be there.
+
+        `told`: the tasks of which more is known now. Of those that were asked for, nobody can tell more.
+        """
+        self._until, self._unanswered = None, False
+        self._wanted.difference_update(told)
+        if self.unseen is None:
+            self._ask_at = now + _PAUSE_SECONDS
+            return
+        self.unseen = problem
         if problem is None:
             self._ask_at = 0.0
 
     def failed(self) -> None:
         """Note that there is no answer: it is asked again later."""
-        self._until = None
+        self._until, self._unanswered = None, True
 
     def why_not(self, now: float) -> str | None:
         """Why nothing may be started or stopped yet."""
@@ -62,4 +80,8 @@ class RecoveryQuery:
         """When it is waited no longer, or asked again."""
         if self._until is not None and now < self._until:
             return self._until
-        return self._ask_at if self._wanted or self.unseen is not None else None
+        return self._ask_at if self._is_open else None
+
+    @property
+    def _is_open(self) -> bool:
+        return bool(self._wanted) or self._unanswered or self.unseen is not None

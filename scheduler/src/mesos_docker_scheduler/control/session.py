@@ -147,7 +147,8 @@ class Session:
                     self._ledger.note(now, "recovering", event.problem)
                 if self._recovery_query.unseen is not None and event.problem is None:
                     self._ledger.record(UNSEEN, None)
-                self._recovery_query.answered(event.problem)
+                told = (task.id for task in event.tasks if task.hostname)
+                self._recovery_query.answered(event.problem, told, now)
                 self._learn(event, now)
             case events.Surveyed():
                 self._recovery_query.failed()

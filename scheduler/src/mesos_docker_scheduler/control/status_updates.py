@@ -201,7 +201,7 @@ class StatusUpdates:
         """
         is_news = task.state.absent or task.id in self._ledger.task_index.stale
         if is_news and not task.hostname and not status.state.ended and not status.state.absent:
-            self._recovery_query.want()
+            self._recovery_query.want(task.id)
 
     def _note_adopted(self, task: Task, now: float) -> None:
         self._ledger.note(now, "adopted", "runs and is ours, but was not on record", task.service, task.id)

@@ -713,9 +713,11 @@ def test_what_a_new_master_did_not_know_yet_is_asked_when_it_does(tmp_path: Path
     bench.take(events.Update(answer(ours, "UNKNOWN")))
     assert bench.surveys == []
     bench.tell(ours, "RUNNING")
+    bench.take(after=30)
     assert bench.surveys == [("framework", False)]
     bench.answer_survey()
     bench.tell(ours, "RUNNING", healthy=True)
+    bench.take(after=30)
     assert bench.surveys == []  # it can't tell more
 
 
