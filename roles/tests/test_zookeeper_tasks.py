@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lab_authority import Authority, new_key
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "zookeeper"
@@ -58,8 +59,8 @@ class Host:
         """Return what systemd was told to do."""
         return self._log.read_text().splitlines() if self._log.exists() else []
 
-    def plan(self, pid: int) -> None:
-        """Run plan.yml; `pid` is the server's process."""
+    def run(self, tasks: str, pid: int, **variables: Any) -> None:
+        """Run a task file of the role; `pid` is the server's process."""
         state = "active" if pid else "inactive"
         shown = f"LoadState=loaded\\nActiveState={state}\\nUnitFileState=enabled\\nMainPID={pid}\\n"
         systemctl = self.folder / "bin" / "systemctl"
@@ -84,7 +85,12 @@ class Host:
                 "zookeeper_client_port": self.port,
                 "zookeeper_data_dir": str(self.folder / "data"),
             },
-            "tasks": [{"ansible.builtin.include_role": {"name": "zookeeper", "tasks_from": "plan.yml"}}],
+            "tasks": [
+                {
+                    "ansible.builtin.include_role": {"name": "zookeeper", "tasks_from": tasks},
+                    "vars": variables,
+                }
+            ],
         }
         playbook = self.folder / "playbook.yml"
         playbook.write_text(json.dumps([play]))
@@ -113,12 +119,51 @@ def test_a_server_that_runs_with_something_else_and_does_not_serve_is_restarted(
     """Its certificate has ended, and it knows nothing of the one that the host has got since."""
     with subprocess.Popen(["/bin/sleep", "600"]) as process:
         try:
-            host.plan(process.pid)
+            host.run("plan.yml", process.pid)
         finally:
             process.kill()
     assert host.told() == ["restart zookeeper.service"]
 
 
 def test_a_server_that_does_not_run_is_started(host: Host) -> None:
-    host.plan(0)
+    host.run("plan.yml", 0)
     assert host.told() == ["start zookeeper.service"]
+
+
+GOOD, ENDED, NOT_YET = (-9, 9), (-9, -1), (1, 9)
+
+
+@pytest.mark.parametrize(
+    ("shown", "of", "now", "restarted"),
+    [
+        (ENDED, "ours", GOOD, True),
+        (NOT_YET, "ours", GOOD, True),
+        (GOOD, "other", GOOD, True),
+        (GOOD, "ours", GOOD, False),
+        (ENDED, "ours", ENDED, False),
+        (None, "ours", GOOD, False),
+    ],
+    ids=["ended", "not-yet-valid", "other-authority", "good", "no-better-one", "does-not-run"],
+)
+def test_a_server_that_goes_on_with_what_peers_would_refuse_is_restarted(
+    host: Host, shown: tuple[int, int] | None, of: str, now: tuple[int, int], restarted: bool
+) -> None:
+    authorities = {name: Authority.new(host.folder / name) for name in ("ours", "other")}
+    cert, keystore = host.folder / "cert.pem", host.folder / "quorum.pem"
+    key, pem = new_key()
+    public = key.public_key()
+    cert.write_text(authorities["ours"].sign(public, ["127.0.0.1"], begins=now[0], ends=now[1]))
+    if shown:
+        before = authorities[of].sign(public, ["127.0.0.1"], begins=shown[0], ends=shown[1])
+        keystore.write_text(pem + before)
+    host.run(
+        "refused.yml",
+        1,
+        __zookeeper_keystore=str(keystore),
+        zookeeper_tls={
+            "ca_file": str(host.folder / "ours" / "ca.pem"),
+            "cert_file": str(cert),
+            "key_file": str(host.folder / "key.pem"),
+        },
+    )
+    assert host.told() == ["restart zookeeper.service"] * restarted
