@@ -26,7 +26,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
 
-from mesos_testbed import Agent, Certificates, Framework, PrivateDocker, cluster, docker_task, eventually
+from mesos_testbed import (
+    Agent,
+    Certificates,
+    Framework,
+    PrivateDocker,
+    cluster,
+    docker_task,
+    eventually,
+    socket_flags,
+    token_flags,
+)
 
 EXECUTOR = Path(__file__).resolve().parents[1] / "build"
 IDLE_SECONDS = 20.0
@@ -132,20 +142,6 @@ def surviving(agent: Agent, docker: PrivateDocker) -> int:
     return len(before & {container["Id"] for container in docker.containers()})
 
 
-def secured(folder: Path) -> tuple[Certificates, dict[str, object]]:
-    """Return what all speak in a secured cluster, and the flags of its agent."""
-    key = folder / "executor_key"
-    key.write_text("k" * 40)
-    key.chmod(0o600)
-    return Certificates.make(folder / "tls"), {
-        "authenticate_http_executors": True,
-        "http_authenticators": "jwt",
-        "jwt_secret_key": key,
-        "http_executor_domain_sockets": True,
-        "domain_socket_location": f"/run/{folder.name}.sock",
-    }
-
-
 def measure(
     folder: Path, runs: int, containers: int, tls: Certificates | None, flags: Mapping[str, object]
 ) -> list[Row]:
@@ -215,7 +211,13 @@ def main() -> int:
         folder = Path(name)
         tables = {
             "open": measure(folder / "open", options.runs, options.containers, None, {}),
-            "secured": measure(folder / "secured", options.runs, options.containers, *secured(folder)),
+            "secured": measure(
+                folder / "secured",
+                options.runs,
+                options.containers,
+                Certificates.make(folder / "tls"),
+                {**token_flags(folder), **socket_flags(folder)},
+            ),
         }
     if options.json:
         figures = {kind: {row.name: row.ours for row in rows} for kind, rows in tables.items()}

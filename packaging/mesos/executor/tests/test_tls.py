@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from mesos_testbed import Agent, Certificates, Framework, Master, PrivateDocker, docker_task, eventually
-from mesos_testbed.mesos import flag_words
+from mesos_testbed import (
+    Agent,
+    Certificates,
+    Framework,
+    Master,
+    PrivateDocker,
+    docker_task,
+    eventually,
+    socket_flags,
+    token_flags,
+)
+from mesos_testbed.mesos import Flags, flag_words
 
 pytestmark = pytest.mark.integration
 
@@ -54,12 +64,7 @@ def test_a_task_over_tls(tmp_path: Path, executor: Path, tls: Certificates, sett
 
 
 def test_the_agents_socket(tmp_path: Path, executor: Path) -> None:
-    flags: dict[str, str | bool] = {
-        "launcher_dir": str(executor.parent),
-        "http_executor_domain_sockets": True,
-        "domain_socket_location": f"/run/{tmp_path.name}.sock",
-    }
-    run_one_task(tmp_path, flags)
+    run_one_task(tmp_path, {"launcher_dir": executor.parent, **socket_flags(tmp_path)})
 
 
 def test_executors_that_must_authenticate(tmp_path: Path, executor: Path) -> None:
@@ -80,11 +85,8 @@ def test_an_agent_that_comes_back_with_another_key(tmp_path: Path, executor: Pat
 
 
 def test_an_agent_that_comes_back_closed_and_then_open(tmp_path: Path, executor: Path) -> None:
-    closed = with_tokens(tmp_path, executor) | {
-        "http_executor_domain_sockets": True,
-        "domain_socket_location": f"/run/{tmp_path.name}.sock",
-    }
-    flags = {"launcher_dir": closed.pop("launcher_dir")}
+    closed = token_flags(tmp_path) | socket_flags(tmp_path)
+    flags = {"launcher_dir": executor.parent}
     with running_task(tmp_path, flags) as (agent, framework, task_id):
         opened = agent.command
         for command in ([*opened, *flag_words(closed)], opened):
@@ -121,21 +123,13 @@ def going_on(agent: Agent) -> Iterator[None]:
     eventually(lambda: seen() == (subscriptions + 1, containers), "the executor's next subscription")
 
 
-def with_tokens(folder: Path, executor: Path) -> dict[str, str | bool]:
-    """Return the flags of an agent whose executors must authenticate."""
-    secret = folder / "secret"
-    secret.write_text("a secret that signs the executors' tokens")
-    secret.chmod(0o600)
-    return {
-        "launcher_dir": str(executor.parent),
-        "authenticate_http_executors": True,
-        "http_authenticators": "jwt",
-        "jwt_secret_key": str(secret),
-    }
+def with_tokens(folder: Path, executor: Path) -> dict[str, object]:
+    """Return the flags of an agent with this executor, which must authenticate."""
+    return {"launcher_dir": executor.parent, **token_flags(folder)}
 
 
 @contextmanager
-def running_task(folder: Path, flags: Mapping[str, str | bool]) -> Iterator[tuple[Agent, Framework, str]]:
+def running_task(folder: Path, flags: Flags) -> Iterator[tuple[Agent, Framework, str]]:
     """Start a cluster and a task, and see in the end that nothing is left of it."""
     with (
         PrivateDocker(folder / "engine") as docker,
@@ -152,7 +146,7 @@ def running_task(folder: Path, flags: Mapping[str, str | bool]) -> Iterator[tupl
         end_tasks(agent, docker)
 
 
-def run_one_task(folder: Path, flags: Mapping[str, str | bool]) -> str:
+def run_one_task(folder: Path, flags: Flags) -> str:
     """Run a task from start to kill; returns the executor's log."""
     with running_task(folder, flags) as (agent, framework, task_id):
         pid = next(

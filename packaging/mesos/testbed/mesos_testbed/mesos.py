@@ -29,6 +29,22 @@ def flag_words(flags: Flags) -> list[str]:
     ]
 
 
+def token_flags(folder: Path) -> dict[str, object]:
+    """Return the flags of an agent whose executors must show a token, and write the key that signs it."""
+    key = folder / "executor_key"
+    key.write_text("a key that signs the executors' tokens")
+    key.chmod(0o600)
+    return {"authenticate_http_executors": True, "http_authenticators": "jwt", "jwt_secret_key": key}
+
+
+def socket_flags(folder: Path) -> dict[str, object]:
+    """Return the flags of an agent that executors reach over a socket, which has the folder's name."""
+    return {
+        "http_executor_domain_sockets": True,
+        "domain_socket_location": f"/run/{folder.name}.sock",  # Mesos refuses a long path
+    }
+
+
 class _MesosDaemon(Daemon):
     def __init__(
         self,
