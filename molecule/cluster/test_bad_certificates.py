@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-
 import lab_ha
 import pytest
 from lab_authority import Authority
 from lab_cluster import Cluster, eventually
 from lab_site import Measure
-
-CERTIFICATE = "/etc/mesos-tls/cert.pem"
 
 
 @pytest.mark.parametrize("restarted", [1, 3])
@@ -18,9 +14,7 @@ def test_certificates_that_have_all_ended(lab: Cluster, measure: Measure, restar
     """So many of the masters' hosts have started again since; the others use connections of before."""
     ours, containers = Authority(lab_ha.SECURITY.path), lab.containers().keys()
     for host in (*lab_ha.MASTERS, *lab_ha.SLAVES, lab_ha.SCHEDULER):
-        pem = lab.host(host).file(CERTIFICATE).content_string
-        ended = base64.b64encode(ours.sign_again(pem, begins=-30, ends=-1).encode()).decode()
-        lab.host(host).check_output(f"echo {ended} | base64 --decode > {CERTIFICATE}")
+        ours.certify(lab.host(host), begins=-30, ends=-1)
     for host in lab_ha.MASTERS[:restarted]:
         lab.host(host).run("systemctl restart zookeeper mesos-master")
     run = lab_ha.deploy()

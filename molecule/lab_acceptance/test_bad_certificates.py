@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 import time
 from collections.abc import Callable, Generator
@@ -18,43 +17,23 @@ MASTER, SLAVE, OTHER_SLAVE = "lab-master", "lab-slave1", "lab-slave2"
 UNITS = {MASTER: "mesos-master", SLAVE: "mesos-slave", OTHER_SLAVE: "mesos-slave"}
 
 
-def put(lab: Cluster, host: str, text: str) -> None:
-    """Replace the host's certificate."""
-    encoded = base64.b64encode(text.encode()).decode()
-    lab.host(host).check_output(f"echo {encoded} | base64 --decode > {FOLDER}/cert.pem")
-
-
-def certify(lab: Cluster, host: str, authority: Authority, *, begins: float = -1, ends: float = 397) -> None:
-    """Give the host a certificate like its own, of another authority or of another time."""
-    pem = lab.host(host).file(f"{FOLDER}/cert.pem").content_string
-    put(lab, host, authority.sign_again(pem, begins=begins, ends=ends))
-
-
-def said(lab: Cluster, host: str, unit: str, since: float) -> str:
-    """Return what the unit has written since then."""
-    text: str = (
-        lab.host(host).run(f"journalctl --no-pager --output=cat --unit={unit} --since=@{int(since)}").stdout
-    )
-    return text
-
-
 def says(lab: Cluster, host: str, text: str) -> None:
     """Restart the host's daemon, and wait until its journal has that."""
     unit, since = UNITS[host], time.time()
     lab.host(host).run(f"systemctl restart {unit}")
-    eventually(f"{unit} says {text!r}", lambda: text in said(lab, host, unit, since), seconds=20)
+    eventually(f"{unit} says {text!r}", lambda: text in lab.said(host, unit, since), seconds=20)
 
 
 def ended(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
-    certify(lab, host, ours, begins=-30, ends=-1)
+    ours.certify(lab.host(host), begins=-30, ends=-1)
 
 
 def made_two_days_ahead(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
-    certify(lab, host, ours, begins=2)
+    ours.certify(lab.host(host), begins=2)
 
 
 def of_another_authority(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
-    certify(lab, host, other)
+    other.certify(lab.host(host))
 
 
 def without_a_key(lab: Cluster, host: str, ours: Authority, other: Authority) -> None:
@@ -155,7 +134,7 @@ def test_a_daemon_whose_clock_is_two_days_ahead(lab: Cluster, faked_clock: str) 
     """Its certificate has one day left."""
     assert lab.security is not None
     host, containers = lab.host(SLAVE), lab.containers().keys()
-    certify(lab, SLAVE, Authority(lab.security.path), ends=1)
+    Authority(lab.security.path).certify(host, ends=1)
     library = host.check_output("dpkg-query --listfiles libfaketime | grep /libfaketime.so.1$")
     drop_in = "/run/systemd/system/mesos-slave.service.d/ahead.conf"
     lines = f"[Service]\\nEnvironment=LD_PRELOAD={library} FAKETIME=+2d\\n"

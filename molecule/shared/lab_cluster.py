@@ -172,8 +172,13 @@ class Cluster:
 
     def scheduler_journal(self, since: float) -> str:
         """Return what the scheduler has written since that second of the epoch."""
-        command = f"journalctl --no-pager --output=cat --unit=mesos-docker-scheduler --since=@{since:.0f}"
-        return str(self.host(self.master).check_output(command))
+        return self.said(self.master, "mesos-docker-scheduler", since)
+
+    def said(self, host: str, unit: str, since: float) -> str:
+        """Return what the unit on the host has written since then, in seconds of the epoch."""
+        # Rounded up, it would leave out what comes at once.
+        command = f"journalctl --no-pager --output=cat --unit={unit} --since=@{int(since)}"
+        return str(self.host(host).check_output(command))
 
     def call_master(self, call: Mapping[str, Any]) -> Any:
         """Make a call of the master's operator API; returns its answer, if it has one."""

@@ -16,7 +16,7 @@ address, *ranges = sys.stdin.read().split()
 ports = [port for each in ranges for port in range(int(each.split("-")[0]), int(each.split("-")[1]) + 1)]
 def knock(port):
     with socket.socket() as knocking:
-        knocking.settimeout(3)
+        knocking.settimeout(5)
         return knocking.connect_ex((address, port)) == 0
 with ThreadPoolExecutor(64) as pool:
     print(*[port for port, answer in zip(ports, pool.map(knock, ports)) if answer])
