@@ -76,9 +76,9 @@ class Worker:
         self._wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wakeup, selectors.EVENT_READ)
+        self._finding = ""  # of the detector, as told last
         self._lock = threading.Lock()  # guards the next three
         self._detected: tuple[Sequence[Endpoint] | None, str] | None = None
-        self._finding = ""  # of the detector, as told last
         self._calls: _Calls | None = None
         self._stop_requested = False
         self._torn_down = False
