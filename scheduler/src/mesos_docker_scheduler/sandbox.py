@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal
 
 import httpx2
 
-from mesos_docker_scheduler.driver import TlsSettings
+from mesos_docker_scheduler.driver import Credential, TlsSettings
 from mesos_docker_scheduler.errors import Error
 
 File = Literal["stdout", "stderr"]
@@ -35,16 +36,33 @@ class Part:
     end: int
 
 
+class _Shown(httpx2.Auth):
+    """Shows the secret that a slave does not refuse, if there is one."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        for authorization in self._credential.authorizations():
+            if authorization is not None:
+                request.headers["Authorization"] = authorization
+            response = yield request
+            if response.status_code != httpx2.codes.UNAUTHORIZED:
+                break
+        if response.status_code == httpx2.codes.OK:
+            self._credential.accepted(authorization)
+
+
 class Sandboxes:
     """The slaves' files, as one framework may see them.
 
-    `credential`: principal and secret, for slaves that demand them. Only those that have shown over TLS who
-    they are get to see it: without, anybody may have said that he is a slave.
+    `credential`: for slaves that demand one. Only those that have shown over TLS who they are get to see it:
+    without, anybody may have said that he is a slave.
     """
 
-    def __init__(self, tls: TlsSettings | None = None, credential: tuple[str, str] | None = None) -> None:
+    def __init__(self, tls: TlsSettings | None = None, credential: Credential | None = None) -> None:
         self._tls = tls
-        self._credential = credential
+        self._shown = _Shown(credential) if credential is not None else None
 
     async def read(
         self, agent_url: str, framework_id: str, task_id: str, file: File, offset: int | None, length: int
@@ -62,7 +80,7 @@ class Sandboxes:
         async with httpx2.AsyncClient(
             base_url=agent_url,
             verify=verify,
-            auth=self._credential if secured else None,
+            auth=self._shown if secured else None,
             timeout=_SECONDS,
             trust_env=False,
         ) as client:

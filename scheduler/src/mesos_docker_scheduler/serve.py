@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mesos_docker_scheduler import sd_notify, web
@@ -24,7 +24,7 @@ from mesos_docker_scheduler.control.framework import framework_info
 from mesos_docker_scheduler.control.ownership import Ownership
 from mesos_docker_scheduler.control.principal import as_registered
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, Recovery
-from mesos_docker_scheduler.driver import SchedulerDriver, TlsSettings
+from mesos_docker_scheduler.driver import Credential, SchedulerDriver, Secret, TlsSettings
 from mesos_docker_scheduler.driver.operator_api import OperatorApi
 from mesos_docker_scheduler.exits import ExitError
 from mesos_docker_scheduler.observability import journal
@@ -66,33 +66,33 @@ class Access:
     """What we show the masters to be let in, and how we speak to them."""
 
     principal: str | None
-    secret: str | None = field(repr=False)
-    agent_secret: str | None = field(repr=False)
+    secret: Secret | None
+    agent_secret: Secret | None
     tls: TlsSettings | None
 
     @classmethod
     def of(cls, config: Config) -> Access:
-        """As configured. SchedulerError when the secret can't be read."""
+        """As configured. SchedulerError when a secret can't be read."""
         framework = config.framework
-        secret = read_secret("framework.secret_file", framework.secret_file)
-        agent_secret = read_secret("framework.agent_secret_file", framework.agent_secret_file) or secret
+        secret = secret_in("framework.secret_file", framework.secret_file)
+        agent_secret = secret_in("framework.agent_secret_file", framework.agent_secret_file) or secret
         tls = TlsSettings(**config.tls.model_dump()) if config.tls.model_fields_set else None
         return cls(framework.principal, secret, agent_secret, tls)
 
-    @property
-    def agent_credential(self) -> tuple[str, str] | None:
-        """Principal and secret for agents, when there are both."""
-        return (self.principal, self.agent_secret) if self.principal and self.agent_secret else None
 
-
-def read_secret(setting: str, path: str | None) -> str | None:
-    """What stands in a file that the configuration names. SchedulerError when it can't be read."""
+def secret_in(setting: str, path: str | None) -> Secret | None:
+    """What reads the file that the configuration names. SchedulerError when it can't be read now."""
     if path is None:
         return None
-    try:
+
+    def read() -> str:
         return Path(path).read_text().rstrip("\n")
+
+    try:
+        read()
     except (OSError, UnicodeDecodeError) as error:
         raise SchedulerError(EXIT_CONFIG, f"{setting}: {path}: can't be read: {error}") from error
+    return read
 
 
 def make_driver(
@@ -231,7 +231,7 @@ def _web_server(
         log=controller.log,
         metrics=metrics,
         put=inbox.put,
-        sandboxes=Sandboxes(masters.tls, masters.agent_credential),
+        sandboxes=Sandboxes(masters.tls, Credential(masters.principal, masters.agent_secret)),
         tokens=lambda: controller.tokens,
     )
     app = web.application(sources, _web_access(config.http))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import ssl
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -49,6 +50,14 @@ def tls_settings(certificates: Path, **changes: Any) -> TlsSettings:
         "key_file": str(certificates / "client.key"),
     }
     return TlsSettings(**{**settings, **changes})
+
+
+def server_context(certificates: Path) -> ssl.SSLContext:
+    """Return the server's side of them, which wants to see the client's."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))
+    context.load_cert_chain(certificates / "master.pem", certificates / "master.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 class SelfSigned:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from certificates import make_certificates, tls_settings
+from certificates import make_certificates, server_context, tls_settings
 from hypothesis import given
 from hypothesis import strategies as st
+from mesos_docker_scheduler.driver import Credential
+from mesos_docker_scheduler.driver.credential import basic_authorization
 from mesos_docker_scheduler.sandbox import Part, SandboxError, Sandboxes, part_of
 
 PATH = "/frameworks/F/executors/web.1/runs/latest/stdout"
@@ -28,10 +29,14 @@ FILES = {PATH: CONTENT, ROTATED: b"now\n", f"{ROTATED}.1": b"seen before\nnot ye
 class Slave(BaseHTTPRequestHandler):
     """/files/read of Mesos 1.11 (docs/endpoints/files/read.md): bytes go into the JSON as they are."""
 
+    known: ClassVar[str | None] = None
     shown: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
         self.shown.append(self.headers.get("Authorization"))
+        if self.known is not None and self.shown[-1] != self.known:
+            self.send_error(401)
+            return
         asked = parse_qs(urlsplit(self.path).query)
         content = FILES.get(asked["path"][0])
         if content is None:
@@ -66,24 +71,46 @@ def read(url: str, task_id: str = "web.1", offset: int | None = None, length: in
     return asyncio.run(Sandboxes().read(url, "F", task_id, "stdout", offset, length))
 
 
+@contextmanager
+def tls_slave(certificates: Path) -> Iterator[str]:
+    """A slave that speaks TLS; its URL is as Mesos' masters say, whatever the slave speaks."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slave) as server:
+        server.socket = server_context(certificates).wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
 def test_only_a_slave_that_has_shown_who_it_is_sees_the_credential(slave: str, tmp_path: Path) -> None:
     make_certificates(tmp_path)
-    credential = ("scheduler", "secret")
-    Slave.shown.clear()
+    credential = Credential("scheduler", "secret")
     asyncio.run(Sandboxes(None, credential).read(slave, "F", "web.1", "stdout", 0, 1))
     assert Slave.shown == [None]
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca.pem"))
-    context.load_cert_chain(tmp_path / "master.pem", tmp_path / "master.key")
-    context.verify_mode = ssl.CERT_REQUIRED
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slave) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever).start()
-        url = f"http://127.0.0.1:{server.server_port}"  # as Mesos' masters say, whatever the slave speaks
+    with tls_slave(tmp_path) as url:
         reading = Sandboxes(tls_settings(tmp_path), credential).read(url, "F", "web.1", "stdout", 0, 1)
         assert asyncio.run(reading).data == "f"
-        server.shutdown()
-    assert Slave.shown[1:] == ["Basic " + base64.b64encode(b"scheduler:secret").decode()]
+    assert Slave.shown[1:] == [basic_authorization("scheduler", "secret")]
+
+
+def test_a_slave_may_know_the_secret_of_before_or_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_certificates(tmp_path)
+    secrets = ["old"]
+    sandboxes = Sandboxes(tls_settings(tmp_path), Credential("p", lambda: secrets[-1]))
+    old, new = basic_authorization("p", "old"), basic_authorization("p", "new")
+    with tls_slave(tmp_path) as url:
+        for known, shown in ((old, [old]), (new, [old, new]), (old, [new, old]), (old, [old])):
+            Slave.shown.clear()
+            monkeypatch.setattr(Slave, "known", known)
+            assert asyncio.run(sandboxes.read(url, "F", "web.1", "stdout", 0, 1)).data == "f"
+            assert Slave.shown == shown
+            secrets[:] = ["new"]
+        monkeypatch.setattr(Slave, "known", "another")
+        with pytest.raises(SandboxError, match="HTTP 401"):
+            asyncio.run(sandboxes.read(url, "F", "web.1", "stdout", 0, 1))
 
 
 def test_reads_the_end_or_from_an_offset_on(slave: str) -> None:

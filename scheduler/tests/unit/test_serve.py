@@ -22,7 +22,7 @@ from certificates import SelfSigned
 from mesos_docker_scheduler import cli
 from mesos_docker_scheduler import serve as module
 from mesos_docker_scheduler.config import load
-from mesos_docker_scheduler.driver import TlsSettings
+from mesos_docker_scheduler.driver import Secret, TlsSettings
 from mesos_docker_scheduler.records.store import Event, SqliteStore
 from mesos_docker_scheduler.serve import Access, SchedulerError, Source, serve
 from scheduler_fakes import MASTER, FakeDriver
@@ -345,7 +345,7 @@ def test_the_secret_comes_from_its_file(tmp_path: Path, wish: dict[str, Any]) ->
     assert end.value.status == 78
     secret.write_text("s3cret\n")
     run(tmp_path, wish, stop_this_process)
-    assert (Mesos.made.settings["principal"], Mesos.made.settings["secret"]) == ("p", "s3cret")
+    assert (Mesos.made.settings["principal"], Mesos.made.settings["secret"]()) == ("p", "s3cret")
 
 
 def test_slaves_may_want_another_secret_than_the_master(tmp_path: Path, wish: dict[str, Any]) -> None:
@@ -357,9 +357,13 @@ def test_slaves_may_want_another_secret_than_the_master(tmp_path: Path, wish: di
         (tmp_path / "config.json").write_text(json.dumps(wish))
         return Access.of(load(tmp_path / "config.json")[0])
 
-    assert access().agent_credential == ("p", "secret")
+    def read(secret: Secret | None) -> str:
+        assert callable(secret)
+        return secret()
+
+    assert read(access().agent_secret) == "secret"
     wish["framework"]["agent_secret_file"] = str(tmp_path / "agent-secret")
-    assert (access().secret, access().agent_credential) == ("secret", ("p", "agent-secret"))
+    assert (read(access().secret), read(access().agent_secret)) == ("secret", "agent-secret")
     (tmp_path / "agent-secret").unlink()
     with pytest.raises(SchedulerError, match=r"framework\.agent_secret_file: .*can't be read"):
         access()

@@ -13,6 +13,7 @@ from typing import Any
 from mesos_docker_scheduler.driver import calls
 from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.driver.calls import Call
+from mesos_docker_scheduler.driver.credential import Credential, Secret
 from mesos_docker_scheduler.driver.detector import (
     Detector,
     StaticDetector,
@@ -20,7 +21,7 @@ from mesos_docker_scheduler.driver.detector import (
     ZooKeeperMasters,
     parse_master,
 )
-from mesos_docker_scheduler.driver.pipeline import CallFailed, basic_authorization
+from mesos_docker_scheduler.driver.pipeline import CallFailed
 from mesos_docker_scheduler.driver.protocol import (
     Ended,
     FrameworkSettings,
@@ -45,7 +46,8 @@ class SchedulerDriver(MesosSchedulerDriver):
 
     framework: FrameworkInfo in v1 JSON, with its durable `id` if it has one.
     master: `zk://user:password@h1:2181,h2:2181/mesos`, `h1:5050,h2:5050` or `http(s)://host:port`.
-    principal, secret: for Mesos' HTTP basic authentication; the principal is put into the FrameworkInfo.
+    principal, secret: for Mesos' HTTP basic authentication; the principal is put into the FrameworkInfo. The
+        secret may be replaced meanwhile: what it is called to read is then shown, too.
     tls: its presence means TLS for masters without a scheme (a list of hosts, ZooKeeper).
     offer_constraints, suppressed_roles: sent with every SUBSCRIBE (v1/scheduler.proto).
     before_subscribe: gets the framework's id, if there is one, before every SUBSCRIBE, and whether the master
@@ -67,7 +69,7 @@ class SchedulerDriver(MesosSchedulerDriver):
         master: str,
         *,
         principal: str | None = None,
-        secret: str | None = None,
+        secret: Secret | None = None,
         tls: TlsSettings | None = None,
         offer_constraints: Mapping[str, Any] | None = None,
         suppressed_roles: Sequence[str] = (),
@@ -90,13 +92,10 @@ class SchedulerDriver(MesosSchedulerDriver):
         self._settings_before_update = settings
         self._latest_update: Call | None = None
         self._suppressed = set(suppressed_roles)
-        authorization = None
-        if principal is not None and secret is not None:
-            authorization = basic_authorization(principal, secret)
         self._subscription = Subscription(
             settings,
             framework_id,
-            authorization=authorization,
+            credential=Credential(principal, secret),
             contests=before_subscribe is not None,
             random=random.random,
         )

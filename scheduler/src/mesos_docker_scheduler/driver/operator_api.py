@@ -7,11 +7,11 @@ import http.client
 import json
 import queue
 import socket
-import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from mesos_docker_scheduler.driver.credential import Credential, Secret
 from mesos_docker_scheduler.driver.detector import (
     Detector,
     StaticDetector,
@@ -20,7 +20,6 @@ from mesos_docker_scheduler.driver.detector import (
     parse_master,
 )
 from mesos_docker_scheduler.driver.endpoint import Endpoint, redirect_target
-from mesos_docker_scheduler.driver.pipeline import basic_authorization
 from mesos_docker_scheduler.driver.tls import TlsSettings
 from mesos_docker_scheduler.errors import Error
 
@@ -50,15 +49,13 @@ class OperatorApi:
         master: str,
         *,
         principal: str | None = None,
-        secret: str | None = None,
+        secret: Secret | None = None,
         tls: TlsSettings | None = None,
     ) -> None:
         self._masters = parse_master(master, tls=tls is not None)
         self._default_tls = tls is not None
         self._tls = tls or TlsSettings()
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if principal is not None and secret is not None:
-            self._headers["Authorization"] = basic_authorization(principal, secret)
+        self._credential = Credential(principal, secret)
 
     def ask(self, *kinds: str) -> list[Message]:
         """Make calls such as GET_TASKS to one master; returns what stands in each answer.
@@ -99,7 +96,7 @@ class OperatorApi:
     def _ask(self, endpoint: Endpoint, kinds: Sequence[str]) -> list[Message]:
         for _ in range(_MOST_REDIRECTS):
             try:
-                with self._connection(endpoint) as connection:
+                with contextlib.closing(_Connection(endpoint, self._tls)) as connection:
                     answers = []
                     for kind in kinds:
                         answer = self._call(connection, kind)
@@ -115,9 +112,7 @@ class OperatorApi:
 
     def _call(self, connection: http.client.HTTPConnection, kind: str) -> Message | str:
         """What stands in the answer, or where the leading master is."""
-        connection.request("POST", _PATH, json.dumps({"type": kind}), self._headers)
-        response = connection.getresponse()
-        body = response.read()
+        response, body = self._post(connection, json.dumps({"type": kind}))
         location = response.getheader("Location")
         if response.status == http.HTTPStatus.TEMPORARY_REDIRECT and location is not None:
             return location
@@ -131,19 +126,38 @@ class OperatorApi:
         content: Message = json.loads(body)[kind.lower()]
         return content
 
-    @contextlib.contextmanager
-    def _connection(self, endpoint: Endpoint) -> Iterator[http.client.HTTPConnection]:
-        sock = socket.create_connection((endpoint.host, endpoint.port), _CONNECT_SECONDS)
-        connection = http.client.HTTPConnection(endpoint.host, endpoint.port)
-        try:
-            if endpoint.tls:
-                sock = self._tls_context().wrap_socket(sock, server_hostname=endpoint.certificate_name)
-            sock.settimeout(_ANSWER_SECONDS)
-            connection.sock = sock
-            yield connection
-        finally:
-            connection.close()
-            sock.close()
+    def _post(
+        self, connection: http.client.HTTPConnection, body: str
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """The answer and its content, with the secret that is not refused if there is one."""
+        for authorization in self._credential.authorizations():
+            headers = {"Content-Type": "application/json", "Accept": "application/json"}
+            if authorization is not None:
+                headers["Authorization"] = authorization
+            connection.request("POST", _PATH, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+            if response.status != http.HTTPStatus.UNAUTHORIZED:
+                break
+        if response.status == http.HTTPStatus.OK:
+            self._credential.accepted(authorization)
+        return response, content
 
-    def _tls_context(self) -> ssl.SSLContext:
-        return self._tls.context()
+
+class _Connection(http.client.HTTPConnection):
+    """Connects as the endpoint wants it, also when the master has ended the connection after an answer."""
+
+    def __init__(self, endpoint: Endpoint, tls: TlsSettings) -> None:
+        super().__init__(endpoint.host, endpoint.port)
+        self._endpoint = endpoint
+        self._tls = tls
+
+    def connect(self) -> None:
+        """Open the socket."""
+        endpoint = self._endpoint
+        context = self._tls.context() if endpoint.tls else None
+        sock = socket.create_connection((endpoint.host, endpoint.port), _CONNECT_SECONDS)
+        if context is not None:
+            sock = context.wrap_socket(sock, server_hostname=endpoint.certificate_name)
+        sock.settimeout(_ANSWER_SECONDS)
+        self.sock = sock

@@ -6,7 +6,6 @@ so that the round trip doesn't limit how many pass.
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -40,11 +39,6 @@ class CallFailed(Error):  # noqa: N818 - the name is part of the driver's interf
 
 
 Failure = tuple[Call, CallFailed]
-
-
-def basic_authorization(principal: str, secret: str) -> str:
-    """Build the value of an Authorization header (RFC 7617, UTF-8)."""
-    return "Basic " + base64.b64encode(f"{principal}:{secret}".encode()).decode("ascii")
 
 
 def encode_request(

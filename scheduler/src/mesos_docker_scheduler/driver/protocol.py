@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from mesos_docker_scheduler.driver.credential import Credential
 from mesos_docker_scheduler.driver.endpoint import Endpoint, redirect_target
 from mesos_docker_scheduler.driver.http_response import Response, ResponseError, ResponseParser
 from mesos_docker_scheduler.driver.pipeline import encode_request, error_text
@@ -123,6 +124,7 @@ class _Attempt:
     master: Endpoint
     heard_at: float
     settings: FrameworkSettings
+    authorization: str | None
     responses: ResponseParser = field(default_factory=ResponseParser)
     records: RecordParser = field(default_factory=RecordParser)
     stream_id: str = ""
@@ -135,7 +137,7 @@ class Subscription:
 
     settings: for the next SUBSCRIBE; may be replaced at any time.
     framework_id: the durable one, or None to let the master assign one.
-    authorization: the value of the header of that name.
+    credential: what to show the masters.
     labels: of the framework, for the next SUBSCRIBE; may be replaced at any time.
     failed_over: whether the master has given the framework to somebody else; `contests` says that it may be
         tried again then, for whoever is asked before each SUBSCRIBE knows whose it is.
@@ -148,13 +150,12 @@ class Subscription:
         settings: FrameworkSettings,
         framework_id: str | None,
         *,
-        authorization: str | None = None,
+        credential: Credential,
         contests: bool = False,
         random: Callable[[], float],
     ) -> None:
         self.settings = settings
         self.framework_id = framework_id
-        self.authorization = authorization
         self.labels: Mapping[str, str] = {}
         self.failed_over = False
         self._contests = contests
@@ -168,6 +169,8 @@ class Subscription:
         self._redirects = 0
         self._redirect_told: tuple[Endpoint, Endpoint] | None = None
         self._rounds = 0  # how often all masters have been tried in vain
+        self._credential = credential
+        self._refusals = 0  # how often what was shown has been refused since something was accepted
         self._not_before = 0.0
         self._attempt: _Attempt | None = None
 
@@ -176,6 +179,11 @@ class Subscription:
         """The master we are subscribed with. May be asked from any thread."""
         attempt = self._attempt
         return attempt.master if attempt is not None and self.phase is Phase.SUBSCRIBED else None
+
+    @property
+    def authorization(self) -> str | None:
+        """What this connection's master has been shown."""
+        return self._attempt.authorization if self._attempt is not None else None
 
     @property
     def is_over(self) -> bool:
@@ -211,7 +219,8 @@ class Subscription:
             return None
         master = self._redirect or self._masters[self._turn]
         self._redirect = None
-        self._attempt = _Attempt(master, now, self.settings)
+        known = self._credential.authorizations()
+        self._attempt = _Attempt(master, now, self.settings, known[self._refusals % len(known)])
         self.phase = Phase.CONNECTING
         return master
 
@@ -226,7 +235,7 @@ class Subscription:
         call = {"type": "SUBSCRIBE", "subscribe": body}
         if self.framework_id is not None:
             call["framework_id"] = {"value": self.framework_id}
-        return encode_request(self._attempt.master, call, self.authorization, None)
+        return encode_request(self._attempt.master, call, self._attempt.authorization, None)
 
     # What happens to the connection
 
@@ -291,6 +300,8 @@ class Subscription:
         text = error_text(response)
         if response.status == 400:
             return self._end(f"SUBSCRIBE was refused as invalid, {text}")
+        if response.status == 401:
+            self._refusals += 1
         if response.status in (401, 403):
             return self._over(f"the principal and secret are not accepted, {text}", now)
         if response.status == 503:
@@ -359,6 +370,8 @@ class Subscription:
         self.framework_id = framework_id
         attempt.heartbeat_seconds = heartbeat_seconds
         attempt.subscribed_at = now
+        self._credential.accepted(attempt.authorization)
+        self._refusals = 0
         self.phase = Phase.SUBSCRIBED
         self.problem = None
         self.failed_over = False

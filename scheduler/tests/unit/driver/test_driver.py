@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import tls_settings
+from certificates import server_context, tls_settings
 from mesos_docker_scheduler.driver import CallFailed, SchedulerDriver, TlsSettings
 from mesos_docker_scheduler.driver.connection import ConnectionEnded, SubscriptionForbidden
+from mesos_docker_scheduler.driver.credential import basic_authorization
 from recorder import FRAMEWORK, Recorder, running
 from scripted_master import ACCEPTED, FRAMEWORK_ID, STREAM_ID, TAKE_IN, Answer, Request, ScriptedMaster
 
@@ -353,6 +354,38 @@ def test_the_principal_of_the_credentials_is_that_of_the_framework(master: Scrip
         assert master.requests[0].call["subscribe"]["framework_info"]["principal"] == "pröng"
 
 
+def test_a_secret_that_is_replaced_is_shown_when_the_one_of_before_is_refused() -> None:
+    """The masters are started again with the next one at some time after our file has changed, or before."""
+    known, secrets = ["old"], ["old"]
+
+    def answer(request: Request) -> Answer:
+        if request.headers["authorization"] != basic_authorization("p", known[-1]):
+            return Answer(401)
+        return TAKE_IN if request.type == "SUBSCRIBE" else ACCEPTED
+
+    with (
+        ScriptedMaster(answer) as master,
+        running(master.address, principal="p", secret=lambda: secrets[-1]) as (driver, recorder),
+    ):
+        recorder.wait_for("registered")
+        secrets.append("new")
+        driver.suppressOffers()
+        master.wait_for_calls("SUPPRESS")
+        known.append("new")
+        master.drop_connections()
+        recorder.wait_for("reregistered")
+        driver.reviveOffers()
+        master.wait_for_calls("REVIVE")
+        known.append("newer")
+        master.drop_connections()
+        master.wait_for_calls("SUBSCRIBE", 4)
+        secrets.append("newer")
+        recorder.wait_for("reregistered", 2)
+        driver.suppressOffers()
+        master.wait_for_calls("SUPPRESS", 2)
+        assert not [error for _, error in recorder.all("callFailed") if error.status is not None]
+
+
 def test_two_principals_are_refused() -> None:
     with pytest.raises(ValueError, match=r"framework principal: 'a' is not allowed; .* credentials, 'b'"):
         SchedulerDriver(Recorder(), {**FRAMEWORK, "principal": "a"}, "m1", principal="b")
@@ -360,11 +393,8 @@ def test_two_principals_are_refused() -> None:
 
 def tls_master(certificates: Path) -> ScriptedMaster:
     """Return a master that speaks TLS 1.3 and asks for a certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = server_context(certificates)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(certificates / "master.pem", certificates / "master.key")
-    context.load_verify_locations(certificates / "ca.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
     return ScriptedMaster(tls=context)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import make_certificates, server_context, tls_settings
+from mesos_docker_scheduler.driver.credential import basic_authorization
 from mesos_docker_scheduler.driver.operator_api import OperatorApi, OperatorApiError
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -18,7 +22,7 @@ Answer = tuple[int, dict[str, str], bytes]
 class Master:
     """Answers POST /api/v1 with what `answer` makes of the call and its headers."""
 
-    def __init__(self, answer: Callable[[str, Any], Answer]) -> None:
+    def __init__(self, answer: Callable[[str, Any], Answer], tls: ssl.SSLContext | None = None) -> None:
         self.calls: list[str] = []
         self.connections: set[Any] = set()
         master = self
@@ -42,6 +46,8 @@ class Master:
                 """Be quiet."""
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
 
     def __enter__(self) -> Master:
@@ -129,3 +135,41 @@ def test_shows_its_credential(masters: Callable[..., Master]) -> None:
     assert OperatorApi(master.address, principal="p", secret="s").ask("GET_TASKS")
     with pytest.raises(OperatorApiError, match="401: who"):
         OperatorApi(master.address).ask("GET_TASKS")
+
+
+def test_shows_a_secret_that_is_replaced_when_the_one_of_before_is_refused(
+    masters: Callable[..., Master],
+) -> None:
+    known, secrets = ["old"], ["old"]
+
+    def guarded(kind: str, headers: Any) -> Answer:
+        return good(kind, headers) if headers["Authorization"] == shown(known[-1]) else (401, {}, b"who?")
+
+    def shown(secret: str) -> str:
+        return basic_authorization("p", secret)
+
+    master = masters(guarded)
+    api = OperatorApi(master.address, principal="p", secret=lambda: secrets[-1])
+    assert api.ask("GET_TASKS", "GET_AGENTS")
+    secrets.append("new")
+    assert api.ask("GET_TASKS", "GET_AGENTS")
+    known.append("new")
+    assert api.ask("GET_TASKS", "GET_AGENTS")
+    known.append("another")
+    with pytest.raises(OperatorApiError, match="401: who"):
+        api.ask("GET_TASKS")
+
+
+def test_a_master_that_ends_each_connection_is_asked_over_tls_again(
+    masters: Callable[..., Master], tmp_path: Path
+) -> None:
+    make_certificates(tmp_path)
+
+    def ending(kind: str, headers: Any) -> Answer:
+        status, _, body = good(kind, headers)
+        return status, {"Connection": "close"}, body
+
+    master = Master(ending, tls=server_context(tmp_path))
+    with master:
+        api = OperatorApi(master.address, principal="p", secret="s", tls=tls_settings(tmp_path))
+        assert api.ask("GET_TASKS", "GET_AGENTS") == [{"of": "GET_TASKS"}, {"of": "GET_AGENTS"}]
