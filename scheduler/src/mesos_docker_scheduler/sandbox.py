@@ -36,21 +36,20 @@ class Part:
     end: int
 
 
-class _Shown(httpx2.Auth):
-    """Shows the secret that a slave does not refuse, if there is one."""
+class _SecretsInTurn(httpx2.Auth):
+    """Tries each secret that a slave may know, until one is not refused."""
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         for authorization in self._credential.authorizations():
-            if authorization is not None:
-                request.headers["Authorization"] = authorization
+            request.headers["Authorization"] = authorization
             response = yield request
+            if response.status_code == httpx2.codes.OK:
+                self._credential.accepted(authorization)
             if response.status_code != httpx2.codes.UNAUTHORIZED:
-                break
-        if response.status_code == httpx2.codes.OK:
-            self._credential.accepted(authorization)
+                return
 
 
 class Sandboxes:
@@ -62,7 +61,7 @@ class Sandboxes:
 
     def __init__(self, tls: TlsSettings | None = None, credential: Credential | None = None) -> None:
         self._tls = tls
-        self._shown = _Shown(credential) if credential is not None else None
+        self._auth = _SecretsInTurn(credential) if credential is not None else None
 
     async def read(
         self, agent_url: str, framework_id: str, task_id: str, file: File, offset: int | None, length: int
@@ -80,7 +79,7 @@ class Sandboxes:
         async with httpx2.AsyncClient(
             base_url=agent_url,
             verify=verify,
-            auth=self._shown if secured else None,
+            auth=self._auth if secured else None,
             timeout=_SECONDS,
             trust_env=False,
         ) as client:

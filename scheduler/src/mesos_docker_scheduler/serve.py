@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mesos_docker_scheduler import sd_notify, web
@@ -24,7 +25,7 @@ from mesos_docker_scheduler.control.framework import framework_info
 from mesos_docker_scheduler.control.ownership import Ownership
 from mesos_docker_scheduler.control.principal import as_registered
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, Recovery
-from mesos_docker_scheduler.driver import Credential, SchedulerDriver, Secret, TlsSettings
+from mesos_docker_scheduler.driver import Credential, SchedulerDriver, TlsSettings
 from mesos_docker_scheduler.driver.operator_api import OperatorApi
 from mesos_docker_scheduler.exits import ExitError
 from mesos_docker_scheduler.observability import journal
@@ -63,43 +64,51 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What we show the masters to be let in, and how we speak to them."""
+    """What we send to masters and agents to be let in, and how we speak to them."""
 
-    principal: str | None
-    secret: Secret | None
-    agent_secret: Secret | None
+    masters: Credential | None
+    agents: Credential | None
     tls: TlsSettings | None
 
     @classmethod
     def of(cls, config: Config) -> Access:
         """As configured. SchedulerError when a secret can't be read."""
         framework = config.framework
-        secret = secret_in("framework.secret_file", framework.secret_file)
-        agent_secret = secret_in("framework.agent_secret_file", framework.agent_secret_file) or secret
+        masters = credential("framework.secret_file", framework.principal, framework.secret_file)
+        agents = credential("framework.agent_secret_file", framework.principal, framework.agent_secret_file)
         tls = TlsSettings(**config.tls.model_dump()) if config.tls.model_fields_set else None
-        return cls(framework.principal, secret, agent_secret, tls)
+        return cls(masters, agents or masters, tls)
 
 
-def secret_in(setting: str, path: str | None) -> Secret | None:
-    """What reads the file that the configuration names. SchedulerError when it can't be read now."""
-    if path is None:
+def credential(setting: str, principal: str | None, path: str | None) -> Credential | None:
+    """The credential whose secret stands in a file. SchedulerError when that can't be read.
+
+    The file is read each time. One beside it, PATH.previous, has the secret of before for as long as some may
+    know no other.
+    """
+    if principal is None or path is None:
         return None
-
-    def read() -> str:
-        return Path(path).read_text().rstrip("\n")
-
+    made = Credential(principal, partial(_secrets, Path(path), Path(f"{path}.previous")))
     try:
-        read()
-    except (OSError, UnicodeDecodeError) as error:
+        _secrets(Path(path), Path(f"{path}.previous"))
+    except (OSError, ValueError) as error:
         raise SchedulerError(EXIT_CONFIG, f"{setting}: {path}: can't be read: {error}") from error
-    return read
+    return made
+
+
+def _secrets(current: Path, previous: Path) -> list[str]:
+    secrets = [current.read_text().rstrip("\n")]
+    if not secrets[0]:
+        raise ValueError("it is empty")
+    with contextlib.suppress(FileNotFoundError):
+        secrets.append(previous.read_text().rstrip("\n"))
+    return secrets
 
 
 def make_driver(
-    config: Config, remembered: Remembered, inbox: Callable[[events.AnyEvent], None]
+    config: Config, access: Access, remembered: Remembered, inbox: Callable[[events.AnyEvent], None]
 ) -> SchedulerDriver:
     """A driver that puts all it hears into the inbox. SchedulerError when the credential can't be used."""
-    access = Access.of(config)
     try:
         registered = as_registered(config, remembered)
     except ValueError as error:
@@ -109,8 +118,7 @@ def make_driver(
         QueueingScheduler(inbox),
         framework_info(registered, remembered.framework_id),
         config.master,
-        principal=access.principal if access.secret else None,
-        secret=access.secret,
+        credential=access.masters,
         tls=access.tls,
         before_subscribe=owned.before_subscribe,
     )
@@ -118,7 +126,7 @@ def make_driver(
 
 def operator_api(config: Config, access: Access) -> OperatorApi:
     """Whom to ask what the masters know."""
-    return OperatorApi(config.master, principal=access.principal, secret=access.secret, tls=access.tls)
+    return OperatorApi(config.master, credential=access.masters, tls=access.tls)
 
 
 def serve(source: Source, tell: Callable[[Event], None]) -> Snapshot:
@@ -151,10 +159,10 @@ def _serve(source: Source, store: SqliteStore, tell: Callable[[Event], None]) ->
     config = source.config
     remembered = store.load()
     inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
-    driver = make_driver(config, remembered, inbox.put)
+    access = Access.of(config)
+    driver = make_driver(config, access, remembered, inbox.put)
     known = as_registered(config, remembered).framework.principal
     store.commit(Change(records={principal.RECORD: known or ""}))
-    access = Access.of(config)
     recovery = Recovery(
         operator_api(config, access),
         config.framework.name,
@@ -219,7 +227,7 @@ def _web_server(
     controller: Controller,
     metrics: Metrics,
     inbox: queue.SimpleQueue[events.AnyEvent],
-    masters: Access,
+    access: Access,
     certificate: web.Certificate | None,
 ) -> Iterator[None]:
     if config.http is None:
@@ -231,7 +239,7 @@ def _web_server(
         log=controller.log,
         metrics=metrics,
         put=inbox.put,
-        sandboxes=Sandboxes(masters.tls, Credential(masters.principal, masters.agent_secret)),
+        sandboxes=Sandboxes(access.tls, access.agents),
         tokens=lambda: controller.tokens,
     )
     app = web.application(sources, _web_access(config.http))

@@ -10,7 +10,7 @@ from pathlib import Path
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.records.store import Remembered, SqliteStore, StoreError
-from mesos_docker_scheduler.serve import EXIT_REFUSED, EXIT_STORE, SchedulerError, make_driver
+from mesos_docker_scheduler.serve import EXIT_REFUSED, EXIT_STORE, Access, SchedulerError, make_driver
 
 _ANSWER_SECONDS = 30.0
 
@@ -41,7 +41,7 @@ def teardown(config: Config, confirmed: bool) -> int:
 
 def _end(config: Config, remembered: Remembered) -> None:
     inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
-    driver = make_driver(config, remembered, inbox.put)
+    driver = make_driver(config, Access.of(config), remembered, inbox.put)
     deadline = time.monotonic() + _ANSWER_SECONDS
     asked = False
     driver.start()

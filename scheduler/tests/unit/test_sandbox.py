@@ -59,6 +59,7 @@ class Slave(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def slave() -> Iterator[str]:
+    Slave.shown.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Slave) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -85,7 +86,7 @@ def tls_slave(certificates: Path) -> Iterator[str]:
 
 def test_only_a_slave_that_has_shown_who_it_is_sees_the_credential(slave: str, tmp_path: Path) -> None:
     make_certificates(tmp_path)
-    credential = Credential("scheduler", "secret")
+    credential = Credential("scheduler", lambda: ["secret"])
     asyncio.run(Sandboxes(None, credential).read(slave, "F", "web.1", "stdout", 0, 1))
     assert Slave.shown == [None]
     with tls_slave(tmp_path) as url:
@@ -99,7 +100,7 @@ def test_a_slave_may_know_the_secret_of_before_or_the_next(
 ) -> None:
     make_certificates(tmp_path)
     secrets = ["old"]
-    sandboxes = Sandboxes(tls_settings(tmp_path), Credential("p", lambda: secrets[-1]))
+    sandboxes = Sandboxes(tls_settings(tmp_path), Credential("p", lambda: secrets))
     old, new = basic_authorization("p", "old"), basic_authorization("p", "new")
     with tls_slave(tmp_path) as url:
         for known, shown in ((old, [old]), (new, [old, new]), (old, [new, old]), (old, [old])):
@@ -107,7 +108,7 @@ def test_a_slave_may_know_the_secret_of_before_or_the_next(
             monkeypatch.setattr(Slave, "known", known)
             assert asyncio.run(sandboxes.read(url, "F", "web.1", "stdout", 0, 1)).data == "f"
             assert Slave.shown == shown
-            secrets[:] = ["new"]
+            secrets[:] = ["new", "old"]
         monkeypatch.setattr(Slave, "known", "another")
         with pytest.raises(SandboxError, match="HTTP 401"):
             asyncio.run(sandboxes.read(url, "F", "web.1", "stdout", 0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -22,7 +23,7 @@ from certificates import SelfSigned
 from mesos_docker_scheduler import cli
 from mesos_docker_scheduler import serve as module
 from mesos_docker_scheduler.config import load
-from mesos_docker_scheduler.driver import Secret, TlsSettings
+from mesos_docker_scheduler.driver import Credential, TlsSettings
 from mesos_docker_scheduler.records.store import Event, SqliteStore
 from mesos_docker_scheduler.serve import Access, SchedulerError, Source, serve
 from scheduler_fakes import MASTER, FakeDriver
@@ -343,9 +344,20 @@ def test_the_secret_comes_from_its_file(tmp_path: Path, wish: dict[str, Any]) ->
     with pytest.raises(SchedulerError, match=r"framework\.secret_file: .*can't be read") as end:
         run(tmp_path, wish, stop_this_process)
     assert end.value.status == 78
+    secret.write_text("\n")
+    with pytest.raises(SchedulerError, match=r"framework\.secret_file: .*can't be read: it is empty"):
+        run(tmp_path, wish, stop_this_process)
     secret.write_text("s3cret\n")
     run(tmp_path, wish, stop_this_process)
-    assert (Mesos.made.settings["principal"], Mesos.made.settings["secret"]()) == ("p", "s3cret")
+    assert secrets_of(Mesos.made.settings["credential"]) == ["p:s3cret"]
+    (tmp_path / "secret.previous").write_text("older\n")
+    assert secrets_of(Mesos.made.settings["credential"]) == ["p:s3cret", "p:older"]
+
+
+def secrets_of(credential: Credential | None) -> list[str]:
+    assert credential is not None
+    sent = (authorization.removeprefix("Basic ") for authorization in credential.authorizations())
+    return [base64.b64decode(authorization).decode() for authorization in sent]
 
 
 def test_slaves_may_want_another_secret_than_the_master(tmp_path: Path, wish: dict[str, Any]) -> None:
@@ -357,13 +369,10 @@ def test_slaves_may_want_another_secret_than_the_master(tmp_path: Path, wish: di
         (tmp_path / "config.json").write_text(json.dumps(wish))
         return Access.of(load(tmp_path / "config.json")[0])
 
-    def read(secret: Secret | None) -> str:
-        assert callable(secret)
-        return secret()
-
-    assert read(access().agent_secret) == "secret"
+    assert secrets_of(access().agents) == ["p:secret"]
     wish["framework"]["agent_secret_file"] = str(tmp_path / "agent-secret")
-    assert (read(access().secret), read(access().agent_secret)) == ("secret", "agent-secret")
+    assert secrets_of(access().masters) == ["p:secret"]
+    assert secrets_of(access().agents) == ["p:agent-secret"]
     (tmp_path / "agent-secret").unlink()
     with pytest.raises(SchedulerError, match=r"framework\.agent_secret_file: .*can't be read"):
         access()

@@ -1,19 +1,16 @@
-"""A principal and a secret that may be replaced while they are in use."""
+"""A principal with its secrets: the one that holds, and others while it is being replaced."""
 
 from __future__ import annotations
 
 import base64
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
-Secret = str | Callable[[], str]
-"""A secret, or what reads it anew each time: OSError or ValueError when it can't be read."""
-
-
-_KEPT = 2
+Secrets = Callable[[], Sequence[str]]
+"""Gives the current secret, and then those that may still hold. OSError, ValueError: they can't be read."""
 
 
 def basic_authorization(principal: str, secret: str) -> str:
@@ -22,43 +19,34 @@ def basic_authorization(principal: str, secret: str) -> str:
 
 
 class Credential:
-    """What to show as a principal; nothing without one, or without a secret. May be used from any thread.
+    """What to send as a principal. May be used from any thread.
 
-    A secret is replaced on both sides, and never at the same moment: for a while, some of those that we speak
-    to know only the one of before, and some the next one already. So there are up to three: the two that were
-    accepted last, and the one that is to be shown from now on.
+    A secret is replaced on both sides, and never at the same moment: for a while, some peers know only the
+    previous one, and some the new one already. So secrets are tried in turn, beginning with the one that was
+    accepted last.
     """
 
-    def __init__(self, principal: str | None, secret: Secret | None) -> None:
-        self._principal = principal
-        self._secret = secret
+    def __init__(self, principal: str, secrets: Secrets) -> None:
+        self.principal = principal
+        self._secrets = secrets
         self._lock = threading.Lock()
-        self._newest: str | None = None
-        self._accepted: list[str] = []  # the last one first
+        self._read: tuple[str, ...] = ()
+        self._accepted: str | None = None
 
-    def authorizations(self) -> tuple[str | None, ...]:
-        """Values of the Authorization header, to be tried in this order; None: do without."""
-        newest = self._read()
-        with self._lock:
-            self._newest = newest or self._newest
-            known = dict.fromkeys((*self._accepted, self._newest))
-        return tuple(known)
-
-    def accepted(self, authorization: str | None) -> None:
-        """Note that somebody to whom it was shown knows this one."""
-        if authorization is None:
-            return
-        with self._lock:
-            others = [other for other in self._accepted if other != authorization]
-            self._accepted = [authorization, *others][:_KEPT]
-
-    def _read(self) -> str | None:
-        if self._principal is None or self._secret is None:
-            return None
+    def authorizations(self) -> tuple[str, ...]:
+        """Values of the Authorization header, in the order in which to try them."""
         try:
-            secret = self._secret() if callable(self._secret) else self._secret
+            read = tuple(basic_authorization(self.principal, secret) for secret in self._secrets())
         except (OSError, ValueError) as error:
             # What was read before may still do.
-            logger.warning("The secret of %s can't be read: %s", self._principal, error)
-            return None
-        return basic_authorization(self._principal, secret)
+            logger.warning("The secret of %s can't be read: %s", self.principal, error)
+            read = ()
+        with self._lock:
+            self._read = read or self._read
+            accepted = (self._accepted,) if self._accepted is not None else ()
+            return tuple(dict.fromkeys((*accepted, *self._read)))
+
+    def accepted(self, authorization: str) -> None:
+        """Note that a peer has accepted this one."""
+        with self._lock:
+            self._accepted = authorization

@@ -13,7 +13,7 @@ from typing import Any
 from mesos_docker_scheduler.driver import calls
 from mesos_docker_scheduler.driver.call_times import CallTimes
 from mesos_docker_scheduler.driver.calls import Call
-from mesos_docker_scheduler.driver.credential import Credential, Secret
+from mesos_docker_scheduler.driver.credential import Credential
 from mesos_docker_scheduler.driver.detector import (
     Detector,
     StaticDetector,
@@ -46,8 +46,7 @@ class SchedulerDriver(MesosSchedulerDriver):
 
     framework: FrameworkInfo in v1 JSON, with its durable `id` if it has one.
     master: `zk://user:password@h1:2181,h2:2181/mesos`, `h1:5050,h2:5050` or `http(s)://host:port`.
-    principal, secret: for Mesos' HTTP basic authentication; the principal is put into the FrameworkInfo. The
-        secret may be replaced meanwhile: what it is called to read is then shown, too.
+    credential: for Mesos' HTTP basic authentication; its principal is put into the FrameworkInfo.
     tls: its presence means TLS for masters without a scheme (a list of hosts, ZooKeeper).
     offer_constraints, suppressed_roles: sent with every SUBSCRIBE (v1/scheduler.proto).
     before_subscribe: gets the framework's id, if there is one, before every SUBSCRIBE, and whether the master
@@ -68,8 +67,7 @@ class SchedulerDriver(MesosSchedulerDriver):
         framework: Mapping[str, Any],
         master: str,
         *,
-        principal: str | None = None,
-        secret: Secret | None = None,
+        credential: Credential | None = None,
         tls: TlsSettings | None = None,
         offer_constraints: Mapping[str, Any] | None = None,
         suppressed_roles: Sequence[str] = (),
@@ -77,10 +75,11 @@ class SchedulerDriver(MesosSchedulerDriver):
     ) -> None:
         framework = dict(framework)
         framework_id = (framework.pop("id", None) or {}).get("value")
+        principal = credential.principal if credential is not None else None
         if principal is not None and framework.setdefault("principal", principal) != principal:
             raise ValueError(
                 f"framework principal: {framework['principal']!r} is not allowed; "
-                f"it must be that of the credentials, {principal!r}"
+                f"it must be that of the credential, {principal!r}"
             )
         super().__init__(  # type: ignore[no-untyped-call]
             scheduler, framework, master, implicit_acknowledgements=False, failover=True
@@ -95,7 +94,7 @@ class SchedulerDriver(MesosSchedulerDriver):
         self._subscription = Subscription(
             settings,
             framework_id,
-            credential=Credential(principal, secret),
+            credential=credential,
             contests=before_subscribe is not None,
             random=random.random,
         )

@@ -8,10 +8,10 @@ import json
 import queue
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mesos_docker_scheduler.driver.credential import Credential, Secret
+from mesos_docker_scheduler.driver.credential import Credential
 from mesos_docker_scheduler.driver.detector import (
     Detector,
     StaticDetector,
@@ -48,14 +48,13 @@ class OperatorApi:
         self,
         master: str,
         *,
-        principal: str | None = None,
-        secret: Secret | None = None,
+        credential: Credential | None = None,
         tls: TlsSettings | None = None,
     ) -> None:
         self._masters = parse_master(master, tls=tls is not None)
         self._default_tls = tls is not None
         self._tls = tls or TlsSettings()
-        self._credential = Credential(principal, secret)
+        self._credential = credential
 
     def ask(self, *kinds: str) -> list[Message]:
         """Make calls such as GET_TASKS to one master; returns what stands in each answer.
@@ -129,19 +128,25 @@ class OperatorApi:
     def _post(
         self, connection: http.client.HTTPConnection, body: str
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        """The answer and its content, with the secret that is not refused if there is one."""
+        """Return the answer and its content, of the first secret that is not refused if there are several."""
+        if self._credential is None:
+            return _exchange(connection, body, {})
         for authorization in self._credential.authorizations():
-            headers = {"Content-Type": "application/json", "Accept": "application/json"}
-            if authorization is not None:
-                headers["Authorization"] = authorization
-            connection.request("POST", _PATH, body, headers)
-            response = connection.getresponse()
-            content = response.read()
+            response, content = _exchange(connection, body, {"Authorization": authorization})
             if response.status != http.HTTPStatus.UNAUTHORIZED:
                 break
         if response.status == http.HTTPStatus.OK:
             self._credential.accepted(authorization)
         return response, content
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, body: str, headers: Mapping[str, str]
+) -> tuple[http.client.HTTPResponse, bytes]:
+    usual = {"Content-Type": "application/json", "Accept": "application/json"}
+    connection.request("POST", _PATH, body, {**usual, **headers})
+    response = connection.getresponse()
+    return response, response.read()
 
 
 class _Connection(http.client.HTTPConnection):

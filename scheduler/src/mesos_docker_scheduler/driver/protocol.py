@@ -81,7 +81,7 @@ class FrameworkSettings:
 class Subscribed:
     """The master has taken us in. `first` is True when this gave the framework its id.
 
-    settings: those that the SUBSCRIBE carried.
+    settings: those that the SUBSCRIBE carried; authorization: the header that it carried.
     """
 
     settings: FrameworkSettings
@@ -90,6 +90,7 @@ class Subscribed:
     first: bool
     master: Endpoint
     master_info: dict[str, Any]
+    authorization: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class _Attempt:
     master: Endpoint
     heard_at: float
     settings: FrameworkSettings
-    authorization: str | None
+    authorization: str | None = None
     responses: ResponseParser = field(default_factory=ResponseParser)
     records: RecordParser = field(default_factory=RecordParser)
     stream_id: str = ""
@@ -137,7 +138,7 @@ class Subscription:
 
     settings: for the next SUBSCRIBE; may be replaced at any time.
     framework_id: the durable one, or None to let the master assign one.
-    credential: what to show the masters.
+    credential: what to send to the masters, if anything.
     labels: of the framework, for the next SUBSCRIBE; may be replaced at any time.
     failed_over: whether the master has given the framework to somebody else; `contests` says that it may be
         tried again then, for whoever is asked before each SUBSCRIBE knows whose it is.
@@ -150,7 +151,7 @@ class Subscription:
         settings: FrameworkSettings,
         framework_id: str | None,
         *,
-        credential: Credential,
+        credential: Credential | None = None,
         contests: bool = False,
         random: Callable[[], float],
     ) -> None:
@@ -170,7 +171,7 @@ class Subscription:
         self._redirect_told: tuple[Endpoint, Endpoint] | None = None
         self._rounds = 0  # how often all masters have been tried in vain
         self._credential = credential
-        self._refusals = 0  # how often what was shown has been refused since something was accepted
+        self._refused_authorizations: set[str | None] = set()  # what the master at hand has refused of it
         self._not_before = 0.0
         self._attempt: _Attempt | None = None
 
@@ -179,11 +180,6 @@ class Subscription:
         """The master we are subscribed with. May be asked from any thread."""
         attempt = self._attempt
         return attempt.master if attempt is not None and self.phase is Phase.SUBSCRIBED else None
-
-    @property
-    def authorization(self) -> str | None:
-        """What this connection's master has been shown."""
-        return self._attempt.authorization if self._attempt is not None else None
 
     @property
     def is_over(self) -> bool:
@@ -219,8 +215,7 @@ class Subscription:
             return None
         master = self._redirect or self._masters[self._turn]
         self._redirect = None
-        known = self._credential.authorizations()
-        self._attempt = _Attempt(master, now, self.settings, known[self._refusals % len(known)])
+        self._attempt = _Attempt(master, now, self.settings)
         self.phase = Phase.CONNECTING
         return master
 
@@ -230,12 +225,18 @@ class Subscription:
             raise RuntimeError(f"connected while {self.phase.value}")
         self.phase = Phase.SUBSCRIBING
         self._attempt.heard_at = now
+        self._attempt.authorization = next(iter(self._untried()), None)
         # The id stands in it twice, as Mesos wants it.
         body = self._attempt.settings.to_json(self.framework_id, self.labels)
         call = {"type": "SUBSCRIBE", "subscribe": body}
         if self.framework_id is not None:
             call["framework_id"] = {"value": self.framework_id}
         return encode_request(self._attempt.master, call, self._attempt.authorization, None)
+
+    def _untried(self) -> list[str]:
+        """What the master at hand has not refused of the credential."""
+        known = self._credential.authorizations() if self._credential is not None else ()
+        return [authorization for authorization in known if authorization not in self._refused_authorizations]
 
     # What happens to the connection
 
@@ -300,13 +301,19 @@ class Subscription:
         text = error_text(response)
         if response.status == 400:
             return self._end(f"SUBSCRIBE was refused as invalid, {text}")
-        if response.status == 401:
-            self._refusals += 1
         if response.status in (401, 403):
-            return self._over(f"the principal and secret are not accepted, {text}", now)
+            return self._kept_out(attempt, response.status, text, now)
         if response.status == 503:
             return self._over(f"the master is not ready, {text}", now)
         return self._over(f"SUBSCRIBE was refused, {text}", now)
+
+    def _kept_out(self, attempt: _Attempt, status: int, text: str, now: float) -> list[Notice]:
+        if status == 401:
+            self._refused_authorizations.add(attempt.authorization)
+            if self._untried():
+                self._try_at_once(attempt.master, now)
+                return []
+        return self._over(f"the principal and secret are not accepted, {text}", now)
 
     def _redirected(self, attempt: _Attempt, location: str, now: float) -> list[Notice]:
         try:
@@ -320,11 +327,14 @@ class Subscription:
         self._redirect_told = told
         logger.log(level, "Master %s redirects to the leading master %s", *told)
         self._redirects += 1
-        self._redirect = target
+        self._try_at_once(target, now)
+        return []
+
+    def _try_at_once(self, master: Endpoint, now: float) -> None:
+        self._redirect = master
         self._attempt = None
         self.phase = Phase.IDLE
         self._not_before = now
-        return []
 
     # What the master says
 
@@ -370,8 +380,9 @@ class Subscription:
         self.framework_id = framework_id
         attempt.heartbeat_seconds = heartbeat_seconds
         attempt.subscribed_at = now
-        self._credential.accepted(attempt.authorization)
-        self._refusals = 0
+        if self._credential is not None and attempt.authorization is not None:
+            self._credential.accepted(attempt.authorization)
+        self._refused_authorizations.clear()
         self.phase = Phase.SUBSCRIBED
         self.problem = None
         self.failed_over = False
@@ -379,7 +390,17 @@ class Subscription:
         told = body.get("master_info")
         info = {"hostname": master.host, "port": master.port, **(told if isinstance(told, dict) else {})}
         logger.info("Subscribed with master %s as framework %s", master, framework_id)
-        return [Subscribed(attempt.settings, framework_id, attempt.stream_id, first, master, info)]
+        return [
+            Subscribed(
+                attempt.settings,
+                framework_id,
+                attempt.stream_id,
+                first,
+                master,
+                info,
+                attempt.authorization,
+            )
+        ]
 
     # Time
 
@@ -410,6 +431,7 @@ class Subscription:
         self._attempt = None
         self._redirect = None
         self._redirects = 0
+        self._refused_authorizations.clear()
         # A master that takes us in only to drop us at once must not be asked without pause either.
         if (
             attempt is not None

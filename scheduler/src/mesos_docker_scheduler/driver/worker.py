@@ -358,7 +358,7 @@ class Worker:
             subscribed.master,
             subscribed.framework_id,
             subscribed.stream_id,
-            self._subscription.authorization,
+            subscribed.authorization,
             self.call_times,
         )
         with self._lock:

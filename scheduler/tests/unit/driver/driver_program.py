@@ -55,8 +55,16 @@ def make_driver(kind: str, report: Reporter, settings: dict[str, Any]) -> Any:
 
         scheduler = scheduler_class(pymesos.Scheduler, report, settings)()
         return pymesos.MesosSchedulerDriver(scheduler, framework, settings["master"], **options)
-    from mesos_docker_scheduler.driver import Scheduler, SchedulerDriver, TlsSettings  # noqa: PLC0415
+    from mesos_docker_scheduler.driver import (  # noqa: PLC0415
+        Credential,
+        Scheduler,
+        SchedulerDriver,
+        TlsSettings,
+    )
 
+    secret = options.pop("secret", None)
+    if secret is not None:
+        options["credential"] = Credential(options.pop("principal"), lambda: [secret])
     if "tls" in options:
         options["tls"] = TlsSettings(**options["tls"])
     scheduler = scheduler_class(Scheduler, report, settings)()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from certificates import make_certificates, server_context, tls_settings
-from mesos_docker_scheduler.driver.credential import basic_authorization
+from mesos_docker_scheduler.driver.credential import Credential, basic_authorization
 from mesos_docker_scheduler.driver.operator_api import OperatorApi, OperatorApiError
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -132,26 +132,27 @@ def test_shows_its_credential(masters: Callable[..., Master]) -> None:
         return good(kind, headers) if headers["Authorization"] == "Basic cDpz" else (401, {}, b"who?")
 
     master = masters(guarded)
-    assert OperatorApi(master.address, principal="p", secret="s").ask("GET_TASKS")
+    assert OperatorApi(master.address, credential=Credential("p", lambda: ["s"])).ask("GET_TASKS")
     with pytest.raises(OperatorApiError, match="401: who"):
         OperatorApi(master.address).ask("GET_TASKS")
 
 
-def test_shows_a_secret_that_is_replaced_when_the_one_of_before_is_refused(
+def test_goes_on_while_its_secret_is_replaced(
     masters: Callable[..., Master],
 ) -> None:
     known, secrets = ["old"], ["old"]
 
     def guarded(kind: str, headers: Any) -> Answer:
-        return good(kind, headers) if headers["Authorization"] == shown(known[-1]) else (401, {}, b"who?")
-
-    def shown(secret: str) -> str:
-        return basic_authorization("p", secret)
+        return (
+            good(kind, headers)
+            if headers["Authorization"] == basic_authorization("p", known[-1])
+            else (401, {}, b"who?")
+        )
 
     master = masters(guarded)
-    api = OperatorApi(master.address, principal="p", secret=lambda: secrets[-1])
+    api = OperatorApi(master.address, credential=Credential("p", lambda: secrets))
     assert api.ask("GET_TASKS", "GET_AGENTS")
-    secrets.append("new")
+    secrets[:] = ["new", "old"]
     assert api.ask("GET_TASKS", "GET_AGENTS")
     known.append("new")
     assert api.ask("GET_TASKS", "GET_AGENTS")
@@ -171,5 +172,7 @@ def test_a_master_that_ends_each_connection_is_asked_over_tls_again(
 
     master = Master(ending, tls=server_context(tmp_path))
     with master:
-        api = OperatorApi(master.address, principal="p", secret="s", tls=tls_settings(tmp_path))
+        api = OperatorApi(
+            master.address, credential=Credential("p", lambda: ["s"]), tls=tls_settings(tmp_path)
+        )
         assert api.ask("GET_TASKS", "GET_AGENTS") == [{"of": "GET_TASKS"}, {"of": "GET_AGENTS"}]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mesos_docker_scheduler.driver.credential import Credential, Secret, basic_authorization
+from mesos_docker_scheduler.driver.credential import Credential, Secrets, basic_authorization
 from mesos_docker_scheduler.driver.endpoint import Endpoint
 from mesos_docker_scheduler.driver.protocol import (
     Ended,
@@ -36,10 +36,10 @@ def chunk(*events: dict[str, Any] | bytes) -> bytes:
 
 
 def new(
-    framework_id: str | None = None, masters: tuple[Endpoint, ...] = (M1,), secret: Secret | None = None
+    framework_id: str | None = None, masters: tuple[Endpoint, ...] = (M1,), secrets: Secrets | None = None
 ) -> Subscription:
     """Make a subscription whose pauses are the longest possible."""
-    credential = Credential("p", secret)
+    credential = Credential("p", secrets) if secrets is not None else None
     subscription = Subscription(SETTINGS, framework_id, credential=credential, random=lambda: 1.0)
     subscription.masters_detected(masters, "", 0.0)
     return subscription
@@ -86,7 +86,7 @@ def test_the_first_subscribe_asks_for_an_id() -> None:
 
 
 def test_a_known_id_stands_in_both_places() -> None:
-    subscription = new("f-7", secret="s")
+    subscription = new("f-7", secrets=lambda: ["s"])
     subscription.next_master(0.0)
     head, call = sent_call(subscription.connected(0.0))
     assert call["framework_id"] == call["subscribe"]["framework_info"]["id"] == {"value": "f-7"}
@@ -318,33 +318,43 @@ def test_other_refusals_are_told_and_tried_again(answer: Answer, problem: str) -
     assert subscription.next_master(0.5) == M1
 
 
-def shown(subscription: Subscription, now: float) -> str:
-    """Let it connect; return what it shows the master."""
+def sent_secret(subscription: Subscription, now: float) -> str:
+    """Let it connect; return the secret that it sends."""
     assert subscription.next_master(now) is not None
     head, _ = sent_call(subscription.connected(now))
     [line] = [line for line in head.split("\r\n") if line.startswith("Authorization: Basic ")]
-    return base64.b64decode(line.removeprefix("Authorization: Basic ")).decode()
+    return base64.b64decode(line.removeprefix("Authorization: Basic ")).decode().removeprefix("p:")
 
 
-def test_a_master_that_knows_another_secret_is_shown_both_in_turn() -> None:
-    secrets = ["old"]
-    subscription = new(secret=lambda: secrets[-1])
-    subscribe(subscription)
-    secrets.append("new")
-    subscription.closed("it is started again", 100.0)
-    refusal = Answer(401).encode()
-    for now, secret in ((101.0, "p:old"), (110.0, "p:new"), (120.0, "p:old"), (130.0, "p:new")):
-        assert shown(subscription, now) == secret
-        subscription.received(refusal, now)
-    assert shown(subscription, 150.0) == "p:old"
-    subscription.closed("it has gone", 150.0)  # which says nothing of the secret
-    assert shown(subscription, 170.0) == "p:old"
-    subscription.received(refusal, 170.0)
-    assert shown(subscription, 190.0) == "p:new"
-    subscription.received(HEAD + chunk(subscribed_event(15.0)), 190.0)
-    assert subscription.authorization == basic_authorization("p", "new")
-    subscription.closed("it is started again", 200.0)
-    assert shown(subscription, 220.0) == "p:new"
+def test_each_master_is_sent_all_secrets_at_once_that_it_may_know() -> None:
+    """Three that each know another one, which lead in turn: none is left out, whatever the order."""
+    secrets = ["c", "b", "a"]
+    subscription = new(masters=(M1, M2, M3), secrets=lambda: secrets)
+    now = 0.0
+    for known in ("a", "c", "b", "a", "c"):
+        for _ in range(3):
+            secret = sent_secret(subscription, now)
+            if secret == known:
+                break
+            assert subscription.received(Answer(401).encode(), now) == []
+            assert subscription.deadline == now  # the next one, at once
+        [notice] = subscription.received(HEAD + chunk(subscribed_event(15.0)), now)
+        assert isinstance(notice, Subscribed)
+        assert notice.authorization == basic_authorization("p", known)
+        now += 100.0
+        subscription.closed("it is started again", now)
+        now += 100.0
+
+
+def test_a_master_that_knows_none_of_the_secrets_is_not_asked_without_pause() -> None:
+    subscription = new(secrets=lambda: ["new", "old"])
+    for now, secrets in ((0.0, ("new", "old")), (100.0, ("new", "old"))):
+        for secret in secrets:
+            assert sent_secret(subscription, now) == secret
+            subscription.received(Answer(401).encode(), now)
+        assert subscription.problem == "m1:5050: the principal and secret are not accepted, HTTP 401"
+        assert subscription.deadline is not None
+        assert subscription.deadline > now
 
 
 def test_something_else_than_http_is_told_and_tried_again() -> None:
@@ -466,7 +476,7 @@ def test_pauses_grow_to_fifteen_seconds() -> None:
 @given(st.lists(st.floats(min_value=0.0, max_value=1.0), min_size=20, max_size=20))
 def test_pauses_have_jitter_and_stay_within_bounds(chances: list[float]) -> None:
     left = iter(chances)
-    subscription = Subscription(SETTINGS, None, credential=Credential(None, None), random=lambda: next(left))
+    subscription = Subscription(SETTINGS, None, random=lambda: next(left))
     subscription.masters_detected((M1,), "", 0.0)
     for number in range(20):
         longest = min(15.0, 0.5 * 2.0**number)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mesos_docker_scheduler.driver import TlsSettings
+from mesos_docker_scheduler.driver import Credential, TlsSettings
 from mesos_testbed import Certificates, Master, ZooKeeper, eventually
 from mesos_testbed.mesos import Flags
 from recorder import FRAMEWORK, running
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.integration
 
 DURABLE = {**FRAMEWORK, "failover_timeout": 3600.0, "capabilities": [{"type": "MULTI_ROLE"}]}
 
-RIGHT: dict[str, Any] = {"principal": "p", "secret": "s"}
-WRONG: dict[str, Any] = {"principal": "p", "secret": "no"}
+RIGHT = Credential("p", lambda: ["no", "s"])
+WRONG = Credential("p", lambda: ["no"])
 
 
 @pytest.fixture
@@ -121,18 +121,18 @@ def test_a_master_killed_and_started_again_is_found_again(master: Master) -> Non
 
 def test_basic_authentication(tmp_path: Path) -> None:
     credentials = tmp_path / "credentials.json"
-    credentials.write_text(json.dumps({"credentials": [RIGHT]}))
+    credentials.write_text(json.dumps({"credentials": [{"principal": "p", "secret": "s"}]}))
     flags: Flags = {
         "authenticate_http_frameworks": True,
         "http_framework_authenticators": "basic",
         "credentials": str(credentials),
     }
     with Master(tmp_path / "master", flags) as master:
-        with running(master.address, framework=DURABLE, **WRONG) as (driver, recorder):
+        with running(master.address, framework=DURABLE, credential=WRONG) as (driver, recorder):
             eventually(lambda: "HTTP 401" in (driver.problem or ""), "the refusal")
             assert "the principal and secret are not accepted" in str(driver.problem)
             assert recorder.heard == []
-        with running(master.address, framework=DURABLE, **RIGHT) as (driver, recorder):
+        with running(master.address, framework=DURABLE, credential=RIGHT) as (driver, recorder):
             recorder.wait_for("registered")
             driver.suppressOffers()
             driver.reconcileTasks([("t", "a")])
