@@ -16,7 +16,15 @@ from functools import partial
 from typing import Protocol
 
 from mesos_docker_scheduler.config import Config, Service
-from mesos_docker_scheduler.control import decisions, events, launching, session, status_updates, stopping
+from mesos_docker_scheduler.control import (
+    decisions,
+    events,
+    launching,
+    ownership,
+    session,
+    status_updates,
+    stopping,
+)
 from mesos_docker_scheduler.control.decisions import Decisions
 from mesos_docker_scheduler.control.desired_state import DesiredState
 from mesos_docker_scheduler.control.framework import Registration
@@ -31,7 +39,7 @@ from mesos_docker_scheduler.control.operations import Operations, RefusedError, 
 from mesos_docker_scheduler.control.principal import as_registered
 from mesos_docker_scheduler.control.publisher import Publisher
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
-from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, UNSEEN
+from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, OLDER, UNSEEN
 from mesos_docker_scheduler.control.recovery_query import RecoveryQuery
 from mesos_docker_scheduler.control.session import Session
 from mesos_docker_scheduler.control.start_timeouts import StartTimeouts
@@ -222,6 +230,8 @@ class Controller:
         self._leader.restore(remembered.records, now)
         if UNSEEN in remembered.records:
             self._recovery_query.begin()
+        if OLDER in remembered.records or remembered.records.get(ownership.RECORD) == ownership.BY_COMMAND:
+            self._recovery_query.begin_older()
         self._ledger.restore(remembered.tasks.values(), now, self._stopping.delay)
 
     def _take_desired(self, config: Config, now: float) -> None:

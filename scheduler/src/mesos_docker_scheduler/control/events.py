@@ -140,14 +140,15 @@ class Owned:
 class Surveyed:
     """All that the master knows of our tasks and their agents: something was not on record.
 
-    `problem`: why it can't be told whether an earlier framework of ours has tasks. `error`: why there is no
-    answer.
+    `problem`: why it can't be told whether an earlier framework of ours has tasks. `away`: hosts of agents of
+    which the master knows that they have yet to register with it. `error`: why there is no answer.
     """
 
     tasks: tuple[Task, ...] = ()
     agents: tuple[Agent, ...] = ()
     problem: str | None = None
     error: str | None = None
+    away: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,8 @@ BEGIN_ANEW = ("framework", "begin anew")
 """A record of the store: an operator has said that there is no earlier framework."""
 UNSEEN = ("framework", "unseen")
 """A record of the store: the id is new, and the master has not shown yet that it shows us all frameworks."""
+OLDER = ("framework", "older")
+"""A record of the store: it was restored, and the master has not told yet what else runs."""
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
@@ -66,16 +68,28 @@ def our_framework(frameworks: Message, agents: Message, name: str, principal: st
                 " stopped, or framework.name of one of the two changed"
             )
         return _id(ours[0])
-    away = sorted(agent["hostname"] for agent in agents.get("recovered_agents", ()))
+    away = agents_away(agents)
     if away:
-        # A new leader learns of frameworks as their agents come back; it gives up on those after a while
-        # (agent_reregister_timeout).
-        shown = ", ".join(away[:_NAMES_SHOWN]) + (", ..." if len(away) > _NAMES_SHOWN else "")
-        raise Undecided(
-            f"{len(away)} of the slaves that may run our tasks have not come back to the new leading master"
-            f" yet: {shown}"
-        )
+        raise Undecided(not_come_back(away))
     return None
+
+
+def agents_away(agents: Message) -> tuple[str, ...]:
+    """Name the hosts of agents that have yet to register with the master, out of GET_AGENTS.
+
+    A new leader learns of frameworks and tasks as their agents come back; it gives up on those that don't
+    after a while (agent_reregister_timeout).
+    """
+    return tuple(sorted(printable(agent["hostname"]) for agent in agents.get("recovered_agents", ())))
+
+
+def not_come_back(away: Sequence[str]) -> str:
+    """Say that agents are away."""
+    shown = ", ".join(away[:_NAMES_SHOWN]) + (", ..." if len(away) > _NAMES_SHOWN else "")
+    return (
+        f"{len(away)} of the slaves that may run our tasks have not come back to the new leading master"
+        f" yet: {shown}"
+    )
 
 
 def hidden_frameworks(frameworks: Message, name: str, principal: str | None, framework_id: str) -> str | None:
@@ -240,7 +254,7 @@ class Recovery:
         tasks: tuple[Task, ...] = ()
         busy: tuple[Agent, ...] = ()
         if framework_id is not None:
-            tasks, busy = self._tasks(framework_id)
+            tasks, busy, _ = self._tasks(framework_id)
         return events.Recovered(framework_id, tasks, busy, lambda: go_on(framework_id))
 
     def _survey(self, framework_id: str, is_new: bool) -> None:
@@ -249,16 +263,18 @@ class Recovery:
             if is_new:
                 (frameworks,) = self._api.ask("GET_FRAMEWORKS")
                 problem = hidden_frameworks(frameworks, self._name, self._principal, framework_id)
-            self._put(events.Surveyed(*self._tasks(framework_id), problem))
+            tasks, busy, away = self._tasks(framework_id)
+            self._put(events.Surveyed(tasks, busy, problem, away=away))
         except OperatorApiError as error:
             self._put(events.Surveyed(error=_in_words(error)))
         except Exception as error:
             logger.exception("What the master answers is not understood")
             self._put(events.Surveyed(error=f"what the master answers is not understood ({error!r})"))
 
-    def _tasks(self, framework_id: str) -> tuple[tuple[Task, ...], tuple[Agent, ...]]:
-        tasks, agents = self._api.ask("GET_TASKS", "GET_AGENTS")
-        return tasks_of(framework_id, tasks, agents, time.time())
+    def _tasks(self, framework_id: str) -> tuple[tuple[Task, ...], tuple[Agent, ...], tuple[str, ...]]:
+        # In this order: what runs on an agent that is not away by then is among the tasks.
+        agents, tasks = self._api.ask("GET_AGENTS", "GET_TASKS")
+        return *tasks_of(framework_id, tasks, agents, time.time()), agents_away(agents)
 
 
 def _in_words(error: Exception) -> str:

@@ -15,7 +15,7 @@ from mesos_docker_scheduler.control.maintenance import Maintenance
 from mesos_docker_scheduler.control.messages import Messages
 from mesos_docker_scheduler.control.offers import OfferBook
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
-from mesos_docker_scheduler.control.recovery import UNSEEN
+from mesos_docker_scheduler.control.recovery import OLDER, UNSEEN, not_come_back
 from mesos_docker_scheduler.control.recovery_query import RecoveryQuery
 from mesos_docker_scheduler.control.status_updates import StatusUpdates
 from mesos_docker_scheduler.observability.metrics import Metrics
@@ -108,6 +108,8 @@ class Session:
                 self._recovery_query.begin()
                 self._ledger.record(UNSEEN, "")
             self._ledger.register(event.framework_id)
+        if self._recovery_query.older is not None:
+            self._ledger.record(OLDER, "")  # whose record it was is overwritten now
         if self._owner is not None:
             self._ledger.record(ownership.RECORD, self._owner)
         text = f"subscribed to the master {self._leader.address} as framework {self._ledger.framework_id}"
@@ -147,8 +149,13 @@ class Session:
                     self._ledger.note(now, "recovering", event.problem)
                 if self._recovery_query.unseen is not None and event.problem is None:
                     self._ledger.record(UNSEEN, None)
+                away = not_come_back(event.away) if event.away else None
+                if self._recovery_query.older is not None and away is None:
+                    self._ledger.record(OLDER, None)
+                elif self._recovery_query.older not in (None, away):
+                    self._ledger.note(now, "recovering", away or "")
                 told = (task.id for task in event.tasks if task.hostname)
-                self._recovery_query.answered(event.problem, told, now)
+                self._recovery_query.answered(event.problem, told, now, away)
                 self._learn(event, now)
             case events.Surveyed():
                 self._recovery_query.failed()

@@ -8,7 +8,13 @@ from typing import Any
 
 from mesos_docker_scheduler.config import Framework
 from mesos_docker_scheduler.control import events
-from mesos_docker_scheduler.control.recovery import Undecided, hidden_frameworks, our_framework, tasks_of
+from mesos_docker_scheduler.control.recovery import (
+    Undecided,
+    agents_away,
+    hidden_frameworks,
+    our_framework,
+    tasks_of,
+)
 from mesos_docker_scheduler.planning import cluster
 from mesos_docker_scheduler.records.tasks import Task
 
@@ -69,7 +75,8 @@ class Inquiries:
         if self._fate.chance():
             return  # it takes the question, and never answers
         problem = hidden_frameworks(self._frameworks(), _NAME, None, framework_id) if is_new else None
-        self._wire.inbox.append(events.Surveyed(*self._tasks(framework_id), problem))
+        away = agents_away(self._agents())
+        self._wire.inbox.append(events.Surveyed(*self._tasks(framework_id), problem, away=away))
 
     # The master's answers
 

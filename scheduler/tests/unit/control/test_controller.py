@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 from mesos_docker_scheduler.config import Service, secrets
-from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control import events, leader, ownership
 from mesos_docker_scheduler.control.controller import Refused
 from mesos_docker_scheduler.control.launching import REFUSE_SECONDS
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW
@@ -782,6 +782,64 @@ def test_a_new_framework_starts_nothing_before_the_master_shows_that_it_is_the_o
     last = Bench(tmp_path, WEB, store=bench.store)
     last.take(events.Subscribed(None, MASTER))
     assert last.surveys == []
+
+
+@pytest.fixture
+def restored(tmp_path: Path) -> SqliteStore:
+    """A state that an operator has restored, with one of the two instances that run."""
+    store = SqliteStore(tmp_path)
+    known = task(new_task_id("web", WEB.version), WEB, "a", state=TaskState.RUNNING)
+    store.commit(Change("framework", {known.id: known}, records={ownership.RECORD: ownership.BY_COMMAND}))
+    return store
+
+
+def test_a_restored_state_starts_nothing_before_all_slaves_have_told_what_runs(
+    tmp_path: Path, restored: SqliteStore
+) -> None:
+    bench = Bench(tmp_path, WEB, store=restored)
+    (known,) = restored.load().tasks.values()
+    bench.take(events.Owned("2 here"), events.Subscribed(None, MASTER))
+    assert bench.surveys == [("framework", False)]
+    bench.take(events.Surveyed(away=("host-b",)))
+    bench.surveys.clear()
+    bench.answer_fence()
+    bench.tell(known.id, "RUNNING", agent_id="a")
+    bench.offer("a")
+    assert (bench.launched(), bench.view.waiting) == (
+        [],
+        ("1 of the slaves that may run our tasks have not come back to the new leading master yet: host-b",),
+    )
+
+    again = Bench(tmp_path, WEB, store=restored, now=bench.now)  # it does not forget that with the process
+    again.take(events.Subscribed(None, MASTER))
+    assert again.surveys == [("framework", False)]
+    younger = task(new_task_id("web", WEB.version), WEB, "b", state=TaskState.RUNNING)
+    again.answer_survey(younger)
+    again.answer_fence()
+    for one in (known, younger):
+        again.tell(one.id, "RUNNING", agent_id=one.agent_id)
+    again.offer("a", "b")
+    assert (again.launched(), again.driver.take("kill")) == ([], [])
+    assert again.view.running == 2
+
+    last = Bench(tmp_path, WEB, store=restored, now=again.now)
+    last.take(events.Subscribed(None, MASTER))
+    assert last.surveys == []
+
+
+def test_a_slave_that_never_comes_back_to_a_restored_state_holds_it_for_a_while_only(
+    tmp_path: Path, restored: SqliteStore
+) -> None:
+    bench = Bench(tmp_path, WEB, store=restored)
+    bench.take(events.Owned("2 here"), events.Subscribed(None, MASTER))
+    bench.take(events.Surveyed(error="may not be asked"))
+    bench.surveys.clear()
+    bench.answer_fence()
+    bench.offer("a", "b")
+    assert bench.launched() == []
+    bench.take(after=leader.REREGISTER_SECONDS)
+    bench.offer("a", "b")
+    assert len(bench.launched()) == 1
 
 
 def test_an_operators_word_that_there_is_no_earlier_framework_is_enough(tmp_path: Path) -> None:
