@@ -108,7 +108,7 @@ lab-test: lab prepare-tests ## Try on the lab what an operator may do and what m
 	pytest molecule/lab_acceptance
 
 .PHONY: cluster-test
-cluster-test: prepare-tests ## Try on a lab with three masters what may happen to a control plane (an hour)
+cluster-test: prepare-tests ## Try on a lab with three masters what may happen to a control plane (two hours)
 	$(MAKE) lab LAB=inventory/lab-ha
 	pytest molecule/cluster
 

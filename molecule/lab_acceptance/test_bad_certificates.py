@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Callable, Generator
@@ -177,3 +178,10 @@ def test_passwords_that_others_can_read(lab: Cluster) -> None:
     assert host.file(f"{FOLDER}/key.pem").content_string != exposed
     eventually("all is as before", as_deployed, seconds=60)
     assert lab.containers().keys() == containers
+
+
+def test_an_authority_that_ends_before_a_new_certificate_would() -> None:
+    ten_years = {"security_certificate_days": 3660}
+    verified = playbook("playbooks/verify.yml", "--extra-vars", json.dumps(ten_years))
+    assert verified.exit_code != 0
+    assert "before a new certificate would: playbooks/rotate_secrets.yml replaces it" in verified.words
