@@ -1,8 +1,10 @@
 """How fast the scheduler is with large clusters, against a scripted master that is no bottleneck.
 
     python scheduler/bench/scripted_cluster.py [--agents 100,1000,10000] [--tasks 1000,10000,100000] [--quick]
+        [--stores sqlite,zookeeper]
 
-The scheduler is the real process: configuration file, SQLite file, driver, log. The master (quick_master.py)
+The scheduler is the real process: configuration file, SQLite file (or a ZooKeeper server of its own, from
+Debian's package), driver, log. The master (quick_master.py)
 is a process of its own; what it can do alone is in the table. Both need a processor. Needs no root.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import socket
 import subprocess
@@ -22,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import Busy, SchedulerProcess, cpu_seconds, machine, memory, table
+from mesos_testbed import ZooKeeper
 
 MASTER = Path(__file__).with_name("quick_master.py")
 SERVICES = 10
@@ -92,13 +96,14 @@ def configuration(master: Master, tasks: int, services: int = SERVICES) -> dict[
     }
 
 
-def measure(agents: int, tasks: int, idle_seconds: float) -> list[str]:
+def measure(store: str, agents: int, tasks: int, idle_seconds: float) -> list[str]:
     """One row of the table."""
     busy = Busy()
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         Master(agents, tasks) as master,
-        SchedulerProcess(Path(folder), configuration(master, tasks)) as scheduler,
+        kept_in(store, Path(folder)) as kept,
+        SchedulerProcess(Path(folder), {**configuration(master, tasks), **kept}) as scheduler,
     ):
         scheduler.start()
         done = master.do("wait running", count=tasks)
@@ -122,6 +127,7 @@ def measure(agents: int, tasks: int, idle_seconds: float) -> list[str]:
         begun = scheduler.start()
         restarting = master.do("wait for", what="SUPPRESS")["times"]["SUPPRESS"] - begun
     return [
+        store,
         f"{agents:,}",
         f"{tasks:,}",
         f"{launching:.2f}",
@@ -139,7 +145,18 @@ def measure(agents: int, tasks: int, idle_seconds: float) -> list[str]:
     ]
 
 
+@contextlib.contextmanager
+def kept_in(store: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """What the configuration says of the store, which is there meanwhile."""
+    if store == "sqlite":
+        yield {}
+        return
+    with ZooKeeper(folder / "zookeeper") as server:
+        yield {"shared_state": {"zookeeper": f"zk://{server.address}/schedulers/bench"}}
+
+
 HEADINGS = [
+    "store",
     "agents",
     "tasks",
     "launching s",
@@ -223,6 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--agents", help="default: 100,1000,10000")
     parser.add_argument("--tasks", help="default: 1000,10000,100000")
+    parser.add_argument("--stores", default="sqlite", help="where the state is kept; default: sqlite")
     parser.add_argument("--quick", action="store_true", help="one small cluster, less than a minute")
     options = parser.parse_args()
     agent_counts = options.agents or ("100" if options.quick else "100,1000,10000")
@@ -231,10 +249,10 @@ def main() -> None:
     rates = master_alone(1000, 10_000)
     print("the master alone: {:,.0f} launches/s, {:,.0f} acknowledged updates/s\n".format(*rates))
     rows = [HEADINGS]
-    for agents in map(int, agent_counts.split(",")):
-        for tasks in map(int, task_counts.split(",")):
-            rows.append(measure(agents, tasks, 3.0 if options.quick else 10.0))
-            print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+    sizes = itertools.product(map(int, agent_counts.split(",")), map(int, task_counts.split(",")))
+    for (agents, tasks), store in itertools.product(sizes, options.stores.split(",")):
+        rows.append(measure(store, agents, tasks, 3.0 if options.quick else 10.0))
+        print("  ".join(rows[-1]), file=sys.stderr, flush=True)
     print(table(rows))
 
 

@@ -3,9 +3,11 @@
 Error
 ├── ConfigError             a configuration that can't be used (config.errors)
 ├── StoreError              the state can't be read or written (records.store)
+│   └── FencedError         another scheduler leads (records.zookeeper_store)
 ├── RefusedError            an operator's request is not carried out (control.operations)
 │   ├── NotFoundError       there is no such service or instance
 │   ├── UnavailableError    nothing can be done at the moment
+│   ├── NotLeadingError     another scheduler has to be asked
 │   └── ChangedError        somebody or something was faster
 ├── Undecided               it is not clear whose a framework is (control.recovery)
 ├── ConnectionEnded         a connection to Mesos is over (driver.connection)
@@ -17,7 +19,7 @@ Error
 ├── CertificateError        what the web server is to show can't be used (web.certificate)
 ├── SandboxError            what an instance has written can't be had (sandbox)
 └── ExitError               ends the process with a message and an exit status (exits)
-├── SchedulerError      ... the scheduler (serve)
+├── SchedulerError      ... the scheduler (exits)
 └── NoAnswerError       ... a command that asks a scheduler (cli.api)
 """
 

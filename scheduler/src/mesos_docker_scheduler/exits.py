@@ -23,6 +23,16 @@ FAILED = 5
 FAILED_BEFORE = 6
 """`wait --fail-fast`: something had failed before the wait began, and nobody has asked for another try."""
 
+# As in sysexits.h where that has a fitting one. After 76 and 77 systemd must not start us again
+# (RestartPreventExitStatus).
+EXIT_REFUSED = 70
+EXIT_ADDRESS = 71
+EXIT_STORE = 74
+EXIT_DEPOSED = 75
+EXIT_FRAMEWORK_REMOVED = 76
+EXIT_FAILED_OVER = 77
+EXIT_CONFIG = 78
+
 
 class ExitError(Error):
     """Nothing more can be done; `status` is the exit status, the message says why and what to do."""
@@ -30,3 +40,7 @@ class ExitError(Error):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class SchedulerError(ExitError):
+    """The scheduler can't go on."""

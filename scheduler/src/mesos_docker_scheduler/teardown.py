@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import time
-from pathlib import Path
 
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.control import events
-from mesos_docker_scheduler.records.store import Remembered, SqliteStore, StoreError
-from mesos_docker_scheduler.serve import EXIT_REFUSED, EXIT_STORE, Access, SchedulerError, make_driver
+from mesos_docker_scheduler.exits import EXIT_REFUSED, SchedulerError
+from mesos_docker_scheduler.mesos_access import Access
+from mesos_docker_scheduler.offline import offline_store
+from mesos_docker_scheduler.process import make_driver, was_removed
+from mesos_docker_scheduler.records.store import Remembered
 
 _ANSWER_SECONDS = 30.0
 
 
 def teardown(config: Config, confirmed: bool) -> int:
-    """End the framework of this state folder and forget it; returns the exit status.
+    """End the framework of this state and forget it; returns the exit status.
 
     Without `confirmed` it only says what it would do. SchedulerError when Mesos does not do it.
     """
-    try:
-        store = SqliteStore(Path(config.state_dir))
-    except StoreError as error:
-        raise SchedulerError(EXIT_STORE, f"{error}; stop the scheduler first") from error
-    with contextlib.closing(store):
+    with offline_store(config) as store:
         remembered = store.load()
         if remembered.framework_id is None:
-            print(f"{config.state_dir}: no framework was ever registered from here: nothing to end")
+            print(f"{store.place}: no framework was ever registered from here: nothing to end")
             return 0
         tasks = sum(not task.state.ended for task in remembered.tasks.values())
         if not confirmed:
@@ -59,6 +56,8 @@ def _end(config: Config, remembered: Remembered) -> None:
             elif isinstance(event, events.CallFailed):
                 raise SchedulerError(EXIT_REFUSED, f"Mesos does not end the framework: {event.error}")
             elif isinstance(event, events.FrameworkError):
+                if was_removed(event.message):
+                    return
                 raise SchedulerError(EXIT_REFUSED, f"Mesos refuses the framework: {event.message}")
     finally:
         driver.stop()

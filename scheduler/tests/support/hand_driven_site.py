@@ -54,7 +54,7 @@ class HandDrivenSite:
             access or web.Access(TOKEN),
         )
         self._certificate = certificate
-        self.server = web.WebServer(self.app, "127.0.0.1", 0, certificate)
+        self._listen(0)
         self.port = self.server.port
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._drive, name="controller", daemon=True)
@@ -71,18 +71,23 @@ class HandDrivenSite:
 
     def stop(self) -> None:
         """End both threads."""
-        self.server.stop()
+        self.shut()
         self._ends.set()
         self._thread.join()
 
     def shut(self) -> None:
         """End the web server alone: nobody can be reached any more."""
+        self._listener.close()
         self.server.stop()
 
     def open_again(self) -> None:
         """Serve at the same address again."""
-        self.server = web.WebServer(self.app, "127.0.0.1", self.port, self._certificate)
+        self._listen(self.port)
         self.server.start()
+
+    def _listen(self, port: int) -> None:
+        self._listener = web.listen("127.0.0.1", port)
+        self.server = web.WebServer(self.app, self._listener, self._certificate)
 
     def do(self, work: Callable[[Bench], Result]) -> Result:
         """Have the controller's thread do something; its result, or what it raises.

@@ -902,3 +902,45 @@ def test_what_is_no_share_is_refused(value: object) -> None:
         ' to 100000, or a share of count such as "25%"'
     )
     assert problems(changed("services.0.update", {"max_surge": "0%", "max_unavailable": 0}))
+
+
+# Several schedulers
+
+
+@pytest.mark.parametrize(
+    "zookeeper",
+    ["zk://z1:2181/schedulers", "zk://user:password@z1:2181,[::1]:2181/schedulers/web", "zk://z1:2181/a/b/c"],
+)
+def test_a_shared_state_is_understood(zookeeper: str) -> None:
+    shared = parse(changed("shared_state", {"zookeeper": zookeeper})).shared_state
+    assert shared is not None
+    assert (shared.zookeeper, shared.session_seconds, shared.url) == (zookeeper, 6.0, None)
+
+
+@pytest.mark.parametrize(
+    ("shared", "problem"),
+    [
+        (
+            {"zookeeper": "user:password@z1:2181"},
+            "shared_state.zookeeper: the value (not shown, it may hold a secret) is not allowed; it must be"
+            " zk://[user:password@]host:port[,host:port...]/path",
+        ),
+        (
+            {"zookeeper": "zk://z1:2181/a", "session_seconds": 1},
+            "shared_state.session_seconds: 1 is not allowed; it must be a number of seconds from 2 to 60",
+        ),
+        (
+            {"zookeeper": "zk://z1:2181/a", "url": "https://a/b"},
+            'shared_state.url: "https://a/b" is not allowed; it must be an http(s) URL without a path,'
+            " or null",
+        ),
+        (
+            {},
+            "shared_state.zookeeper: is missing; it must be the servers' addresses, with the path below which"
+            " it is kept",
+        ),
+    ],
+)
+def test_a_shared_state_that_is_wrong_is_named(shared: dict[str, Any], problem: str) -> None:
+    assert problems(changed("shared_state", shared)) == [problem]
+    assert "password" not in problem.replace("user:password@", "")

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from mesos_docker_scheduler import sd_notify, serve
+from mesos_docker_scheduler import sd_notify
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -47,7 +47,7 @@ def test_gives_signs_of_life_a_few_times_in_the_watchdogs_time(monkeypatch: pyte
     monkeypatch.setenv("WATCHDOG_USEC", "40000000")
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(sd_notify, "notify", sent.append)
-    beat = serve._beat()
+    beat = sd_notify.beat()
     for _ in range(40):
         for _ in range(100):
             beat()

@@ -21,11 +21,14 @@ from typing import Any
 import pytest
 from certificates import SelfSigned
 from mesos_docker_scheduler import cli
-from mesos_docker_scheduler import serve as module
+from mesos_docker_scheduler import process as module
 from mesos_docker_scheduler.config import load
 from mesos_docker_scheduler.driver import Credential, TlsSettings
+from mesos_docker_scheduler.exits import SchedulerError
+from mesos_docker_scheduler.mesos_access import Access
+from mesos_docker_scheduler.process import Source
 from mesos_docker_scheduler.records.store import Event, SqliteStore
-from mesos_docker_scheduler.serve import Access, SchedulerError, Source, serve
+from mesos_docker_scheduler.serve import serve
 from scheduler_fakes import MASTER, FakeDriver
 
 

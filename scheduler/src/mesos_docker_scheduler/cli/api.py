@@ -37,13 +37,15 @@ class Target:
     """Where the scheduler is, and the file of the token.
 
     `ca_file`: who vouches for its certificate; None: whom the system trusts. `certificate`: on this host, the
-    file with the very one that it must show.
+    file with the very one that it must show. `leader_ca_file`: who vouches for that of another scheduler that
+    leads, if it is not the same.
     """
 
     url: str
     token_file: Path | None
     ca_file: Path | None = None
     certificate: Path | None = None
+    leader_ca_file: Path | None = None
 
 
 def target(given: Given, config: Path = CONFIG) -> Target:
@@ -52,16 +54,19 @@ def target(given: Given, config: Path = CONFIG) -> Target:
         # A token goes only where it belongs: that of the file stays here.
         return Target(given.url.rstrip("/"), given.token_file, given.ca_file)
     try:
-        http: Message = json.loads(config.read_bytes()).get("http") or {}
+        read: Message = json.loads(config.read_bytes())
     except (OSError, ValueError):
-        http = {}
+        read = {}
+    http: Message = read.get("http") or {}
+    authority = (read.get("tls") or {}).get("ca_file")
     bind, tls = http.get("bind", "127.0.0.1"), http.get("tls")
     host = _ANY_ADDRESS.get(bind, f"[{bind}]" if ":" in bind else bind)
     scheme = "https" if tls else "http"
     url = f"{scheme}://{host}:{http['port']}" if "port" in http else _DEFAULT_URL
     token_file = given.token_file or (Path(http["token_file"]) if http.get("token_file") else None)
     if tls and given.ca_file is None:
-        return Target(url, token_file, certificate=Path(tls["cert_file"]))
+        leader_ca_file = Path(authority) if authority else None
+        return Target(url, token_file, certificate=Path(tls["cert_file"]), leader_ca_file=leader_ca_file)
     return Target(url, token_file, given.ca_file)
 
 
@@ -82,6 +87,15 @@ def _trust(found: Target) -> ssl.SSLContext | bool:
     return True
 
 
+def _trusted(found: Target) -> ssl.SSLContext | bool:
+    try:
+        return _trust(found)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it holds no certificate in PEM"
+        file = found.certificate or found.ca_file
+        raise ExitError(UNREACHABLE, f"the certificate in {file} can't be used: {reason}") from error
+
+
 class Api:
     """A running scheduler's API. Every method may raise ExitError.
 
@@ -98,21 +112,12 @@ class Api:
             except (OSError, UnicodeDecodeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
                 self._token_problem = f" (the token in {found.token_file} can't be read: {reason})"
-        try:
-            trusted = _trust(found)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it holds no certificate in PEM"
-            file = found.certificate or found.ca_file
-            raise ExitError(UNREACHABLE, f"the certificate in {file} can't be used: {reason}") from error
+        trusted = _trusted(found)
+        self._headers, self._trusted = headers, trusted
         self._right = f"the one in {found.certificate}" if found.certificate else "one of a known authority"
-        self._client = httpx2.Client(
-            base_url=found.url,
-            headers=headers,
-            timeout=seconds,
-            trust_env=False,
-            follow_redirects=False,
-            verify=trusted,
-        )
+        self._seconds = seconds
+        self._leader_ca_file = found.leader_ca_file
+        self._client = self._client_of(found.url, headers, trusted)
 
     @classmethod
     def at(cls, given: Given) -> Api:
@@ -148,6 +153,9 @@ class Api:
     def _ask(self, method: str, path: str, **more: Any) -> Message:
         try:
             answer = self._client.request(method, path, **more)
+            if answer.status_code == 307:
+                self._go_to_the_leader(answer)
+                answer = self._client.request(method, path, **more)
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
         if answer.status_code >= 300:
@@ -157,6 +165,27 @@ class Api:
         except ValueError as error:
             raise ExitError(UNREACHABLE, f"{self._url} is no scheduler: its answer is not JSON") from error
         return body
+
+    def _client_of(self, url: str, headers: dict[str, str], trusted: ssl.SSLContext | bool) -> httpx2.Client:
+        return httpx2.Client(
+            base_url=url,
+            headers=headers,
+            timeout=self._seconds,
+            trust_env=False,
+            follow_redirects=False,
+            verify=trusted,
+        )
+
+    def _go_to_the_leader(self, answer: httpx2.Response) -> None:
+        """Ask the scheduler from now on that the one we have asked names as the leader."""
+        leader = httpx2.URL(answer.headers.get("location", ""))
+        url = f"{leader.scheme}://{leader.netloc.decode()}"
+        if leader.scheme != "https" and self._url.startswith("https:"):
+            raise ExitError(REFUSED, f"{self._url} does not lead, and who does speaks no TLS: {url}")
+        if self._leader_ca_file is not None:
+            self._trusted = _trusted(Target(url, None, self._leader_ca_file))
+        self._url, self._right = url, "one of a known authority"
+        self._client = self._client_of(url, self._headers, self._trusted)
 
     def _unreachable(self, error: Exception) -> NoAnswerError:
         wrong = _certificate_problem(error)

@@ -128,3 +128,17 @@ def _told(body: Message, text: str, as_json: bool) -> int:
     else:
         click.echo(text)
     return OK
+
+
+@click.command()
+@target_options
+@output.as_json_option
+def step_down(given: Given, as_json: bool) -> int:
+    """Have another scheduler lead, of those that share their state."""
+    found = Api.at(given)
+    body = found.post("/v1/step-down")
+    if as_json:
+        output.print_json(body)
+    else:
+        click.echo("Another scheduler takes over; this one follows in a moment.")
+    return OK

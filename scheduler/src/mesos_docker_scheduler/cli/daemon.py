@@ -8,9 +8,11 @@ import click
 
 from mesos_docker_scheduler import config
 from mesos_docker_scheduler.adopt import adopt as go_on_as
-from mesos_docker_scheduler.exits import OK
+from mesos_docker_scheduler.exits import EXIT_CONFIG, OK, SchedulerError
+from mesos_docker_scheduler.move_state import move_state as move
 from mesos_docker_scheduler.observability import journal
-from mesos_docker_scheduler.serve import EXIT_CONFIG, SchedulerError, Source, serve
+from mesos_docker_scheduler.process import Source
+from mesos_docker_scheduler.serve import serve
 from mesos_docker_scheduler.teardown import teardown as end
 
 _FILE = click.Path(path_type=Path)
@@ -51,6 +53,20 @@ def adopt(path: Path, framework: str | None, new: bool) -> int:
     if (framework is None) is not new:
         raise click.UsageError("one of --framework ID and --new must be given, and not both")
     return go_on_as(_load(path)[0], framework)
+
+
+@click.command()
+@_config
+@click.option(
+    "--to",
+    type=click.Choice(["zookeeper", "folder"]),
+    required=True,
+    help="Into ZooKeeper as shared_state says, or into the folder state_dir.",
+)
+def move_state(path: Path, to: str) -> int:
+    """Move the state into ZooKeeper for several schedulers, or back for one alone."""
+    journal.set_up("warning")
+    return move(_load(path)[0], to_folder=to == "folder")
 
 
 def _load(path: Path) -> tuple[config.Config, str]:

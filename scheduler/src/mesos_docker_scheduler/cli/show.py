@@ -28,8 +28,7 @@ def status(given: Given, as_json: bool) -> int:
     if as_json:
         output.print_json(body)
         return OK
-    master = f"connected to {body['master']}" if body["connected"] else "NOT CONNECTED to a Mesos master"
-    click.echo(f"{master}, as framework {body['framework_id'] or '(none yet)'}")
+    click.echo(f"{_role(body)}, as framework {body['framework_id'] or '(none yet)'}")
     config = body["config"]
     click.echo(f"configuration {config['sha256'][:12]}, applied {output.age(config['applied_at'])} ago")
     for problem in _problems(body):
@@ -132,6 +131,16 @@ def explain(name: str | None, given: Given, as_json: bool) -> int:
             for lack, count in reason["agents"].items():
                 click.echo(f"      {count} slave{'' if count == 1 else 's'}: {lack}")
     return OK
+
+
+def _role(body: Message) -> str:
+    if body["leads"]:
+        return f"connected to {body['master']}" if body["connected"] else "NOT CONNECTED to a Mesos master"
+    leader = body["leader"]
+    if leader is None:
+        return "follows, and no scheduler leads at the moment"
+    place = f" ({leader['url']})" if leader["url"] else ""
+    return f"follows {leader['host']}{place}, which leads"
 
 
 def _problems(body: Message) -> list[str]:

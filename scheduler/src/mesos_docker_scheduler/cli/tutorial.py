@@ -13,9 +13,10 @@ from click.core import ParameterSource
 
 from mesos_docker_scheduler import config
 from mesos_docker_scheduler.cli import console
-from mesos_docker_scheduler.exits import PROGRAM
+from mesos_docker_scheduler.exits import EXIT_CONFIG, EXIT_STORE, PROGRAM, SchedulerError
 from mesos_docker_scheduler.observability import journal
-from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE, SchedulerError, Source, serve
+from mesos_docker_scheduler.process import Source
+from mesos_docker_scheduler.serve import serve
 
 _PATH = click.Path(path_type=Path, resolve_path=True)
 

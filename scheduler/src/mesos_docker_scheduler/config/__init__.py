@@ -37,6 +37,7 @@ from mesos_docker_scheduler.config.service import (
     Update,
     Volume,
 )
+from mesos_docker_scheduler.config.shared_state import SharedState
 
 __all__ = [
     "MOST_INSTANCES",
@@ -54,6 +55,7 @@ __all__ = [
     "Port",
     "Preference",
     "Service",
+    "SharedState",
     "Tls",
     "Update",
     "Volume",
@@ -98,6 +100,11 @@ class Config(Section):
     )
     state_dir: AbsolutePath = Field(
         default="/var/lib/mesos-docker-scheduler", title="where the state is kept", description=A_PATH
+    )
+    shared_state: SharedState | None = Field(
+        default=None,
+        title="where the state is kept when several schedulers share it",
+        description="a dictionary, or null to keep it in state_dir, for one scheduler alone",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", title="how much is logged", description='"debug", "info", "warning" or "error"'
@@ -166,6 +173,7 @@ class Config(Section):
             "tls",
             "http",
             "state_dir",
+            "shared_state",
         )
         return [path for path in paths if attrgetter(path)(self) != attrgetter(path)(newer)]
 

@@ -88,7 +88,7 @@ def _path(location: Location) -> str:
 
 
 def _shown(location: Location, value: Any) -> str:
-    if "env" in location or "secrets" in location or location[-1:] == ("master",):
+    if "env" in location or "secrets" in location or location[-1:] in (("master",), ("zookeeper",)):
         return "the value (not shown, it may hold a secret)"
     return excerpt(value)
 

@@ -35,7 +35,7 @@ from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.maintenance import Maintenance
 from mesos_docker_scheduler.control.messages import Messages, task_of
 from mesos_docker_scheduler.control.offers import OfferBook
-from mesos_docker_scheduler.control.operations import Operations, RefusedError, UnavailableError
+from mesos_docker_scheduler.control.operations import HandOver, Operations, RefusedError, UnavailableError
 from mesos_docker_scheduler.control.principal import as_registered
 from mesos_docker_scheduler.control.publisher import Publisher
 from mesos_docker_scheduler.control.reconciliation import Reconciliation
@@ -55,7 +55,7 @@ from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.rollout import Rollouts
-from mesos_docker_scheduler.records.store import Event, Remembered, Store
+from mesos_docker_scheduler.records.store import Event, Remembered, Writer
 from mesos_docker_scheduler.records.tasks import new_task_id, wait_key
 from mesos_docker_scheduler.records.tokens import Token, Tokens
 from mesos_docker_scheduler.records.versions import Versions
@@ -85,14 +85,15 @@ class Controller:
     `process` is one round, and needs no thread: tests and the simulation call it. `run` calls it for what is
     put into `inbox`. `clock` gives seconds of the epoch and never goes back; `tell` hears each event.
     `survey` asks the master for all tasks of the framework with this id, and whether a new one is our only
-    one; the answer comes as events.Surveyed. `skipped_ports` is the OfferBook's.
+    one; the answer comes as events.Surveyed. `skipped_ports` is the OfferBook's, `hand_over` the Operations'.
+    `started_with`: what the process had read at its start, if that was not this configuration.
     """
 
     def __init__(
         self,
         config: Config,
         sha256: str,
-        store: Store,
+        store: Writer,
         remembered: Remembered,
         driver: Driver,
         *,
@@ -103,10 +104,13 @@ class Controller:
         survey: Callable[[str, bool], None] | None = None,
         new_id: Callable[[str, str], str] = new_task_id,
         skipped_ports: int = 0,
+        started_with: Config | None = None,
+        hand_over: HandOver | None = None,
     ) -> None:
         now = clock()
-        self._started_with = config
-        self._config_view = ConfigView(sha256, now)
+        self._started_with = started_with or config
+        waiting = tuple(self._started_with.restart_needed(config))
+        self._config_view = ConfigView(sha256, now, restart_needed=waiting)
         self._inbox = inbox
         self._clock = clock
         self._metrics = metrics
@@ -165,6 +169,7 @@ class Controller:
             self._tokens,
             configured=self._desired.in_file,
             refusals=self._desired.refusals,
+            hand_over=hand_over,
         )
         self._session = Session(
             self._ledger,
@@ -222,7 +227,7 @@ class Controller:
         self._publisher = Publisher(self._ledger, metrics, self._snapshot, now)
         self.alive_at = time.monotonic()
         self._let_watch(metrics)
-        self.outcome: Refused | events.Stop | None = None
+        self.outcome: Refused | events.Deposed | events.Stop | None = None
 
     def _remember(self, remembered: Remembered, now: float) -> None:
         self._failures.restore(remembered.records, now)
@@ -280,7 +285,7 @@ class Controller:
 
     # The loop
 
-    def run(self, after_round: Callable[[], None] = lambda: None) -> Refused | events.Stop:
+    def run(self, after_round: Callable[[], None] = lambda: None) -> Refused | events.Deposed | events.Stop:
         """Work until told to stop or refused by Mesos; returns why it ended.
 
         `after_round` hears that all is well. It hears nothing more once a thread has ended.
@@ -381,13 +386,14 @@ class Controller:
             case events.FrameworkError():
                 self._session.connected = False
                 self._ledger.note(now, "refused", f"Mesos refuses this framework: {event.message}")
-                self.outcome = Refused(event.message)
+                self.outcome = self.outcome or Refused(event.message)
             case events.Recovering() | events.Recovered() | events.Surveyed():
                 self._session.answered(event, now)
             case events.Owned() | events.ThreadEnded():
                 self._take_own(event, now)
-            case events.ConfigRead() | events.Command() | events.Stop():
+            case events.ConfigRead() | events.Command() | events.Deposed() | events.Stop():
                 self._take_order(event, now)
+            # Others have none of their own here: the round that they bring about is enough.
 
     def _take_own(self, event: events.Owned | events.ThreadEnded, now: float) -> None:
         match event:
@@ -414,14 +420,16 @@ class Controller:
         self._maintenance.offered(offers, now)
         self._status_updates.heard_of(offer["agent_id"]["value"] for offer in offers)
 
-    def _take_order(self, event: events.ConfigRead | events.Command | events.Stop, now: float) -> None:
-        """Do what operators ask for: by the file, by the API, by a signal."""
+    def _take_order(
+        self, event: events.ConfigRead | events.Command | events.Deposed | events.Stop, now: float
+    ) -> None:
+        """Do what operators ask for, by the file, by the API, by a signal; and end when another leads."""
         match event:
             case events.ConfigRead():
                 self._take_config(event, now)
             case events.Command():
                 self._execute(event, now)
-            case events.Stop():
+            case events.Deposed() | events.Stop():
                 self.outcome = event
 
     def _execute(self, asked: events.Command, now: float) -> None:

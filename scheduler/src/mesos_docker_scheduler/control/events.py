@@ -12,6 +12,7 @@ from mesos_docker_scheduler.records.tasks import Task
 
 if TYPE_CHECKING:
     from mesos_docker_scheduler.control.operations import Operations
+    from mesos_docker_scheduler.records.zookeeper_store import Fence
 
 Message = Mapping[str, Any]
 
@@ -160,6 +161,25 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """The leader has written something, which those who follow may want to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elected:
+    """This scheduler leads from now on, and may write behind this fence."""
+
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class Deposed:
+    """Another scheduler leads by now, or may at any moment; `why` says how we know."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Leave the tasks running and end."""
 
@@ -176,4 +196,17 @@ DriverEvent = (
     | FrameworkError
     | CallFailed
 )
-AnyEvent = DriverEvent | ConfigRead | ThreadEnded | Recovering | Recovered | Owned | Surveyed | Command | Stop
+AnyEvent = (
+    DriverEvent
+    | ConfigRead
+    | ThreadEnded
+    | Recovering
+    | Recovered
+    | Owned
+    | Surveyed
+    | Command
+    | Written
+    | Elected
+    | Deposed
+    | Stop
+)

@@ -14,7 +14,7 @@ from typing import Protocol
 from mesos_docker_scheduler.control.kills import Kills
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.metrics import Metrics
-from mesos_docker_scheduler.records.store import Change, Event, Remembered, Store, StoreError
+from mesos_docker_scheduler.records.store import Change, Event, Remembered, StoreError, Writer
 from mesos_docker_scheduler.records.task_index import TaskIndex
 from mesos_docker_scheduler.records.tasks import Task
 
@@ -42,7 +42,7 @@ class Ledger:
 
     def __init__(
         self,
-        store: Store,
+        store: Writer,
         remembered: Remembered,
         keepers: Iterable[Keeper],
         metrics: Metrics,
@@ -153,24 +153,29 @@ class Ledger:
         """Write what has changed; returns whether all of it is durable."""
         for keeper in self._keepers:
             self._change.records.update(keeper.take_records())
-        if self._change:
-            try:
-                with self._metrics.commit_seconds.time():
-                    self._store.commit(self._change)
-            except StoreError as error:
-                self._metrics.store_errors.inc()
-                if self.problem is None:
-                    # Not a note: that would have to be stored, too.
-                    self._announce(Event(now, "store", f"nothing is done until this is put right: {error}"))
-                self.problem = str(error)
-                return False
-            self._metrics.commit_records.observe(self._change.size)
-            self.log.extend(self._change.events)
-            self._change = Change()
+        try:
+            self._write()
+        except StoreError as error:
+            self._metrics.store_errors.inc()
+            if self.problem is None:
+                # Not a note: that would have to be stored, too.
+                self._announce(Event(now, "store", f"nothing is done until this is put right: {error}"))
+            self.problem = str(error)
+            return False
         if self.problem is not None:
             self.problem = None
             self.note(now, "store", "the state can be written again; going on")
         return True
+
+    def _write(self) -> None:
+        if not self._change:
+            self._store.check()
+            return
+        with self._metrics.commit_seconds.time():
+            self._store.commit(self._change)
+        self._metrics.commit_records.observe(self._change.size)
+        self.log.extend(self._change.events)
+        self._change = Change()
 
     def dispatch(self, now: float) -> None:
         """Send what has waited for a commit."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mesos_docker_scheduler.config import MOST_INSTANCES, Service
 from mesos_docker_scheduler.control.ledger import Ledger
 from mesos_docker_scheduler.control.stopping import Stopping
 from mesos_docker_scheduler.errors import Error
+from mesos_docker_scheduler.observability.snapshot import Leader
 from mesos_docker_scheduler.planning.service_planner import Kill
 from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.failures import Failures
@@ -32,15 +33,33 @@ class UnavailableError(RefusedError):
     """Nothing can be done at the moment."""
 
 
+class NotLeadingError(RefusedError):
+    """Another scheduler leads, and has to be asked; `leader` is None while nobody is known to."""
+
+    def __init__(self, leader: Leader | None) -> None:
+        where = f"the one on {leader.host} does" if leader is not None else "nobody does at the moment"
+        super().__init__(f"this scheduler does not lead: {where}")
+        self.leader = leader
+
+
 class ChangedError(RefusedError):
     """Somebody or something was faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """How another scheduler comes to lead: why none can at the moment (None: one can), and what ends us."""
+
+    problem: Callable[[], str | None]
+    stop: Callable[[], None]
 
 
 class Operations:
     """Carries out one request at a time, in the controller's round. Times are seconds of the epoch.
 
     `configured` finds a service as the file has it; what it asks for is known by the file's services alone.
-    `refusals` says what a service asks for and may not have.
+    `refusals` says what a service asks for and may not have. `hand_over`, where schedulers share their state,
+    says why no other one can lead (None: one can), and what has this one stop.
     """
 
     def __init__(
@@ -55,6 +74,7 @@ class Operations:
         *,
         configured: Callable[[str], Service | None],
         refusals: Callable[[Service], list[str]],
+        hand_over: HandOver | None = None,
     ) -> None:
         self._ledger = ledger
         self._overrides = overrides
@@ -65,6 +85,17 @@ class Operations:
         self._tokens = tokens
         self._configured = configured
         self._refusals = refusals
+        self._hand_over = hand_over
+
+    def step_down(self, by: str, now: float) -> None:
+        """Stop leading, once that is durable: another one takes over at once."""
+        if self._hand_over is None:
+            raise RefusedError("this scheduler is the only one: nobody would take over")
+        problem = self._hand_over.problem()
+        if problem is not None:
+            raise RefusedError(f"nobody would take over: {problem}")
+        self._note(now, "this scheduler steps down", by, "")
+        self._ledger.send(self._hand_over.stop)
 
     def expect(self, name: str, revision: str) -> None:
         """Go on only if what is asked of a service is still what somebody has seen."""

@@ -4,6 +4,8 @@ A host that is down while its scheduler is moved away, or whose state is restore
 framework's id when it boots again, and Mesos gives the framework to whoever subscribes last. So the framework
 carries a label: the host that owns it, and its term, which grows each time another host takes it over. The
 label is looked up before each subscription, and a scheduler whose term is over ends.
+
+Schedulers that share their state elect the one that owns the framework: each that is elected begins a term.
 """
 
 from __future__ import annotations
@@ -69,6 +71,8 @@ class Ownership:
     """Says before each subscription whether the framework is ours, and what label it gets.
 
     record: what RECORD holds. `put` hears who owns the framework from the next subscription on.
+    leads: for one of several that share their state, whether it is elected still; ConnectionEnded when that
+        can't be found out.
     """
 
     def __init__(
@@ -77,8 +81,10 @@ class Ownership:
         record: str | None,
         put: Callable[[events.AnyEvent], None],
         host: str | None = None,
+        leads: Callable[[], bool] | None = None,
     ) -> None:
         self._api = api
+        self._leads = leads
         self._put = put
         self._host = host or this_host()
         self._by_command = record == BY_COMMAND
@@ -92,14 +98,26 @@ class Ownership:
         ConnectionEnded: the master can't say now who owns it. SubscriptionForbidden: another host does.
         """
         framework = self._known(framework_id) if framework_id is not None else None
-        if failed_over and (framework is None or _label(framework).term >= self._recorded.term):
+        if self._leads is not None:
+            owner = self._elected(framework, self._leads())
+        elif failed_over and (framework is None or _label(framework).term >= self._recorded.term):
             # An older owner that has come first, when the master knew nothing yet, is put in its place.
             raise SubscriptionForbidden(self._superseded(framework))
-        owner = self._owner(framework)
+        else:
+            owner = self._owner(framework)
         if owner != self._recorded or not self._told:
             self._recorded, self._told = owner, True
             self._put(events.Owned(str(owner)))
         return {LABEL: str(owner)}
+
+    def _elected(self, framework: Message | None, leads: bool) -> Owner:
+        """Who is elected owns the framework, whoever is connected, until somebody is elected after him."""
+        labelled = _label(framework)
+        if not leads or (self._told and labelled.term > self._recorded.term):
+            raise SubscriptionForbidden(self._superseded(framework))
+        if self._told:
+            return self._recorded
+        return Owner(max(labelled.term, self._recorded.term) + 1, self._host)
 
     def _owner(self, framework: Message | None) -> Owner:
         """Decide who owns the framework. `framework`: as GET_FRAMEWORKS tells of it."""

@@ -155,6 +155,7 @@ class Metrics:
         )
 
     def _make_mesos(self) -> None:
+        self.leads = self._gauge("leads", "1 for the scheduler that leads, 0 for those that follow")
         self.connected = self._gauge("connected", "1 while subscribed to a master")
         self.subscriptions = self._counter("subscriptions", "Times that we subscribed to a master")
         self.disconnections = self._counter("disconnections", "Times that a master was lost")
@@ -233,6 +234,7 @@ class Metrics:
 
     def show(self, snapshot: Snapshot) -> None:
         """Set the gauges to what the snapshot says."""
+        self.leads.set(snapshot.leads)
         self.connected.set(snapshot.connected)
         self.store_failing.set(snapshot.problem is not None)
         if snapshot.config is not self._config:

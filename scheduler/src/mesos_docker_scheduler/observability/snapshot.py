@@ -164,10 +164,19 @@ class ConfigView:
 
 
 @dataclass(frozen=True, slots=True)
+class Leader:
+    """The scheduler that leads: its host's name, and where its page and API are (None: nowhere)."""
+
+    host: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything at one moment.
 
     `problem`: what keeps the scheduler from acting, if anything; `broken`: what else of it does not work.
+    `leads`: whether this scheduler leads; if not, `leader` is the one that does, or did last.
     `agents` goes on changing: read it as a whole, with `tuple`. `avoided`: by id, why agents get nothing.
     """
 
@@ -182,6 +191,8 @@ class Snapshot:
     events: tuple[Event, ...] = ()
     agents: Mapping[str, Agent] = field(default_factory=dict)
     avoided: Mapping[str, str] = field(default_factory=dict)
+    leads: bool = True
+    leader: Leader | None = None
 
     def json(self, *, instances: bool = True) -> bytes:
         """The answer of /v1/status as text. Services that have not changed are not written anew."""
@@ -191,6 +202,8 @@ class Snapshot:
             "connected": self.connected,
             "master": self.master,
             "problem": self.problem,
+            "leads": self.leads,
+            "leader": self.leader,
             "config": self.config,
             "events": self.events,
         }

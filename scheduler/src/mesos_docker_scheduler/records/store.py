@@ -24,10 +24,11 @@ from mesos_docker_scheduler.records.tasks import Task, TaskState
 from mesos_docker_scheduler.wording import first_problem
 
 EVENTS_KEPT = 10_000
+STATE_FILE = "state.sqlite"
 
 Record = TypeVar("Record")
 
-_CURE = "restore a copy of it, or move it away: the next start then takes over what runs from the master"
+CURE = "restore a copy of it, or move it away: the next start then takes over what runs from the master"
 
 
 class StoreError(Error):
@@ -42,7 +43,7 @@ def read_record(adapter: TypeAdapter[Record], name: tuple[str, str], text: str) 
         kind, key = name
         what = first_problem(error)
         raise StoreError(
-            f'the state file\'s record "{kind}" of "{key}" is damaged: {what}; {_CURE}'
+            f'the state file\'s record "{kind}" of "{key}" is damaged: {what}; {CURE}'
         ) from error
 
 
@@ -97,17 +98,39 @@ class Remembered:
     records: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-class Store(Protocol):
+class Writer(Protocol):
+    """Where changes are written."""
+
+    def commit(self, change: Change) -> None:
+        """Make the change durable before returning, as a whole or not at all. StoreError."""
+
+    def check(self) -> None:
+        """StoreError when it is known that nothing could be written now."""
+
+
+class Store(Writer, Protocol):
     """Where the scheduler keeps what it must not forget. Any method may raise StoreError."""
 
     def load(self) -> Remembered:
         """Read everything."""
 
-    def commit(self, change: Change) -> None:
-        """Make the change durable before returning, as a whole or not at all."""
-
     def close(self) -> None:
         """Let go of it."""
+
+
+class DurableStore(Store, Protocol):
+    """One that outlives the process."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes there. Any thread may ask."""
+
+    def discard(self) -> None:
+        """Forget everything: the framework has ended. Only `close` may follow."""
 
 
 # Each step leads from one schema version to the next; a new file takes all of them. A released step never
@@ -143,7 +166,7 @@ class SqliteStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "state.sqlite"
+        self.path = folder / STATE_FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._lock = _locked(folder / "lock")
@@ -161,7 +184,7 @@ class SqliteStore:
         """Read everything."""
         try:
             framework = self._database.execute("SELECT id FROM framework").fetchone()
-            tasks = [_task(record) for (record,) in self._database.execute("SELECT record FROM tasks")]
+            tasks = [read_task(record) for (record,) in self._database.execute("SELECT record FROM tasks")]
             versions = self._database.execute(
                 "SELECT service, version, spec FROM versions ORDER BY rowid"
             ).fetchall()
@@ -170,7 +193,7 @@ class SqliteStore:
             ).fetchall()
             records = self._database.execute("SELECT kind, key, value FROM records").fetchall()
         except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
-            raise StoreError(f"{self.path}: can't be read: {error}; {_CURE}") from error
+            raise StoreError(f"{self.path}: can't be read: {error}; {CURE}") from error
         return Remembered(
             framework_id=framework[0] if framework else None,
             tasks={task.id: task for task in tasks},
@@ -178,6 +201,9 @@ class SqliteStore:
             events=tuple(Event(*row) for row in events),
             records={(kind, key): value for kind, key, value in records},
         )
+
+    def check(self) -> None:
+        """What a file can take is known when it is written."""
 
     def commit(self, change: Change) -> None:
         """Write the change in one transaction."""
@@ -189,6 +215,11 @@ class SqliteStore:
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise StoreError(f"{self.path}: can't be written: {error}") from error
+
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self.path)
 
     @property
     def size_bytes(self) -> int:
@@ -218,11 +249,11 @@ class SqliteStore:
             database.execute("PRAGMA synchronous = FULL")
             (finding,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if finding != "ok":
-                raise StoreError(f"{self.path}: is damaged: {' '.join(finding.split())}; {_CURE}")
+                raise StoreError(f"{self.path}: is damaged: {' '.join(finding.split())}; {CURE}")
             self._migrate(database)
         except (sqlite3.Error, OSError) as error:
             database.close()
-            cure = f"; {_CURE}" if type(error) is sqlite3.DatabaseError else ""
+            cure = f"; {CURE}" if type(error) is sqlite3.DatabaseError else ""
             raise StoreError(f"{self.path}: can't be opened: {error}{cure}") from error
         except StoreError:
             database.close()
@@ -265,7 +296,7 @@ class SqliteStore:
                     task.service,
                     task.state.value,
                     task.state_since if task.state.ended else None,
-                    _record(task),
+                    task_record(task),
                 )
                 for task in change.tasks.values()
             ],
@@ -313,11 +344,16 @@ _TASK_FIELDS = frozenset(item.name for item in fields(Task))
 _REPEATED = ("service", "version", "image", "agent_id", "hostname")
 
 
-def _record(task: Task) -> str:
+def task_record(task: Task) -> str:
+    """Write a task as JSON."""
     return orjson.dumps(task).decode()
 
 
-def _task(record: str) -> Task:
+def read_task(record: str) -> Task:
+    """Read what `task_record` has written, or a version of it with more or fewer fields.
+
+    ValueError, TypeError, LookupError: it is damaged.
+    """
     values: dict[str, Any] = orjson.loads(record)
     for name in _REPEATED:
         values[name] = intern(values[name])

@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from mesos_docker_scheduler import __version__
 from mesos_docker_scheduler.clock import SteadyClock
 from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.operations import NotLeadingError
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.history import History
 from mesos_docker_scheduler.observability.metrics import Metrics
@@ -94,6 +95,7 @@ def application(sources: Sources, access: Access) -> Guard:
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(RequestValidationError, _input_told)
+    app.add_exception_handler(NotLeadingError, _sent_to_the_leader)
 
     async def page(request: Request) -> Response:
         return FileResponse(_STATIC / "page.html")
@@ -126,6 +128,15 @@ def _tell_of_end(sources: Sources, sampling: asyncio.Task[None]) -> None:
 async def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
     return queries.json_answer({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _sent_to_the_leader(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotLeadingError)  # noqa: S101
+    if error.leader is None or error.leader.url is None:
+        return queries.json_answer({"error": str(error)}, 503)
+    query = f"?{request.url.query}" if request.url.query else ""
+    place = f"{error.leader.url}{request.url.path}{query}"
+    return queries.json_answer({"error": f"{error}; ask {place}"}, 307, {"Location": place})
 
 
 async def _input_told(request: Request, error: Exception) -> Response:

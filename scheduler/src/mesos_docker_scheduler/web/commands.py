@@ -11,7 +11,13 @@ from fastapi import APIRouter, Header, HTTPException, Request
 from starlette.responses import Response
 
 from mesos_docker_scheduler.control.events import Command
-from mesos_docker_scheduler.control.operations import ChangedError, NotFoundError, Operations, RefusedError
+from mesos_docker_scheduler.control.operations import (
+    ChangedError,
+    NotFoundError,
+    NotLeadingError,
+    Operations,
+    RefusedError,
+)
 from mesos_docker_scheduler.observability.snapshot import Snapshot
 from mesos_docker_scheduler.web import models
 from mesos_docker_scheduler.web.callers import caller_of
@@ -89,6 +95,13 @@ def router(snapshot: Callable[[], Snapshot], ask: Callable[[Command], None]) -> 
         await done(ask, lambda operations, now: operations.kill(task_id, by, now, scale=scale))
         return json_answer({}, 202)
 
+    @routes.post("/v1/step-down", status_code=202, response_model=models.Nothing)
+    async def step_down(request: Request, nothing: models.Nothing | None = None) -> Response:
+        """Have another scheduler lead."""
+        by = str(caller_of(request.scope))
+        await done(ask, lambda operations, now: operations.step_down(by, now))
+        return json_answer({}, 202)
+
     return routes
 
 
@@ -111,6 +124,8 @@ async def done(ask: Callable[[Command], None], execute: Operation) -> None:
     except asyncio.TimeoutError:  # the builtin one, from Python 3.11 on
         text = "it is not known yet whether this could be written down; look at the status"
         raise HTTPException(503, text) from None
+    if isinstance(error, NotLeadingError):
+        raise error
     if error is not None:
         raise HTTPException(_STATUSES.get(type(error), 503), str(error))
 

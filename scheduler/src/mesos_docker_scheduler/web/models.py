@@ -241,6 +241,13 @@ class Configuration(BaseModel):
     restart_needed: list[str]
 
 
+class Leader(BaseModel):
+    """The scheduler that leads, as those say that follow it."""
+
+    host: str
+    url: str | None
+
+
 class Status(BaseModel):
     """Everything at one moment."""
 
@@ -249,6 +256,8 @@ class Status(BaseModel):
     connected: bool
     master: str | None
     problem: str | None
+    leads: bool
+    leader: Leader | None
     config: Configuration
     services: list[Service | ServiceSummary]
     events: list[Event]

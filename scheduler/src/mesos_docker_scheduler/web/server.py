@@ -16,20 +16,26 @@ from mesos_docker_scheduler.web.protocol import ARRIVAL_SECONDS, MOST_CONNECTION
 _STOP_SECONDS = 2
 
 
+def listen(bind: str, port: int) -> socket.socket:
+    """Open the address for web servers, which may come one after the other. OSError when it can't be used."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    listener = socket.create_server((bind, port), family=family, backlog=128)
+    # asyncio does so only for sockets that name their protocol. Without it each small answer takes 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
 class WebServer(threading.Thread):
-    """Serves the application on a thread of its own. OSError when the address can't be used.
+    """Serves the application on a thread of its own. The listener stays open after it.
 
     With a certificate it speaks TLS, and nothing else.
     """
 
-    def __init__(self, app: Guard, bind: str, port: int, certificate: Certificate | None = None) -> None:
+    def __init__(self, app: Guard, listener: socket.socket, certificate: Certificate | None = None) -> None:
         super().__init__(name="web", daemon=True)
         self._end_streams = app.end_streams
-        family = socket.AF_INET6 if ":" in bind else socket.AF_INET
-        self._socket = socket.create_server((bind, port), family=family, backlog=128)
-        # asyncio does so only for sockets that name their protocol. Without it each small answer takes 40 ms.
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port: int = self._socket.getsockname()[1]
+        self._socket = listener.dup()
+        self.port: int = listener.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -189,6 +189,8 @@ def _difference(now: Snapshot, shown: dict[str, ServiceView], *, full: bool) -> 
         "connected": now.connected,
         "master": now.master,
         "problem": now.problem,
+        "leads": now.leads,
+        "leader": now.leader,
         "config": now.config,
         "full": full,
         "gone": sorted(shown.keys() - set(names)),

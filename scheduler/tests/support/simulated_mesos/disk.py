@@ -79,10 +79,11 @@ class Disk:
                 raise AssertionError(f"the store lost {name}: {getattr(found, name)} {getattr(known, name)}")
         return found
 
-    def commit(self, change: Change) -> None:
-        """Write, or fail, or be the scheduler's last deed."""
+    def commit(self, change: Change, check: Callable[[], None] = lambda: None) -> None:
+        """Write, or fail, or be the scheduler's last deed. `check` raises when nothing may be written."""
         fate = self._fate
         self._disturb()
+        check()
         self._store.commit(change)
         known = self.durable.tasks
         decided = {
@@ -96,6 +97,9 @@ class Disk:
             fate.count("disk: written, but said to have failed")
             raise StoreError("the answer of the disk is lost")
         fate.step()
+
+    def check(self) -> None:
+        """A disk tells when it is written."""
 
     def close(self) -> None:
         """Let go of the store."""

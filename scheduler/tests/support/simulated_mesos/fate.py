@@ -18,7 +18,8 @@ class SchedulerKilledError(Exception):
 class Fate:
     """`trouble` is the chance of a fault wherever one may happen; 0 ends all faults.
 
-    `kill_at`: at which of its steps (writes and calls) the scheduler dies, beside what chance does.
+    `kill_at`: at which of its steps (writes and calls) the scheduler dies, beside what chance does. `freeze`,
+    where there are several schedulers: what happens while the one that leads stands still at a step.
     """
 
     def __init__(self, seed: int, now: float, trouble: float = 0.0) -> None:
@@ -26,6 +27,7 @@ class Fate:
         self.now = now
         self.trouble = trouble
         self.kill_at: int | None = None
+        self.freeze: Callable[[], None] | None = None
         self.steps = 0
         self.counts: Counter[str] = Counter()
         self._agenda: list[tuple[float, int, Callable[[], object]]] = []
@@ -68,6 +70,8 @@ class Fate:
     def step(self) -> None:
         """The scheduler is between two things that others can see: it may die here."""
         self.steps += 1
+        if self.freeze is not None and self.chance(1 / 10):
+            self.freeze()
         if self.steps == self.kill_at or self.chance(1 / 20):
             self.log("the scheduler is killed", f"at its step {self.steps}")
             raise SchedulerKilledError

@@ -24,6 +24,7 @@ from simulated_mesos.fate import Fate, SchedulerKilledError
 from simulated_mesos.inquiries import Inquiries
 from simulated_mesos.master import Standing
 from simulated_mesos.oracle import InvariantError, Oracle, fits_beside
+from simulated_mesos.tenure import Tenure
 from simulated_mesos.wire import Wire
 from simulated_mesos.wishes import Wishes
 
@@ -41,6 +42,9 @@ _ROUNDS_AT_ONCE = 100
 _QUESTIONS = 6  # in a time of rest: with ever longer pauses
 _MUCH = 3000  # thousandths of a processor: with so many, an instance may leave no room for another
 _REAL_STORE = 16  # one history of so many uses the real store
+_SEVERAL = 4  # one of so many has several schedulers
+_FROZEN_SECONDS = 120.0  # a leader, at most
+_BELATED_ROUNDS = 3
 _PORTS = frozenset(range(31_000, 31_020))
 
 
@@ -93,6 +97,9 @@ class History:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.disk = self.oracle.disk = Disk(fate, self._medium(), self.oracle.sees_change)
         self.inquiries = Inquiries(fate, self.wire)
+        self._frozen = False
+        if seed % _SEVERAL == _SEVERAL - 1:
+            fate.freeze = self._freeze
         self._rounds_at_once = 0
         self.rounds = 0
         self.start()
@@ -128,13 +135,14 @@ class History:
         def new_id(service: str, version: str) -> str:
             return f"{service}.{version}.{self.fate.random.getrandbits(64):016x}"
 
-        remembered = self.disk.load()
+        self._tenure = Tenure(self.disk, self.wire)
+        remembered = self._tenure.store.load()
         self.controller = Controller(
             self.config,
             "sha",
-            self.disk,
+            self._tenure.store,
             remembered,
-            self.wire,
+            self._tenure.driver,
             inbox=queue.SimpleQueue(),
             clock=lambda: self.fate.now,
             metrics=_NO_METRICS,
@@ -152,6 +160,28 @@ class History:
         """The scheduler is killed, and started again."""
         self.fate.count("scheduler killed")
         self.start()
+
+    def _freeze(self) -> None:
+        """The leader stands still, and another one takes over. Then it goes on with what it was doing."""
+        if self._frozen:
+            return
+        fate, old, tenure = self.fate, self.controller, self._tenure
+        fate.count("leader frozen")
+        fate.log("the leader is frozen")
+        tenure.over = self._frozen = True
+        self.start()
+        self.run(fate.between(1, _FROZEN_SECONDS))
+        self._frozen = False
+        fate.log("the former leader goes on")
+        fate.later(0.0, lambda: self._belated(old, tenure))
+
+    def _belated(self, old: Controller, tenure: Tenure) -> None:
+        """Further rounds of a former leader, which does not know that it is one: nothing may come of them."""
+        tenure.attempts.clear()
+        for number in range(_BELATED_ROUNDS):
+            old.process([events.Disconnected()] if number == 0 else [], self.fate.now + 10 * number)
+        if {"acceptOffers", "acknowledgeStatusUpdate"} & set(tenure.attempts):
+            raise InvariantError(f"a former leader acts: {tenure.attempts}")
 
     def _hear(self, event: Event) -> None:
         self.fate.log(f"  says {event.kind}:", (event.service, event.task_id, event.text))
@@ -184,10 +214,12 @@ class History:
         inbox.clear()
         for event in batch:
             fate.log("  event", event)
+        controller = self.controller
         try:
             self.oracle.hears(batch)
-            self.controller.process(batch, fate.now)
-            self.oracle.sees(self.controller)
+            controller.process(batch, fate.now)
+            if controller is self.controller:
+                self.oracle.sees(controller)
         except SchedulerKilledError:
             self.restart()
         if self.wire.master.refusals:

@@ -130,9 +130,9 @@ class Wire:
     # What goes out
 
     def _call(self, kind: str, body: Message, action: Callable[[], None]) -> bool:
-        fate = self._fate
+        fate, connection = self._fate, self._connection
         fate.step()
-        if not self.connected:
+        if not self.connected or self._connection != connection:
             return False
         self.calls += 1
         fate.log(kind, body)

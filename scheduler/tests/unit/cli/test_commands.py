@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import httpx2
 import pytest
 from certificates import SelfSigned
 from hand_driven_site import TOKEN, HandDrivenSite
@@ -182,6 +185,67 @@ def test_a_refusal_arrives_even_if_the_body_comes_late(site: HandDrivenSite) -> 
         while b'"status":"ok"' not in heard:
             heard += connection.recv(4096)
         assert b"HTTP/1.1 200 OK" in heard
+
+
+class Follower(BaseHTTPRequestHandler):
+    """A scheduler that follows: it sends who wants to change something to the leader."""
+
+    leader: ClassVar[str]
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"wanted": 2, "revision": "r"}')
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(307)
+        self.send_header("Location", f"{self.leader}{self.path}")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def follower() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Follower) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_goes_to_the_leader_where_another_scheduler_sends_it(
+    site: HandDrivenSite, follower: str, token_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Follower.leader = site.url
+    words = ["restart", "web", "--url", follower, "--token-file", str(token_file)]
+    assert cli.main(words) == OK
+    assert "its 2 instances are being replaced" in capsys.readouterr().out
+    Follower.leader = "http://127.0.0.1:1"
+    assert cli.main(words) == UNREACHABLE
+    assert "no scheduler answers at http://127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_the_leader_has_a_certificate_of_the_clusters_authority(
+    tls_site: HandDrivenSite, certificate: SelfSigned, tmp_path: Path, follower: str
+) -> None:
+    Follower.leader = tls_site.url
+    for leader_ca_file, wrong in (
+        (certificate.cert_file, False),
+        (SelfSigned(tmp_path, "another").cert_file, True),
+    ):
+        asked = api.Api(api.Target(follower, None, leader_ca_file=leader_ca_file))
+        words = "does not show the right certificate" if wrong else "this needs a token"
+        with pytest.raises(ExitError, match=words):
+            asked.post("/v1/step-down")
+
+
+def test_no_token_goes_to_a_leader_without_tls_from_a_scheduler_with_it() -> None:
+    asked = api.Api(api.Target("https://127.0.0.1:1", None))
+    answer = httpx2.Response(307, headers={"Location": "http://127.0.0.1:2/v1/step-down"})
+    with pytest.raises(ExitError, match=r"who does speaks no TLS: http://127\.0\.0\.1:2"):
+        asked._go_to_the_leader(answer)
 
 
 def test_a_scheduler_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:

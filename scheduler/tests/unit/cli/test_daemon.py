@@ -15,12 +15,13 @@ from mesos_docker_scheduler.cli.console import farewell, print_event
 from mesos_docker_scheduler.config.framework import Tls
 from mesos_docker_scheduler.control.principal import RECORD
 from mesos_docker_scheduler.control.recovery import BEGIN_ANEW
+from mesos_docker_scheduler.exits import EXIT_CONFIG, EXIT_STORE, SchedulerError
 from mesos_docker_scheduler.observability.snapshot import ConfigView, ServiceView, Snapshot
+from mesos_docker_scheduler.process import Source
 from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.overrides import Override
 from mesos_docker_scheduler.records.store import Change, Event, SqliteStore
 from mesos_docker_scheduler.records.tasks import Task
-from mesos_docker_scheduler.serve import EXIT_CONFIG, EXIT_STORE, SchedulerError, Source
 from scheduler_fakes import service, task
 
 

@@ -51,6 +51,9 @@ class FailingStore:
             raise StoreError("state.sqlite: can't be written: disk full")
         self.inner.commit(change)
 
+    def check(self) -> None:
+        self.inner.check()
+
     def close(self) -> None:
         self.inner.close()
 

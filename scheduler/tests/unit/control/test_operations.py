@@ -10,7 +10,13 @@ import pytest
 from memory_store import MemoryStore
 from mesos_docker_scheduler.config import Allowed, Service
 from mesos_docker_scheduler.control import events
-from mesos_docker_scheduler.control.operations import ChangedError, NotFoundError, Operations, RefusedError
+from mesos_docker_scheduler.control.operations import (
+    ChangedError,
+    HandOver,
+    NotFoundError,
+    Operations,
+    RefusedError,
+)
 from scheduler_fakes import MASTER, Bench, configuration, offer_message, service
 
 BY = "test"
@@ -423,3 +429,27 @@ def test_who_looked_before_an_update_was_stopped_is_refused() -> None:
     site.do(Operations.pause)
     with pytest.raises(ChangedError, match="look again"):
         site.ask(lambda operations, now: operations.expect("web", seen))
+
+
+# Stepping down
+
+
+def test_only_one_of_several_steps_down_and_only_when_another_one_can_lead() -> None:
+    site, stopped, problem = Site(), list[str](), ["no other scheduler follows"]
+    with pytest.raises(RefusedError, match="this scheduler is the only one"):
+        site.ask(lambda operations, now: operations.step_down(BY, now))
+    hand_over = HandOver(lambda: problem[0] if problem else None, lambda: stopped.append("stopped"))
+    site.bench.controller._operations._hand_over = hand_over
+    with pytest.raises(RefusedError, match="nobody would take over: no other scheduler follows"):
+        site.ask(lambda operations, now: operations.step_down(BY, now))
+    assert stopped == []
+    problem.clear()
+    site.ask(lambda operations, now: operations.step_down(BY, now))
+    assert stopped == ["stopped"]
+    assert site.bench.events[-1].text == "this scheduler steps down (test)"
+
+
+def test_ends_when_another_one_leads() -> None:
+    site = Site()
+    site.bench.take(events.Deposed("why"))
+    assert site.bench.controller.outcome == events.Deposed("why")

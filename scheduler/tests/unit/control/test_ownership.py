@@ -211,3 +211,56 @@ def test_a_host_is_told_by_its_machine_id_and_name(tmp_path: Any, monkeypatch: p
     hosts.add(ownership.this_host())
     assert len(hosts) == 4
     assert not any("0123456789abcdef" in host for host in hosts)  # machine-id(5) asks not to show it around
+
+
+# Schedulers that share their state
+
+
+class Elected:
+    """One of several schedulers, which share a record, while it leads."""
+
+    def __init__(self, name: str, master: Master, record: str | None) -> None:
+        self.leads, self.heard = True, list[Any]()
+        self.owned = Ownership(
+            master,  # type: ignore[arg-type]
+            record,
+            self.heard.append,
+            name,
+            lambda: self.leads,
+        )
+
+    def subscribe(self, master: Master, failed_over: bool = False) -> str:
+        master.label = self.owned.before_subscribe("f", failed_over)[LABEL]
+        return master.label
+
+
+def test_who_is_elected_puts_out_whoever_is_connected(master: Master) -> None:
+    master.connected = True
+    first, second = Elected("a", master, None), Elected("b", master, "1 a")
+    assert first.subscribe(master) == "1 a"
+    assert second.subscribe(master) == "2 b"
+    assert second.heard == [events.Owned("2 b")]
+    with pytest.raises(SubscriptionForbidden, match="as owner number 2; this one was number 1"):
+        first.subscribe(master, failed_over=True)
+
+
+def test_a_successor_whose_word_was_not_written_down_keeps_nobody_out(master: Master) -> None:
+    """It was gone before its store had the record: the one before it is elected again."""
+    master.label = "6 b"
+    assert Elected("a", master, "5 a").subscribe(master) == "7 a"
+
+
+def test_who_is_not_elected_any_more_does_not_subscribe(master: Master) -> None:
+    """Also when the master that has just come to lead knows nothing of the other one."""
+    one = Elected("a", master, None)
+    one.subscribe(master)
+    master.answer, one.leads = {"frameworks": []}, False
+    with pytest.raises(SubscriptionForbidden, match="taken it over"):
+        one.subscribe(master)
+
+
+def test_an_older_owner_that_has_come_first_is_put_out_by_who_is_elected(master: Master) -> None:
+    one = Elected("b", master, "1 a")
+    assert one.subscribe(master) == "2 b"
+    master.label = "1 a"
+    assert one.subscribe(master, failed_over=True) == "2 b"

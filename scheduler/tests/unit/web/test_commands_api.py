@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from mesos_docker_scheduler import web
 from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.operations import NotLeadingError
+from mesos_docker_scheduler.observability.snapshot import Leader
 from mesos_docker_scheduler.records.store import Change, StoreError
 from mesos_docker_scheduler.web import commands, models
 from mesos_docker_scheduler.web.bucket import Bucket
 from scheduler_fakes import configuration, service
-from site_fake import Site
+from site_fake import TOKEN, Site
+from starlette.testclient import TestClient
 
 
 def test_scaling_is_shown_beside_what_is_configured(site: Site) -> None:
@@ -137,3 +142,32 @@ def test_is_answered_only_when_it_is_durable(site: Site, monkeypatch: pytest.Mon
         assert second.status_code == 503
         assert "disk full" in second.json()["error"]
     assert site.view()["wanted"] == 3
+
+
+@pytest.mark.parametrize(
+    ("leader", "status", "location"),
+    [
+        (Leader("b", "https://b:8090"), 307, "https://b:8090/v1/services/web/scale"),
+        (Leader("b", None), 503, None),
+        (None, 503, None),
+    ],
+)
+def test_a_scheduler_that_follows_sends_to_the_leader_who_wants_to_change_something(
+    leader: Leader | None, status: int, location: str | None
+) -> None:
+    site = Site()
+
+    def put(event: events.AnyEvent) -> None:
+        assert isinstance(event, events.Command)
+        event.reply(NotLeadingError(leader))
+
+    sources = replace(site.sources, put=put)
+    client = TestClient(
+        web.application(sources, web.Access(TOKEN)),
+        "http://localhost",
+        headers={"Authorization": f"Bearer {TOKEN}", "If-Match": "*"},
+        follow_redirects=False,
+    )
+    answer = client.post("/v1/services/web/scale", json={"count": 3})
+    assert (answer.status_code, answer.headers.get("location")) == (status, location)
+    assert "this scheduler does not lead" in answer.json()["error"]

@@ -18,10 +18,11 @@ HALF = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: "
 
 @pytest.fixture
 def server() -> Iterator[web.WebServer]:
-    made = web.WebServer(Site().app, "127.0.0.1", 0)
-    made.start()
-    yield made
-    made.stop()
+    with web.listen("127.0.0.1", 0) as listener:
+        made = web.WebServer(Site().app, listener)
+        made.start()
+        yield made
+        made.stop()
 
 
 def connect(server: web.WebServer, source: str = "127.0.0.1") -> socket.socket:

@@ -120,14 +120,16 @@ def test_open_streams_end_with_the_server(site: HandDrivenSite, caplog: pytest.L
 
 
 def test_serves_on_a_thread_of_its_own_and_ends() -> None:
-    server = web.WebServer(Site().app, "127.0.0.1", 0)
-    server.start()
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=10) as answer:
-        assert answer.status == 200
-    server.stop()
-    assert not server.is_alive()
+    with web.listen("127.0.0.1", 0) as listener:
+        for _ in range(2):  # one after the other at the same address
+            server = web.WebServer(Site().app, listener)
+            server.start()
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=10) as answer:
+                assert answer.status == 200
+            server.stop()
+            assert not server.is_alive()
 
 
 def test_an_address_in_use_is_an_error_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        web.WebServer(Site().app, "127.0.0.1", taken.getsockname()[1])
+        web.listen("127.0.0.1", taken.getsockname()[1])

@@ -74,10 +74,12 @@ export class Api extends EventTarget {
 
   async send(path, options) {
     try {
-      return await fetch(path, { ...options, cache: "no-store", credentials: "same-origin" });
+      const response = await fetch(path, { ...options, cache: "no-store", credentials: "same-origin", redirect: "manual" });
+      if (response.type !== "opaqueredirect") return response;
     } catch (error) {
       throw new ApiError(0, options.signal?.aborted ? "the scheduler has been silent for too long" : "the scheduler does not answer");
     }
+    throw new ApiError(307, "another scheduler leads, and changes are made there");
   }
 }
 

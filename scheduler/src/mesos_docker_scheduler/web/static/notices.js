@@ -79,7 +79,14 @@ export class Notices {
 function ofTheScheduler(head) {
   const notices = [];
   if (head.problem) notices.push({ key: "problem", level: "bad", title: "Nothing is started or stopped", text: head.problem });
-  if (!head.connected) {
+  if (!head.leads) {
+    const { leader } = head;
+    const there = leader?.url ? `there: ${leader.url}` : "there";
+    const text = leader
+      ? `the scheduler on ${leader.host} leads. What it has written is shown here, and changes are made ${there}`
+      : "no scheduler leads at the moment. What the last one has written is shown here";
+    notices.push({ key: "follows", level: "note", title: "This scheduler follows", text });
+  } else if (!head.connected) {
     const text = "what runs goes on running, but nothing can be started, stopped or checked until a master is found";
     notices.push({ key: "mesos", level: "bad", title: "The scheduler has no connection to Mesos", text });
   }

@@ -1,0 +1,210 @@
+"""Which of several schedulers leads: the one whose node in ZooKeeper is the oldest.
+
+    ROOT/election/...   a node of each candidate, which ends with its session
+    ROOT/leader         who leads, or led last; its version is the fence that each write is checked against.
+
+The leader's node is taken over in one transaction with a check that our own node is still there, so a
+candidate whose session has ended meanwhile takes over nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+from kazoo.client import KazooClient
+from kazoo.exceptions import (
+    AuthFailedError,
+    CancelledError,
+    KazooException,
+    NoAuthError,
+    NodeExistsError,
+    NoNodeError,
+)
+from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.protocol.states import KazooState
+from kazoo.security import OPEN_ACL_UNSAFE, make_acl, make_digest_acl
+
+from mesos_docker_scheduler.driver.connection import ConnectionEnded
+from mesos_docker_scheduler.observability.snapshot import Leader
+from mesos_docker_scheduler.records.zookeeper_store import Fence
+
+logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+_ANSWER_SECONDS = 10.0
+_MOST_RETRY_SECONDS = 2.0
+
+
+class Member:
+    """One of the schedulers, for as long as its session with ZooKeeper lasts.
+
+    url: `zk://[user:password@]host:port,.../path`; what is written there belongs to that user. `elected` is
+    called with the fence, once. `ended` is called when the session has ended, or may have: another one may
+    lead from then on. `changed` is called when the connection is lost, and when it is there again. All are
+    called on other threads.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        session_seconds: float,
+        us: Leader,
+        *,
+        elected: Callable[[Fence], None],
+        ended: Callable[[str], None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        authority, _, path = url.removeprefix("zk://").partition("/")
+        credentials, _, hosts = authority.rpartition("@")
+        self.root = f"/{path}"
+        self.us = us
+        self.problem: str | None = None
+        """Why we can't be elected, if it is known."""
+        self._credentials = unquote(credentials)
+        self.client = _client(hosts, self._credentials, session_seconds)
+        self._session_seconds = session_seconds
+        self._elected = elected
+        self._ended = ended
+        self._changed = changed
+        self._lock = self.client.Lock(f"{self.root}/election", us.host)
+        self._stopped = threading.Event()
+        self._away: threading.Timer | None = None
+        self._thread = threading.Thread(target=self._run, name="election", daemon=True)
+
+    def connect(self) -> None:
+        """Begin to connect, in the background."""
+        self.client.add_listener(self._state_changed)
+        self._live = self.client.start_async()
+
+    def stand(self) -> None:
+        """Connect, and stand as a candidate."""
+        self.connect()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Withdraw. If we lead, the next one takes over at once. May be called again."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self._lock.cancel()
+        self.client.remove_listener(self._state_changed)
+        self._connected_again()
+        self.client.stop()  # which ends the session, and with it our node
+        self.client.close()
+        if self._thread.is_alive():
+            self._thread.join(_RETRY_SECONDS)
+
+    def others(self) -> list[str]:
+        """The other candidates' nodes. KazooException, KazooTimeoutError."""
+        try:
+            nodes = self.client.get_children_async(self._lock.path).get(timeout=_ANSWER_SECONDS)
+        except NoNodeError:
+            return []
+        return [node for node in nodes if node != self._lock.node]
+
+    def no_successor(self) -> str | None:
+        """Why nobody would take over from us; None: somebody would."""
+        try:
+            return None if self.others() else "no other scheduler follows"
+        except (KazooException, KazooTimeoutError) as error:
+            return f"ZooKeeper does not answer: {error!r}"
+
+    def leads(self, fence: Fence) -> bool:
+        """Whether nobody has been elected after us. ConnectionEnded: that can't be found out now."""
+        try:
+            # A server that is cut off from the others would tell what was true before.
+            self.client.sync_async(fence.path).get(timeout=_ANSWER_SECONDS)
+            stat = self.client.exists_async(fence.path).get(timeout=_ANSWER_SECONDS)
+        except (KazooException, KazooTimeoutError) as error:
+            raise ConnectionEnded(f"ZooKeeper does not say whether we still lead: {error!r}") from error
+        return stat is not None and bool(stat.version == fence.version)
+
+    def _run(self) -> None:
+        self._live.wait(_ANSWER_SECONDS)
+        while not self._stopped.is_set():
+            try:
+                self._make_root()
+                self.problem = None
+                if self._lock.is_acquired or self._lock.acquire():
+                    self._elected(self._take_over())
+                    return
+            except CancelledError:
+                return
+            except (KazooException, KazooTimeoutError) as error:
+                problem = _in_words(error, self.root)
+                if problem != self.problem:
+                    logger.warning("The election can't go on: %s", problem)
+                self.problem = problem
+                self._stopped.wait(_RETRY_SECONDS)
+
+    def _make_root(self) -> None:
+        """Make our nodes, which are ours alone. Above them others may have nodes of their own."""
+        parents = self.root.split("/")[1:-1]
+        shared = [make_acl("world", "anyone", read=True, create=True)]
+        for depth in range(1, len(parents) + 1):
+            own = self.client.default_acl or OPEN_ACL_UNSAFE
+            with contextlib.suppress(NodeExistsError):
+                self.client.create("/" + "/".join(parents[:depth]), acl=[*own, *shared])
+        self.client.ensure_path(f"{self.root}/leader")
+
+    def _take_over(self) -> Fence:
+        path, node = f"{self.root}/leader", self._lock.node
+        transaction = self.client.transaction()
+        transaction.check(f"{self._lock.path}/{node}", -1)
+        transaction.set_data(path, orjson.dumps({"host": self.us.host, "url": self.us.url, "node": node}))
+        results: list[Any] = transaction.commit_async().get(timeout=_ANSWER_SECONDS)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return Fence(path, results[1].version)
+
+    # kazoo's thread
+
+    def _state_changed(self, state: str) -> None:
+        if state == KazooState.LOST:
+            self._ended("the session with ZooKeeper has ended")
+        elif state == KazooState.SUSPENDED:
+            # Whether the session has ended is told only once there is a connection again.
+            text = f"no connection to ZooKeeper for {self._session_seconds:g} s"
+            self._away = threading.Timer(self._session_seconds, self._ended, [text])
+            self._away.daemon = True
+            self._away.start()
+            self._changed()
+        else:
+            self._connected_again()
+            self._changed()
+
+    def _connected_again(self) -> None:
+        if self._away is not None:
+            self._away.cancel()
+            self._away = None
+
+
+def _in_words(error: Exception, root: str) -> str:
+    if isinstance(error, (NoAuthError, AuthFailedError)):
+        return f"ZooKeeper lets this scheduler not write below {root}: {type(error).__name__}"
+    return f"ZooKeeper: {error!r}"
+
+
+def _client(hosts: str, credentials: str, session_seconds: float) -> KazooClient:
+    log = logging.getLogger(f"{__name__}.kazoo")
+    log.setLevel(logging.ERROR)  # what matters of it is said here, or by the store
+    user, _, password = credentials.partition(":")
+    if not credentials:
+        logger.warning(
+            "shared_state.zookeeper names no user: whoever reaches ZooKeeper can read and change it"
+        )
+    return KazooClient(
+        hosts,
+        timeout=session_seconds,
+        connection_retry={"max_tries": -1, "delay": 0.1, "max_delay": _MOST_RETRY_SECONDS},
+        auth_data=[("digest", credentials)] if credentials else None,
+        default_acl=[make_digest_acl(user, password, all=True)] if credentials else None,
+        logger=log,
+    )

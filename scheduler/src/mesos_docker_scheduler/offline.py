@@ -1,0 +1,78 @@
+"""The state, for commands that are given while no scheduler runs."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from kazoo.exceptions import KazooException
+from kazoo.handlers.threading import KazooTimeoutError
+
+from mesos_docker_scheduler.config import Config, SharedState
+from mesos_docker_scheduler.election import Member
+from mesos_docker_scheduler.exits import EXIT_STORE, SchedulerError
+from mesos_docker_scheduler.observability.snapshot import Leader
+from mesos_docker_scheduler.records.store import DurableStore, SqliteStore, StoreError
+from mesos_docker_scheduler.records.zookeeper_store import Fence, ZooKeeperStore
+
+_ELECTION_SECONDS = 10.0
+_PAUSE_SECONDS = 0.2
+
+
+@contextlib.contextmanager
+def offline_store(config: Config) -> Iterator[DurableStore]:
+    """Open the state, and keep schedulers from it meanwhile. SchedulerError while one uses it."""
+    with told():
+        if config.shared_state is None:
+            with contextlib.closing(SqliteStore(Path(config.state_dir))) as store:
+                yield store
+        else:
+            with offline_shared_store(config.shared_state) as store:
+                yield store
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Say of a store that can't be used what to do."""
+    try:
+        yield
+    except StoreError as error:
+        raise SchedulerError(EXIT_STORE, f"{error}; stop the scheduler first") from error
+
+
+@contextlib.contextmanager
+def offline_shared_store(shared: SharedState) -> Iterator[DurableStore]:
+    """Open the state in ZooKeeper. StoreError while a scheduler leads."""
+    fences: queue.SimpleQueue[Fence] = queue.SimpleQueue()
+    us = Leader("a command", None)
+    member = Member(shared.zookeeper, shared.session_seconds, us, elected=fences.put, ended=lambda why: None)
+    where = f"zk://{shared.zookeeper.removeprefix('zk://').rpartition('@')[2]}"
+    with contextlib.closing(member):
+        _wait_until_nobody_runs(member, where)
+        member.stand()
+        try:
+            fence = fences.get(timeout=_ELECTION_SECONDS)
+        except queue.Empty:
+            raise StoreError(f"{where}: {member.problem or 'another scheduler leads'}") from None
+        with contextlib.closing(ZooKeeperStore(member.client, member.root, fence)) as store:
+            yield store
+
+
+def _wait_until_nobody_runs(member: Member, where: str) -> None:
+    """See that there is no candidate; one that was killed counts until its session has ended."""
+    until = time.monotonic() + _ELECTION_SECONDS
+    member.connect()
+    while True:
+        try:
+            others = member.others() if member.client.connected else None
+        except (KazooException, KazooTimeoutError):
+            others = None
+        if others == []:
+            return
+        if time.monotonic() >= until:
+            many = "there is no connection" if others is None else f"{len(others)} schedulers run"
+            raise StoreError(f"{where}: {many}")
+        time.sleep(_PAUSE_SECONDS)

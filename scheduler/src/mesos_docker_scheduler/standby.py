@@ -1,0 +1,205 @@
+"""A scheduler that follows: it shows what the leader has written, and waits for its turn."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.desired_state import DesiredState
+from mesos_docker_scheduler.control.offers import OfferBook
+from mesos_docker_scheduler.control.operations import NotLeadingError
+from mesos_docker_scheduler.observability.event_log import EventLog
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.observability.snapshot import ConfigView, Leader, ServiceView, Snapshot, Views
+from mesos_docker_scheduler.records.dependencies import Dependencies
+from mesos_docker_scheduler.records.desired import Desired
+from mesos_docker_scheduler.records.overrides import Overrides
+from mesos_docker_scheduler.records.rollout import Rollouts
+from mesos_docker_scheduler.records.store import Remembered, StoreError
+from mesos_docker_scheduler.records.task_index import TaskIndex
+from mesos_docker_scheduler.records.tasks import Task
+from mesos_docker_scheduler.records.tokens import Token, Tokens
+from mesos_docker_scheduler.records.versions import Versions
+from mesos_docker_scheduler.records.zookeeper_store import Fence, Replica
+
+_LOOK_SECONDS = 5.0
+_SHORTEST_PAUSE_SECONDS = 0.5
+_EVENTS_SHOWN = 50
+
+
+class Standby:
+    """Follows until `run` says what comes next. Any thread may ask for what is shown.
+
+    `snapshot` has the leader's tasks, versions and events as they were written; what the leader alone knows
+    (offers, why something waits) it has not. `alive_at` is the monotonic time of the last look.
+
+    problem: why we could not lead if it were our turn.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sha256: str,
+        replica: Replica,
+        us: Leader,
+        *,
+        problem: Callable[[], str | None],
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self.config = config
+        """As it was read last."""
+        self.config_view = ConfigView(sha256, clock())
+        self._replica = replica
+        self._us = us
+        self._problem = problem
+        self._metrics = metrics
+        self._clock = clock
+        self._views = _FollowedViews()
+        self._shown: object = None
+        self.log = EventLog()
+        self.tokens: tuple[Token, ...] = ()
+        self.alive_at = time.monotonic()
+        self.snapshot = Snapshot(
+            clock(),
+            None,
+            False,
+            None,
+            self.config_view,
+            (),
+            "nothing was read from ZooKeeper yet",
+            leads=False,
+        )
+
+    def run(
+        self, inbox: queue.SimpleQueue[events.AnyEvent], after_round: Callable[[], None]
+    ) -> Fence | events.Stop | events.Deposed:
+        """Follow until we are elected, can't go on following, or are told to stop."""
+        earliest, latest = 0.0, 0.0
+        while True:
+            now = time.monotonic()
+            if now >= latest:
+                self._look()
+                self.alive_at = time.monotonic()
+                # However often the leader writes, most of our time is left to those who ask.
+                earliest = self.alive_at + max(_SHORTEST_PAUSE_SECONDS, 5 * (self.alive_at - now))
+                latest = max(earliest, self.alive_at + _LOOK_SECONDS)
+                after_round()
+            try:
+                event = inbox.get(timeout=max(0.0, latest - time.monotonic()))
+            except queue.Empty:
+                continue
+            match event:
+                case events.Elected():
+                    return event.fence
+                case events.Stop() | events.Deposed():
+                    return event
+                case events.ThreadEnded():
+                    return events.Deposed(f"the thread {event.thread} has ended by a {event.error}")
+                case events.Command():
+                    event.reply(NotLeadingError(self.snapshot.leader))
+                case events.ConfigRead():
+                    self._take_config(event)
+                    latest = earliest
+                case events.Written():
+                    latest = earliest
+
+    def _take_config(self, event: events.ConfigRead) -> None:
+        if event.config is None:
+            self.config_view = replace(self.config_view, error=event.error)
+        else:
+            self.config, self.config_view = event.config, ConfigView(event.sha256, self._clock())
+
+    def _look(self) -> None:
+        """Take in what was written since the last look, and show it if it is news."""
+        try:
+            self._replica.catch_up()
+            problem = self._problem()
+        except StoreError as error:
+            problem = str(error)
+        seen = (self._replica.generation, self._replica.leader, self.config_view, problem)
+        if seen != self._shown:
+            self._shown = seen
+            self.snapshot = self._snapshot(problem)
+            self._metrics.show(self.snapshot)
+
+    def _snapshot(self, problem: str | None) -> Snapshot:
+        remembered, now, leader = self._replica.content.remembered(), self._clock(), self._replica.leader
+        try:
+            services, self.tokens = self._views.show(self.config, remembered, now)
+        except StoreError as error:
+            services, problem = self.snapshot.services, str(error)
+        self.log.extend(event for event in remembered.events if event.id > self.log.newest_id)
+        return Snapshot(
+            now,
+            remembered.framework_id,
+            False,
+            None,
+            self.config_view,
+            services,
+            problem,
+            events=remembered.events[-_EVENTS_SHOWN:],
+            agents=self._views.agents,
+            leads=False,
+            # One that was killed and started again has led until its former session ends.
+            leader=leader if leader != self._us else None,
+        )
+
+
+class _FollowedViews:
+    """The services as the leader's records have them; what has not changed is not made anew."""
+
+    def __init__(self) -> None:
+        self._versions = Versions({})
+        self._index = TaskIndex()
+        self._tasks: Mapping[str, Task] = {}
+        self._views = Views(self._image)
+        self.agents = OfferBook().agents
+
+    def show(
+        self, config: Config, remembered: Remembered, now: float
+    ) -> tuple[tuple[ServiceView, ...], tuple[Token, ...]]:
+        """What is to be shown of the services, and the tokens. StoreError: a record is damaged."""
+        self._versions = Versions(remembered.versions)
+        overrides, dependencies, tokens = Overrides(), Dependencies(), Tokens()
+        rollouts, offers = Rollouts(lambda state, seconds: None), OfferBook()
+        rollouts.restore_by(remembered.records, now)
+        for kept in (overrides, dependencies, tokens, offers):
+            kept.restore(remembered.records)
+        desired = DesiredState(overrides, rollouts, dependencies, self._versions)
+        desired.take(config)
+        self._follow(remembered.tasks)
+        self.agents = offers.agents
+        services = tuple(
+            self._views.show(
+                service,
+                self._index.of_service(service.name),
+                (),
+                Desired(
+                    desired.file_services[service.name],
+                    overrides.of(service.name),
+                    rollouts.records.get(service.name),
+                ),
+                self.agents,
+                certain=False,
+            )
+            for service in desired.config.services
+        )
+        self._views.forget_except(desired.services)
+        return services, tokens.all
+
+    def _image(self, service: str, version: str) -> str:
+        return self._versions.image(service, version)
+
+    def _follow(self, tasks: Mapping[str, Task]) -> None:
+        for task_id, task in self._tasks.items():
+            if tasks.get(task_id) is not task:
+                self._index.remove(task)
+        for task_id, task in tasks.items():
+            if self._tasks.get(task_id) is not task and not task.state.ended:
+                self._index.put(task)
+        self._tasks = tasks

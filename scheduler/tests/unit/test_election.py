@@ -1,0 +1,162 @@
+"""Which of several schedulers leads, by a real ZooKeeper."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from kazoo.client import KazooClient
+from mesos_docker_scheduler.driver.connection import ConnectionEnded
+from mesos_docker_scheduler.election import Member
+from mesos_docker_scheduler.observability.snapshot import Leader
+from mesos_docker_scheduler.records.zookeeper_store import Fence, Replica, ZooKeeperStore
+from mesos_testbed import ZooKeeper, eventually
+
+pytestmark = pytest.mark.integration
+
+
+class Candidate(Member):
+    """A member that keeps what it hears."""
+
+    def __init__(
+        self, zookeeper: ZooKeeper, name: str, credentials: str = "", root: str = "/schedulers/web"
+    ) -> None:
+        self.fences: queue.SimpleQueue[Fence] = queue.SimpleQueue()
+        self.ended: list[str] = []
+        super().__init__(
+            f"zk://{credentials}{zookeeper.address}{root}",
+            2.0,
+            Leader(name, f"http://{name}"),
+            elected=self.fences.put,
+            ended=self.ended.append,
+        )
+        self.stand()
+
+    def elected(self, seconds: float = 10.0) -> Fence:
+        """Wait until it leads."""
+        return self.fences.get(timeout=seconds)
+
+
+@pytest.fixture
+def zookeeper(tmp_path: Path) -> Iterator[ZooKeeper]:
+    with ZooKeeper(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def candidate(zookeeper: ZooKeeper) -> Iterator[Callable[..., Candidate]]:
+    with ExitStack() as stack:
+
+        def stand(name: str, credentials: str = "") -> Candidate:
+            return stack.enter_context(closing(Candidate(zookeeper, name, credentials)))
+
+        yield stand
+
+
+def test_they_lead_one_after_the_other(candidate: Callable[..., Candidate]) -> None:
+    first = candidate("a")
+    fence = first.elected()
+    assert first.no_successor() == "no other scheduler follows"
+    second = candidate("b")
+    eventually(lambda: first.no_successor() is None, "a successor")
+    assert second.fences.empty()
+    assert first.leads(fence)
+
+    first.close()
+    after = second.elected(1.0)  # at once: nobody waits for the end of a session
+    assert after.version > fence.version
+    assert second.leads(after)
+    assert not second.leads(fence)
+    replica = Replica(second.client, second.root)
+    ZooKeeperStore(second.client, second.root, after, replica).load()
+    replica.catch_up()
+    assert replica.leader == second.us
+
+
+def test_a_session_that_ends_is_told_and_another_one_leads(
+    zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
+) -> None:
+    first = candidate("a")
+    fence = first.elected()
+    second = candidate("b")
+    eventually(lambda: first.no_successor() is None, "a successor")
+    session, password = first.client.client_id
+    with closing(KazooClient(zookeeper.address, client_id=(session, password))) as thief:
+        thief.start()
+        thief.stop()  # which ends the session: as if it had timed out
+    after = second.elected()
+    eventually(lambda: first.ended, "the end of the session")
+    assert not second.leads(fence)
+    assert second.leads(after)
+
+
+def test_a_zookeeper_that_is_away_leaves_it_open_who_leads(
+    zookeeper: ZooKeeper, candidate: Callable[..., Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesos_docker_scheduler.election._ANSWER_SECONDS", 1.0)
+    member = candidate("a")
+    fence = member.elected()
+    zookeeper.kill9()
+    with pytest.raises(ConnectionEnded, match="does not say whether we still lead"):
+        member.leads(fence)
+    assert str(member.no_successor()).startswith("ZooKeeper does not answer")
+    zookeeper.start()
+
+
+def test_what_is_written_belongs_to_the_user_of_the_url(
+    zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
+) -> None:
+    member = candidate("a", "user:pass%2Fword@")
+    store = ZooKeeperStore(member.client, member.root, member.elected())
+    store.load()
+    acls = {
+        path: [acl.id.scheme for acl in member.client.get_acls(f"{member.root}/{path}")[0]]
+        for path in ("leader", "state", "log", "election")
+    }
+    assert acls == {path: ["digest"] for path in acls}
+
+
+def test_another_users_schedulers_may_be_beside_ours(
+    zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
+) -> None:
+    candidate("a", "one:secret@").elected()
+    other = Candidate(zookeeper, "b", "two:secret@", "/schedulers/other")
+    with closing(other):
+        other.elected()
+
+
+def test_who_may_not_write_is_told_why(zookeeper: ZooKeeper, candidate: Callable[..., Candidate]) -> None:
+    candidate("a", "one:secret@").elected()
+    stranger = candidate("b", "two:secret@")
+    eventually(lambda: stranger.problem, "the reason")
+    assert stranger.problem == "ZooKeeper lets this scheduler not write below /schedulers/web: NoAuthError"
+
+
+def test_a_leader_that_has_lost_the_connection_for_as_long_as_its_session_ends(
+    zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
+) -> None:
+    member = candidate("a")
+    member.elected()
+    zookeeper.kill9()
+    eventually(lambda: member.ended, "its end", 10)
+    assert member.ended == ["no connection to ZooKeeper for 2 s"]
+    zookeeper.start()
+
+
+def test_withdraws_before_it_has_begun(zookeeper: ZooKeeper) -> None:
+    with ExitStack() as stack:
+        member = stack.enter_context(
+            closing(
+                Member(
+                    f"zk://{zookeeper.address}/a",
+                    2.0,
+                    Leader("a", None),
+                    elected=lambda fence: None,
+                    ended=lambda why: None,
+                )
+            )
+        )
+        assert not member.client.connected

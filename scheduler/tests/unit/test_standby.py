@@ -1,0 +1,186 @@
+"""A scheduler that follows: what it shows, and what it waits for."""
+
+from __future__ import annotations
+
+import gc
+import queue
+
+import pytest
+from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.operations import NotLeadingError
+from mesos_docker_scheduler.observability.metrics import Metrics
+from mesos_docker_scheduler.observability.snapshot import Leader
+from mesos_docker_scheduler.records.content import Content
+from mesos_docker_scheduler.records.store import Change, Event, StoreError
+from mesos_docker_scheduler.records.tasks import TaskState
+from mesos_docker_scheduler.records.zookeeper_store import Fence
+from mesos_docker_scheduler.standby import Standby
+from scheduler_fakes import NOW, configuration, service, task
+
+WEB = service(count=2)
+US, LEADER = Leader("a", "https://a:8090"), Leader("b", "https://b:8090")
+
+
+class Replica:
+    """What the leader has written, as a test says; `problem`: why it can't be read."""
+
+    def __init__(self) -> None:
+        self.content, self.problem = Content(), ""
+        self.leader: Leader | None = None
+        self.looks = 0
+
+    @property
+    def generation(self) -> int:
+        return len(self.content.events)
+
+    def catch_up(self) -> None:
+        self.looks += 1
+        if self.problem:
+            raise StoreError(self.problem)
+
+    def lead(self, *ids: str) -> None:
+        self.leader = LEADER
+        self.content.apply(
+            Change(
+                "framework",
+                {made: task(made, WEB, state=TaskState.RUNNING) for made in ids},
+                versions={("web", WEB.version): WEB.model_dump_json()},
+                events=[Event(NOW, "launch", made, "web", made) for made in ids],
+            )
+        )
+
+
+class Follower:
+    """A standby, with what it is told in order; it is stopped after that."""
+
+    def __init__(self) -> None:
+        self.replica = Replica()
+        self.why_not: str | None = None
+        self.metrics = Metrics()
+        self.standby = Standby(
+            configuration(WEB),
+            "sha",
+            self.replica,  # type: ignore[arg-type]
+            US,
+            problem=lambda: self.why_not,
+            metrics=self.metrics,
+            clock=lambda: NOW,
+        )
+
+    def hear(self, *told: events.AnyEvent) -> Fence | events.Stop | events.Deposed:
+        inbox: queue.SimpleQueue[events.AnyEvent] = queue.SimpleQueue()
+        for event in (*told, events.Stop()):
+            inbox.put(event)
+        return self.standby.run(inbox, lambda: None)
+
+
+@pytest.fixture
+def follower() -> Follower:
+    return Follower()
+
+
+def test_shows_what_the_leader_has_written(follower: Follower) -> None:
+    follower.replica.lead("web.1", "web.2")
+    follower.hear()
+    shown = follower.standby.snapshot
+    assert (shown.leads, shown.leader, shown.framework_id) == (False, LEADER, "framework")
+    assert [view.running for view in shown.services] == [2]
+    assert [event.text for event in follower.standby.log.latest(9)] == ["web.1", "web.2"]
+    assert "mesos_docker_scheduler_leads 0.0" in follower.metrics.text().decode()
+    assert "service_wanted{" not in follower.metrics.text().decode()
+
+
+def test_says_why_what_it_shows_may_be_old(follower: Follower) -> None:
+    follower.replica.lead("web.1")
+    follower.hear()
+    follower.replica.problem = "zk://z/: can't be read"
+    follower.hear()
+    shown = follower.standby.snapshot
+    assert (shown.problem, shown.framework_id) == ("zk://z/: can't be read", "framework")
+    follower.replica.problem = ""
+    follower.hear()
+    assert follower.standby.snapshot.problem is None
+
+
+def test_changes_are_for_the_leader(follower: Follower) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    answers: list[Exception | None] = []
+    follower.hear(events.Command(never, answers.append))
+    follower.replica.lead("web.1")
+    follower.hear(events.Command(never, answers.append))
+    assert [type(answer) for answer in answers] == [NotLeadingError, NotLeadingError]
+    assert [getattr(answer, "leader", None) for answer in answers] == [None, LEADER]
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        (events.Elected(Fence("/leader", 3)), Fence("/leader", 3)),
+        (events.Deposed("why"), events.Deposed("why")),
+        (events.Stop(), events.Stop()),
+        (
+            events.ThreadEnded("election", "KeyError"),
+            events.Deposed("the thread election has ended by a KeyError"),
+        ),
+    ],
+)
+def test_follows_until(follower: Follower, event: events.AnyEvent, outcome: object) -> None:
+    assert follower.hear(event) == outcome
+
+
+def test_takes_over_with_the_configuration_that_was_read_last(follower: Follower) -> None:
+    newer = configuration(service(count=5))
+    follower.hear(events.ConfigRead(newer, "new"), events.ConfigRead(None, "", "refused"))
+    follower.hear()
+    assert follower.standby.config == newer
+    view = follower.standby.snapshot.config
+    assert (view, view.sha256, view.error) == (follower.standby.config_view, "new", "refused")
+
+
+def test_looks_when_something_was_written_but_not_all_the_time(follower: Follower) -> None:
+    follower.hear(*[events.Written()] * 100)
+    assert follower.replica.looks == 1
+
+
+def test_what_has_not_changed_is_not_made_anew(follower: Follower) -> None:
+    follower.replica.lead("web.1")
+    follower.hear()
+    before = follower.standby.snapshot
+    follower.hear()
+    assert follower.standby.snapshot is before
+    follower.replica.content.apply(Change(events=[Event(NOW, "kind", "text")]))
+    follower.hear()
+    assert follower.standby.snapshot is not before
+    assert follower.standby.snapshot.services[0] is before.services[0]
+
+
+def test_looking_for_a_long_time_leaves_nothing_behind(follower: Follower) -> None:
+    """It had kept all of its former views once."""
+    follower.replica.lead("web.1")
+    follower.hear()
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        for number in range(100):
+            follower.replica.content.apply(
+                Change(records={("token", "t"): None}, events=[Event(NOW, "kind", str(number))])
+            )
+            follower.hear()
+        assert len(gc.get_objects()) < before + 1000
+    finally:
+        gc.enable()
+
+
+def test_says_why_it_could_not_lead(follower: Follower) -> None:
+    follower.why_not = "ZooKeeper lets this scheduler not write"
+    follower.hear()
+    assert follower.standby.snapshot.problem == follower.why_not
+
+
+def test_is_not_its_own_leader(follower: Follower) -> None:
+    follower.replica.leader = US
+    follower.hear()
+    assert follower.standby.snapshot.leader is None
