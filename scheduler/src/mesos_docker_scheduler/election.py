@@ -45,9 +45,9 @@ class Member:
     """One of the schedulers, for as long as its session with ZooKeeper lasts.
 
     url: `zk://[user:password@]host:port,.../path`; what is written there belongs to that user. `elected` is
-    called with the fence, once. `ended` is called when the session has ended, or may have: another one may
-    lead from then on. `changed` is called when the connection is lost, and when it is there again. All are
-    called on other threads.
+    called with the fence, once. `ended` is called when the session has ended, or, once we were elected, may
+    have: another one may lead from then on. `changed` is called when the connection is lost, and when it is
+    there again. All are called on other threads.
     """
 
     def __init__(
@@ -78,13 +78,12 @@ class Member:
         self._thread = threading.Thread(target=self._run, name="election", daemon=True)
 
     def connect(self) -> None:
-        """Begin to connect, in the background."""
+        """Begin to connect, in the background. Once."""
         self.client.add_listener(self._state_changed)
         self._live = self.client.start_async()
 
     def stand(self) -> None:
-        """Connect, and stand as a candidate."""
-        self.connect()
+        """Stand as a candidate, once `connect` was called."""
         self._thread.start()
 
     def close(self) -> None:
@@ -137,7 +136,7 @@ class Member:
             except CancelledError:
                 return
             except (KazooException, KazooTimeoutError) as error:
-                problem = _in_words(error, self.root)
+                problem = in_words(error, self.root)
                 if problem != self.problem:
                     logger.warning("The election can't go on: %s", problem)
                 self.problem = problem
@@ -148,9 +147,10 @@ class Member:
         parents = self.root.split("/")[1:-1]
         shared = [make_acl("world", "anyone", read=True, create=True)]
         for depth in range(1, len(parents) + 1):
-            own = self.client.default_acl or OPEN_ACL_UNSAFE
-            with contextlib.suppress(NodeExistsError):
-                self.client.create("/" + "/".join(parents[:depth]), acl=[*own, *shared])
+            own, path = self.client.default_acl or OPEN_ACL_UNSAFE, "/" + "/".join(parents[:depth])
+            if self.client.exists(path) is None:  # where it is, we may have no right above it
+                with contextlib.suppress(NodeExistsError):
+                    self.client.create(path, acl=[*own, *shared])
         self.client.ensure_path(f"{self.root}/leader")
 
     def _take_over(self) -> Fence:
@@ -170,11 +170,12 @@ class Member:
         if state == KazooState.LOST:
             self._ended("the session with ZooKeeper has ended")
         elif state == KazooState.SUSPENDED:
-            # Whether the session has ended is told only once there is a connection again.
-            text = f"no connection to ZooKeeper for {self._session_seconds:g} s"
-            self._away = threading.Timer(self._session_seconds, self._ended, [text])
-            self._away.daemon = True
-            self._away.start()
+            if self._lock.is_acquired:
+                # Whether the session has ended is told only once there is a connection again.
+                text = f"no connection to ZooKeeper for {self._session_seconds:g} s"
+                self._away = threading.Timer(self._session_seconds, self._ended, [text])
+                self._away.daemon = True
+                self._away.start()
             self._changed()
         else:
             self._connected_again()
@@ -186,7 +187,8 @@ class Member:
             self._away = None
 
 
-def _in_words(error: Exception, root: str) -> str:
+def in_words(error: Exception, root: str) -> str:
+    """Say why ZooKeeper does not do what a member asks."""
     if isinstance(error, (NoAuthError, AuthFailedError)):
         return f"ZooKeeper lets this scheduler not write below {root}: {type(error).__name__}"
     return f"ZooKeeper: {error!r}"

@@ -12,7 +12,7 @@ from kazoo.exceptions import KazooException
 from kazoo.handlers.threading import KazooTimeoutError
 
 from mesos_docker_scheduler.config import Config, SharedState
-from mesos_docker_scheduler.election import Member
+from mesos_docker_scheduler.election import Member, in_words
 from mesos_docker_scheduler.exits import EXIT_STORE, SchedulerError
 from mesos_docker_scheduler.observability.snapshot import Leader
 from mesos_docker_scheduler.records.store import DurableStore, SqliteStore, StoreError
@@ -51,7 +51,7 @@ def offline_shared_store(shared: SharedState) -> Iterator[DurableStore]:
     member = Member(shared.zookeeper, shared.session_seconds, us, elected=fences.put, ended=lambda why: None)
     where = f"zk://{shared.zookeeper.removeprefix('zk://').rpartition('@')[2]}"
     with contextlib.closing(member):
-        _wait_until_nobody_runs(member, where)
+        _wait_until_nobody_runs(member, shared.session_seconds, where)
         member.stand()
         try:
             fence = fences.get(timeout=_ELECTION_SECONDS)
@@ -61,18 +61,19 @@ def offline_shared_store(shared: SharedState) -> Iterator[DurableStore]:
             yield store
 
 
-def _wait_until_nobody_runs(member: Member, where: str) -> None:
+def _wait_until_nobody_runs(member: Member, session_seconds: float, where: str) -> None:
     """See that there is no candidate; one that was killed counts until its session has ended."""
-    until = time.monotonic() + _ELECTION_SECONDS
+    until = time.monotonic() + max(_ELECTION_SECONDS, session_seconds + _ELECTION_SECONDS / 2)
     member.connect()
-    while True:
+    problem = "there is no connection"
+    while time.monotonic() < until:
         try:
-            others = member.others() if member.client.connected else None
-        except (KazooException, KazooTimeoutError):
-            others = None
-        if others == []:
-            return
-        if time.monotonic() >= until:
-            many = "there is no connection" if others is None else f"{len(others)} schedulers run"
-            raise StoreError(f"{where}: {many}")
+            if member.client.connected:
+                others = len(member.others())
+                if others == 0:
+                    return
+                problem = f"{others} {'scheduler runs' if others == 1 else 'schedulers run'}"
+        except (KazooException, KazooTimeoutError) as error:
+            problem = in_words(error, member.root)
         time.sleep(_PAUSE_SECONDS)
+    raise StoreError(f"{where}: {problem}")

@@ -44,7 +44,7 @@ from mesos_docker_scheduler.records.store import (
     Event,
     Remembered,
 )
-from mesos_docker_scheduler.records.zookeeper_store import Fence, Replica, ZooKeeperStore
+from mesos_docker_scheduler.records.zookeeper_store import Fence, FencedError, Replica, ZooKeeperStore
 from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.standby import Standby
 
@@ -143,6 +143,7 @@ class Process:
                 tokens=lambda: standby.tokens,
             )
         )
+        member.connect()
         member.stand()
         sd_notify.notify("READY=1")
         try:
@@ -156,8 +157,11 @@ class Process:
         if isinstance(outcome, events.Stop):
             return standby.snapshot
         store = ZooKeeperStore(member.client, member.root, outcome, replica, self._fenced)
-        with contextlib.closing(store):
-            return self.lead(store, Term(member, outcome, standby.config, standby.config_view))
+        try:
+            with contextlib.closing(store):
+                return self.lead(store, Term(member, outcome, standby.config, standby.config_view))
+        except FencedError as error:
+            raise _deposed(events.Deposed(str(error))) from error
 
     def _fenced(self) -> None:
         self._inbox.put(events.Deposed("another one has been elected"))

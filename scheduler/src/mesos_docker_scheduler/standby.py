@@ -61,6 +61,7 @@ class Standby:
         self._clock = clock
         self._views = _FollowedViews()
         self._shown: object = None
+        self._known = False
         self.log = EventLog()
         self.tokens: tuple[Token, ...] = ()
         self.alive_at = time.monotonic()
@@ -73,6 +74,7 @@ class Standby:
             (),
             "nothing was read from ZooKeeper yet",
             leads=False,
+            known=False,
         )
 
     def run(
@@ -103,21 +105,30 @@ class Standby:
                 case events.Command():
                     event.reply(NotLeadingError(self.snapshot.leader))
                 case events.ConfigRead():
-                    self._take_config(event)
+                    needed = self._take_config(event)
+                    if needed:
+                        return events.Deposed(f"changed, and read at a start alone: {', '.join(needed)}")
                     latest = earliest
                 case events.Written():
                     latest = earliest
 
-    def _take_config(self, event: events.ConfigRead) -> None:
+    def _take_config(self, event: events.ConfigRead) -> list[str]:
+        """Take in what the file says; returns the settings that are read at a start alone, and have changed.
+
+        A start costs a follower nothing.
+        """
         if event.config is None:
             self.config_view = replace(self.config_view, error=event.error)
-        else:
-            self.config, self.config_view = event.config, ConfigView(event.sha256, self._clock())
+            return []
+        needed = self.config.restart_needed(event.config)
+        self.config, self.config_view = event.config, ConfigView(event.sha256, self._clock())
+        return needed
 
     def _look(self) -> None:
         """Take in what was written since the last look, and show it if it is news."""
         try:
             self._replica.catch_up()
+            self._known = True
             problem = self._problem()
         except StoreError as error:
             problem = str(error)
@@ -145,6 +156,7 @@ class Standby:
             events=remembered.events[-_EVENTS_SHOWN:],
             agents=self._views.agents,
             leads=False,
+            known=self._known,
             # One that was killed and started again has led until its former session ends.
             leader=leader if leader != self._us else None,
         )

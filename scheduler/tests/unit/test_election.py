@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from kazoo.client import KazooClient
+from kazoo.security import make_acl, make_digest_acl
 from mesos_docker_scheduler.driver.connection import ConnectionEnded
 from mesos_docker_scheduler.election import Member
 from mesos_docker_scheduler.observability.snapshot import Leader
@@ -33,6 +35,7 @@ class Candidate(Member):
             elected=self.fences.put,
             ended=self.ended.append,
         )
+        self.connect()
         self.stand()
 
     def elected(self, seconds: float = 10.0) -> Fence:
@@ -160,3 +163,31 @@ def test_withdraws_before_it_has_begun(zookeeper: ZooKeeper) -> None:
             )
         )
         assert not member.client.connected
+
+
+def test_a_follower_outlives_a_zookeeper_that_is_away(
+    zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
+) -> None:
+    """It has nothing to give up, and goes on showing what it has."""
+    first = candidate("a")
+    first.elected()
+    second = candidate("b")
+    eventually(lambda: first.no_successor() is None, "a successor")
+    zookeeper.kill9()
+    eventually(lambda: first.ended, "the leader's end", 10)
+    time.sleep(1)
+    assert second.ended == []
+    zookeeper.start()
+
+
+def test_what_is_above_its_nodes_need_not_be_its_own(zookeeper: ZooKeeper) -> None:
+    admin = KazooClient(zookeeper.address, auth_data=[("digest", "admin:secret")])
+    admin.start()
+    admin.create("/given", acl=[make_digest_acl("user", "secret", all=True)])
+    admin.set_acls(
+        "/", [make_digest_acl("admin", "secret", all=True), make_acl("world", "anyone", read=True)]
+    )
+    admin.stop()
+    admin.close()
+    with closing(Candidate(zookeeper, "a", "user:secret@", "/given/web")) as member:
+        member.elected()

@@ -184,3 +184,23 @@ def test_is_not_its_own_leader(follower: Follower) -> None:
     follower.replica.leader = US
     follower.hear()
     assert follower.standby.snapshot.leader is None
+
+
+def test_starts_anew_for_what_is_read_at_a_start_alone(follower: Follower) -> None:
+    newer = configuration(WEB, master="m2:5050")
+    assert follower.hear(events.ConfigRead(newer, "new")) == events.Deposed(
+        "changed, and read at a start alone: master"
+    )
+
+
+def test_what_runs_is_not_known_before_it_was_read_once(follower: Follower) -> None:
+    """Nobody must take what is not known for nothing: a load balancer would drop every instance."""
+    follower.replica.problem = "zk://z/: can't be read"
+    follower.hear()
+    assert not follower.standby.snapshot.known
+    follower.replica.problem = ""
+    follower.hear()
+    assert follower.standby.snapshot.known
+    follower.replica.problem = "zk://z/: can't be read"
+    follower.hear()
+    assert follower.standby.snapshot.known

@@ -176,6 +176,7 @@ class Snapshot:
     """Everything at one moment.
 
     `problem`: what keeps the scheduler from acting, if anything; `broken`: what else of it does not work.
+    `known`: whether it is known what runs; until it is, `problem` says why.
     `leads`: whether this scheduler leads; if not, `leader` is the one that does, or did last.
     `agents` goes on changing: read it as a whole, with `tuple`. `avoided`: by id, why agents get nothing.
     """
@@ -193,6 +194,7 @@ class Snapshot:
     avoided: Mapping[str, str] = field(default_factory=dict)
     leads: bool = True
     leader: Leader | None = None
+    known: bool = True
 
     def json(self, *, instances: bool = True) -> bytes:
         """The answer of /v1/status as text. Services that have not changed are not written anew."""

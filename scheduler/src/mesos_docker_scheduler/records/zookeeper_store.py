@@ -353,6 +353,8 @@ class ZooKeeperStore:
             self._replica.snapshot_bytes = sum(map(len, parts))
             self._replica.log_bytes -= log_bytes
         except (KazooException, KazooTimeoutError, StoreError) as error:
+            if self._closed:
+                return
             logger.warning(
                 "The snapshot of the state in ZooKeeper failed: %s; next attempt in %g s",
                 _reason(error),

@@ -34,9 +34,16 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
     return Response(text, status, headers, "application/json")
 
 
+def services_of(snapshot: Snapshot) -> tuple[ServiceView, ...]:
+    """The services. HTTPException 503 while it is not known what runs: an empty list would be wrong."""
+    if not snapshot.known:
+        raise HTTPException(503, f"it is not known what runs: {snapshot.problem}")
+    return snapshot.services
+
+
 def found(snapshot: Snapshot, name: str) -> ServiceView:
     """The service of this name. HTTPException 404 names those that there are."""
-    for service in snapshot.services:
+    for service in services_of(snapshot):
         if service.name == name:
             return service
     known = ", ".join(islice((service.name for service in snapshot.services), 20)) or "none"
@@ -77,7 +84,7 @@ def router(
     @routes.get("/v1/services", response_model=models.Services)
     async def services() -> Response:
         """List the services."""
-        texts = (view.summary_json for view in snapshot().services)
+        texts = (view.summary_json for view in services_of(snapshot()))
         return json_answer(b'{"services":[%s]}' % b",".join(texts))
 
     @routes.get("/v1/services/{name}", response_model=models.Service, responses=NOT_FOUND)
@@ -94,7 +101,7 @@ def router(
     @routes.get("/v1/instances", response_model=models.Instances)
     async def instances() -> Response:
         """List the instances of all services."""
-        return _instances(snapshot().services)
+        return _instances(services_of(snapshot()))
 
     @routes.get("/v1/agents", response_model=models.Agents)
     async def agents() -> Response:
@@ -114,7 +121,7 @@ def router(
     @routes.get("/v1/explain", response_model=models.Explanations)
     async def explain_all() -> Response:
         """Say why what is missing is missing, of all services."""
-        return json_answer({"services": {view.name: _explanation(view) for view in snapshot().services}})
+        return json_answer({"services": {view.name: _explanation(view) for view in services_of(snapshot())}})
 
     @routes.get("/v1/explain/{name}", response_model=models.Explanation, responses=NOT_FOUND)
     async def explain(name: str) -> Response:

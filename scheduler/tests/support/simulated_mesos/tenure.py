@@ -43,6 +43,7 @@ class _Store:
         return self._disk.load()
 
     def commit(self, change: Change) -> None:
+        self._check()
         self._disk.commit(change, self._check)
 
     def check(self) -> None:

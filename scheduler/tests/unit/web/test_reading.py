@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from mesos_docker_scheduler import web
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.web import models
 from scheduler_fakes import offer_message, service
 from site_fake import Site
+from starlette.testclient import TestClient
 
 
 @pytest.fixture
@@ -182,3 +185,19 @@ def test_what_is_not_there_is_told_as_json(site: Site) -> None:
     answer = site.get("/v1/nothing")
     assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
     assert site.client.put("/v1/services").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["services", "services/web", "services/web/instances", "instances", "explain", "explain/web"]
+)
+def test_what_is_not_known_is_no_empty_list(path: str) -> None:
+    site = Site()
+    unknown = replace(
+        site.bench.controller.snapshot, known=False, problem="nothing was read yet", services=()
+    )
+    app = web.application(replace(site.sources, snapshot=lambda: unknown), web.Access())
+    answer = TestClient(app, "http://localhost").get(f"/v1/{path}")
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"error": "it is not known what runs: nothing was read yet"},
+    )
