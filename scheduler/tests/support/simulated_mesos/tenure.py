@@ -60,11 +60,14 @@ class _Driver:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._wire, name)
-        if not (callable(value) and self._tenure.over):
+        if not callable(value):
             return value
 
-        def lost(*_: object, **__: object) -> bool:
+        def call(*arguments: Any, **named: Any) -> Any:
+            # When it is made, not when it is asked for: calls wait until what they rest on is written.
+            if not self._tenure.over:
+                return value(*arguments, **named)
             self._tenure.attempts.append(name)
             return True  # it knows nothing of the end of its connection yet
 
-        return lost
+        return call
