@@ -185,7 +185,7 @@ test-vm: prepare-tests package ## Boot a virtual machine with cgroup v2 only and
 bench: prepare-tests package ## Print the figures: executor, scheduler, replacement, deployment (makes the lab anew)
 	python packaging/mesos/executor/bench/executor_figures.py
 	python scheduler/bench/planning.py
-	python scheduler/bench/scripted_cluster.py
+	python scheduler/bench/scripted_cluster.py --stores sqlite,zookeeper
 	python scheduler/bench/real_cluster.py
 	python scheduler/bench/web.py
 	python scheduler/bench/replacement.py

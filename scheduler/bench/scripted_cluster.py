@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "packaging/mesos/testbed"))
+
 from figures import Busy, SchedulerProcess, cpu_seconds, machine, memory, table
 from mesos_testbed import ZooKeeper
 
