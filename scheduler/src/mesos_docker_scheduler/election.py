@@ -32,12 +32,11 @@ from kazoo.security import OPEN_ACL_UNSAFE, make_acl, make_digest_acl
 
 from mesos_docker_scheduler.driver.connection import ConnectionEnded
 from mesos_docker_scheduler.observability.snapshot import Leader
-from mesos_docker_scheduler.records.zookeeper_store import Fence
+from mesos_docker_scheduler.records.zookeeper_store import ANSWER_SECONDS, Fence, answer
 
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
-_ANSWER_SECONDS = 10.0
 _MOST_RETRY_SECONDS = 2.0
 
 
@@ -66,8 +65,7 @@ class Member:
         self.us = us
         self.problem: str | None = None
         """Why we can't be elected, if it is known."""
-        self._credentials = unquote(credentials)
-        self.client = _client(hosts, self._credentials, session_seconds)
+        self.client = _client(hosts, unquote(credentials), session_seconds)
         self._session_seconds = session_seconds
         self._elected = elected
         self._ended = ended
@@ -102,7 +100,7 @@ class Member:
     def others(self) -> list[str]:
         """The other candidates' nodes. KazooException, KazooTimeoutError."""
         try:
-            nodes = self.client.get_children_async(self._lock.path).get(timeout=_ANSWER_SECONDS)
+            nodes = answer(self.client.get_children_async(self._lock.path))
         except NoNodeError:
             return []
         return [node for node in nodes if node != self._lock.node]
@@ -118,14 +116,14 @@ class Member:
         """Whether nobody has been elected after us. ConnectionEnded: that can't be found out now."""
         try:
             # A server that is cut off from the others would tell what was true before.
-            self.client.sync_async(fence.path).get(timeout=_ANSWER_SECONDS)
-            stat = self.client.exists_async(fence.path).get(timeout=_ANSWER_SECONDS)
+            answer(self.client.sync_async(fence.path))
+            stat = answer(self.client.exists_async(fence.path))
         except (KazooException, KazooTimeoutError) as error:
             raise ConnectionEnded(f"ZooKeeper does not say whether we still lead: {error!r}") from error
         return stat is not None and bool(stat.version == fence.version)
 
     def _run(self) -> None:
-        self._live.wait(_ANSWER_SECONDS)
+        self._live.wait(ANSWER_SECONDS)
         while not self._stopped.is_set():
             try:
                 self._make_root()
@@ -158,7 +156,7 @@ class Member:
         transaction = self.client.transaction()
         transaction.check(f"{self._lock.path}/{node}", -1)
         transaction.set_data(path, orjson.dumps({"host": self.us.host, "url": self.us.url, "node": node}))
-        results: list[Any] = transaction.commit_async().get(timeout=_ANSWER_SECONDS)
+        results: list[Any] = answer(transaction.commit_async())
         for result in results:
             if isinstance(result, Exception):
                 raise result

@@ -16,7 +16,7 @@ from mesos_docker_scheduler.election import Member, in_words
 from mesos_docker_scheduler.exits import EXIT_STORE, SchedulerError
 from mesos_docker_scheduler.observability.snapshot import Leader
 from mesos_docker_scheduler.records.store import DurableStore, SqliteStore, StoreError
-from mesos_docker_scheduler.records.zookeeper_store import Fence, ZooKeeperStore
+from mesos_docker_scheduler.records.zookeeper_store import Fence, ZooKeeperStore, place_of
 
 _ELECTION_SECONDS = 10.0
 _PAUSE_SECONDS = 0.2
@@ -49,7 +49,7 @@ def offline_shared_store(shared: SharedState) -> Iterator[DurableStore]:
     fences: queue.SimpleQueue[Fence] = queue.SimpleQueue()
     us = Leader("a command", None)
     member = Member(shared.zookeeper, shared.session_seconds, us, elected=fences.put, ended=lambda why: None)
-    where = f"zk://{shared.zookeeper.removeprefix('zk://').rpartition('@')[2]}"
+    where = place_of(member.client, member.root)
     with contextlib.closing(member):
         _wait_until_nobody_runs(member, shared.session_seconds, where)
         member.stand()

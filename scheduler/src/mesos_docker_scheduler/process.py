@@ -132,17 +132,7 @@ class Process:
             metrics=metrics,
             clock=self._clock,
         )
-        server = self._web_server(
-            web.Sources(
-                snapshot=lambda: standby.snapshot,
-                alive_at=lambda: standby.alive_at,
-                log=standby.log,
-                metrics=metrics,
-                put=inbox.put,
-                sandboxes=Sandboxes(self._access.tls, self._access.agents),
-                tokens=lambda: standby.tokens,
-            )
-        )
+        server = self._web_server(standby, metrics)
         member.connect()
         member.stand()
         sd_notify.notify("READY=1")
@@ -210,17 +200,7 @@ class Process:
                 driver.take_over(framework_id)
             driver.start()
 
-        server = self._web_server(
-            web.Sources(
-                snapshot=lambda: controller.snapshot,
-                alive_at=lambda: controller.alive_at,
-                log=controller.log,
-                metrics=metrics,
-                put=inbox.put,
-                sandboxes=Sandboxes(access.tls, access.agents),
-                tokens=lambda: controller.tokens,
-            )
-        )
+        server = self._web_server(controller, metrics)
         try:
             if remembered.framework_id is None and BEGIN_ANEW not in remembered.records:
                 recovery.find(subscribe_as)
@@ -239,9 +219,8 @@ class Process:
         if isinstance(outcome, events.Deposed):
             raise _deposed(outcome)
         if isinstance(outcome, Refused):
-            if term is not None and "failed over" in outcome.message:
-                raise _deposed(events.Deposed(outcome.message))
-            raise _refusal(outcome.message, store.place, controller.snapshot.framework_id)
+            framework_id = controller.snapshot.framework_id
+            raise _refusal(outcome.message, store.place, framework_id, alone=term is None)
         return controller.snapshot
 
     def _metrics(self) -> Metrics:
@@ -250,9 +229,18 @@ class Process:
             metrics.watch_certificate(lambda: certificate.ends_at)
         return metrics
 
-    def _web_server(self, sources: web.Sources) -> _Server:
+    def _web_server(self, shown: Standby | Controller, metrics: Metrics) -> _Server:
         if self._listener is None:
             return _NoServer()
+        sources = web.Sources(
+            snapshot=lambda: shown.snapshot,
+            alive_at=lambda: shown.alive_at,
+            log=shown.log,
+            metrics=metrics,
+            put=self._inbox.put,
+            sandboxes=Sandboxes(self._access.tls, self._access.agents),
+            tokens=lambda: shown.tokens,
+        )
         app = web.application(sources, self._web_access)
         server = web.WebServer(app, self._listener, self._certificate)
         server.start()
@@ -316,7 +304,9 @@ def _deposed(outcome: events.Deposed) -> SchedulerError:
     )
 
 
-def _refusal(message: str, place: str, framework_id: str | None) -> SchedulerError:
+def _refusal(message: str, place: str, framework_id: str | None, *, alone: bool) -> SchedulerError:
+    if "failed over" in message and not alone:
+        return _deposed(events.Deposed(message))
     if "failed over" in message:
         return SchedulerError(
             EXIT_FAILED_OVER,

@@ -99,7 +99,7 @@ def test_a_session_that_ends_is_told_and_another_one_leads(
 def test_a_zookeeper_that_is_away_leaves_it_open_who_leads(
     zookeeper: ZooKeeper, candidate: Callable[..., Candidate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mesos_docker_scheduler.election._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("mesos_docker_scheduler.records.zookeeper_store.ANSWER_SECONDS", 1.0)
     member = candidate("a")
     fence = member.elected()
     zookeeper.kill9()

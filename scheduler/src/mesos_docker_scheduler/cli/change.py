@@ -135,10 +135,5 @@ def _told(body: Message, text: str, as_json: bool) -> int:
 @output.as_json_option
 def step_down(given: Given, as_json: bool) -> int:
     """Have another scheduler lead, of those that share their state."""
-    found = Api.at(given)
-    body = found.post("/v1/step-down")
-    if as_json:
-        output.print_json(body)
-    else:
-        click.echo("Another scheduler takes over; this one follows in a moment.")
-    return OK
+    text = "Another scheduler takes over; this one follows in a moment."
+    return _told(Api.at(given).post("/v1/step-down"), text, as_json)

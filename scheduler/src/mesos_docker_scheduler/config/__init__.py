@@ -19,6 +19,7 @@ from mesos_docker_scheduler.config.errors import ConfigError, sentence
 from mesos_docker_scheduler.config.framework import Framework, Http, Tls
 from mesos_docker_scheduler.config.sections import (
     A_PATH,
+    HOST_AND_PORT,
     MOST_INSTANCES,
     AbsolutePath,
     Section,
@@ -66,7 +67,7 @@ __all__ = [
 
 
 def _master(value: str) -> str:
-    host = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
+    host = HOST_AND_PORT
     patterns = (
         rf"zk://([^@:/\s]+:[^@/\s]+@)?{host}(,{host})*/\S*[^/\s]",
         rf"https?://{host}/?",

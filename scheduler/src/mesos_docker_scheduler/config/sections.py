@@ -16,6 +16,9 @@ THOUSANDTHS = 1000
 MOST_INSTANCES = 100_000
 """How many instances one service may have."""
 
+HOST_AND_PORT = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
+"""A pattern."""
+
 A_PATH = "an absolute path"
 A_PORT = "a whole number from 1 to 65535"
 SECONDS = "a number of seconds, 0 or more"

@@ -7,13 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from mesos_docker_scheduler.config.sections import Section, Text
-
-_HOST = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
+from mesos_docker_scheduler.config.sections import HOST_AND_PORT, Section, Text
 
 
 def _zookeeper(value: str) -> str:
-    if not re.fullmatch(rf"zk://([^@:/\s]+:[^@/\s]+@)?{_HOST}(,{_HOST})*(/[^/\s]+)+", value):
+    if not re.fullmatch(rf"zk://([^@:/\s]+:[^@/\s]+@)?{HOST_AND_PORT}(,{HOST_AND_PORT})*(/[^/\s]+)+", value):
         raise ValueError("must be zk://[user:password@]host:port[,host:port...]/path")
     return value
 

@@ -58,7 +58,7 @@ _COMPACT_AFTER_CHANGES = 2_000
 _FORMAT = 1
 _DIGITS = 12
 _DELETED_AT_ONCE = 500
-_ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
 _WHOLE, _IN_PARTS = b"w", b"p"
 _FRAME_RECORDS = 1_000
 _MOST_TRIES = 10
@@ -129,7 +129,7 @@ class Replica:
     def catch_up(self) -> None:
         """Take in what was written since. StoreError."""
         with _said(self._client, self._root, "read"):
-            if _answer(self._client.exists_async(f"{self._root}/state", watch=self._tell)) is None:
+            if answer(self._client.exists_async(f"{self._root}/state", watch=self._tell)) is None:
                 return  # nobody has ever led
             self.leader = self._who_leads()
             for _ in range(_MOST_TRIES):
@@ -144,12 +144,12 @@ class Replica:
         return self._epoch, self.next
 
     def _who_leads(self) -> Leader | None:
-        data, _ = _answer(self._client.get_async(f"{self._root}/leader", watch=self._tell))
+        data, _ = answer(self._client.get_async(f"{self._root}/leader", watch=self._tell))
         if not data:
             return None
         told = orjson.loads(data)
         node = f"{self._root}/election/{told['node']}"
-        if _answer(self._client.exists_async(node, watch=self._tell)) is None:
+        if answer(self._client.exists_async(node, watch=self._tell)) is None:
             return None  # its session has ended
         return Leader(told["host"], told["url"])
 
@@ -158,12 +158,12 @@ class Replica:
 
     def _read_on(self) -> bool:
         """Take in what is there; False if something of it has been replaced meanwhile."""
-        state = _State.decode(_answer(self._client.get_async(f"{self._root}/state"))[0])
+        state = _State.decode(answer(self._client.get_async(f"{self._root}/state"))[0])
         if self.next < state.next or self._epoch != state.epoch:
             self.content = self._snapshot(state)
             self._epoch, self.next, self.log_bytes = state.epoch, state.next, 0
         watched = self._client.get_children_async(f"{self._root}/log", watch=self._tell)
-        names = sorted(_answer(watched))
+        names = sorted(answer(watched))
         numbers = [number for number in map(int, names) if number >= self.next]
         if numbers != list(range(self.next, self.next + len(numbers))):
             return False
@@ -191,7 +191,7 @@ class Replica:
 
     def _all(self, folder: str, names: Iterable[str]) -> list[bytes]:
         asked = [self._client.get_async(f"{folder}/{name}") for name in names]
-        return [_answer(one)[0] for one in asked]
+        return [answer(one)[0] for one in asked]
 
 
 class ZooKeeperStore:
@@ -225,7 +225,7 @@ class ZooKeeperStore:
         """Read everything."""
         with _said(self._client, self._root, "read"):
             self._prepare()
-            _answer(self._client.sync_async(self._root))
+            answer(self._client.sync_async(self._root))
         self._replica.catch_up()
         with _said(self._client, self._root, "written"):
             self._sweep()
@@ -259,7 +259,7 @@ class ZooKeeperStore:
     @property
     def place(self) -> str:
         """The node."""
-        return _place(self._client, self._root)
+        return place_of(self._client, self._root)
 
     @property
     def size_bytes(self) -> int:
@@ -270,14 +270,14 @@ class ZooKeeperStore:
         """Write nothing more. The connection is its owner's."""
         self._closed = True
         if self._compaction is not None:
-            self._compaction.join(_ANSWER_SECONDS)
+            self._compaction.join(ANSWER_SECONDS)
 
     # What the log is made of
 
     def _prepare(self) -> None:
         for name in ("log", "parts", "snapshots"):
             self._client.ensure_path(f"{self._root}/{name}")
-        if _answer(self._client.exists_async(f"{self._root}/state")) is None:
+        if answer(self._client.exists_async(f"{self._root}/state")) is None:
             transaction = self._transaction()
             transaction.create(f"{self._root}/state", _State(secrets.token_hex(4), None, 0, 0).encode())
             self._commit(transaction)
@@ -310,7 +310,7 @@ class ZooKeeperStore:
 
     def _commit(self, transaction: TransactionRequest) -> None:
         """Have all of it done, or nothing. FencedError, KazooException."""
-        results = _answer(transaction.commit_async())
+        results = answer(transaction.commit_async())
         if isinstance(results[0], (BadVersionError, NoNodeError)):
             self._fenced()
             raise FencedError("another scheduler leads by now")
@@ -322,7 +322,7 @@ class ZooKeeperStore:
             raise KazooException("the transaction was rolled back")
 
     def _state(self) -> tuple[_State, int]:
-        data, stat = _answer(self._client.get_async(f"{self._root}/state"))
+        data, stat = answer(self._client.get_async(f"{self._root}/state"))
         return _State.decode(data), stat.version
 
     # Snapshots
@@ -378,7 +378,7 @@ class ZooKeeperStore:
         self._begins = state.next
         kept = f"{_name(state.next)}-{state.snapshot}-"
         for folder in ("log", "parts", "snapshots"):
-            names = _answer(self._client.get_children_async(f"{self._root}/{folder}"))
+            names = answer(self._client.get_children_async(f"{self._root}/{folder}"))
             old = [
                 name
                 for name in names
@@ -408,14 +408,15 @@ def _parts(data: bytes) -> list[bytes]:
     return [data[begin : begin + _PART_BYTES] for begin in range(0, len(data), _PART_BYTES)]
 
 
-def _answer(asked: IAsyncResult) -> Any:
-    return asked.get(timeout=_ANSWER_SECONDS)
+def answer(asked: IAsyncResult) -> Any:
+    """Wait for what ZooKeeper answers. KazooException, KazooTimeoutError."""
+    return asked.get(timeout=ANSWER_SECONDS)
 
 
 @contextlib.contextmanager
 def _said(client: KazooClient, root: str, what: str) -> Iterator[None]:
     """Say of each failure where it happened."""
-    where = _place(client, root)
+    where = place_of(client, root)
     try:
         if not client.connected:
             raise ConnectionLoss("there is no connection")
@@ -428,13 +429,14 @@ def _said(client: KazooClient, root: str, what: str) -> Iterator[None]:
         raise StoreError(f"{where}: can't be {what}: {error}") from error
 
 
-def _place(client: KazooClient, root: str) -> str:
+def place_of(client: KazooClient, root: str) -> str:
+    """Name a node for people, without credentials."""
     return f"zk://{','.join(f'{host}:{port}' for host, port in client.hosts or ())}{root}"
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, KazooTimeoutError):
-        return f"no answer in {_ANSWER_SECONDS:g} s"
+        return f"no answer in {ANSWER_SECONDS:g} s"
     return f"{type(error).__name__} {error}".rstrip()
 
 

@@ -123,7 +123,7 @@ def test_a_change_whose_answer_was_lost_is_not_written_twice(
 ) -> None:
     store = root.open()
     store.commit(Change("one"))
-    answer = zookeeper_store._answer
+    answer = zookeeper_store.answer
 
     def lost(asked: object) -> object:
         answer(asked)  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def test_a_change_whose_answer_was_lost_is_not_written_twice(
 
     change = Change("two", events=[Event(NOW, "kind", "1", id=1)])
     with monkeypatch.context() as patch:
-        patch.setattr(zookeeper_store, "_answer", lost)
+        patch.setattr(zookeeper_store, "answer", lost)
         with pytest.raises(StoreError, match="no answer in 10 s"):
             store.commit(change)
     change.events.append(Event(NOW, "kind", "2", id=2))
