@@ -6,6 +6,7 @@ and knows nothing of the one that has taken over. Its store is fenced, and Mesos
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,7 @@ class _Driver:
         if not callable(value):
             return value
 
+        @functools.wraps(value)
         def call(*arguments: Any, **named: Any) -> Any:
             # When it is made, not when it is asked for: calls wait until what they rest on is written.
             if not self._tenure.over:
