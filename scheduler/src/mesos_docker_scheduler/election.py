@@ -12,12 +12,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
-from kazoo.client import KazooClient
 from kazoo.exceptions import (
     AuthFailedError,
     CancelledError,
@@ -28,9 +26,11 @@ from kazoo.exceptions import (
 )
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import KazooState
-from kazoo.security import OPEN_ACL_UNSAFE, make_acl, make_digest_acl
+from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_acl, make_digest_acl
 
+from mesos_docker_scheduler.config import SharedState
 from mesos_docker_scheduler.driver.connection import ConnectionEnded
+from mesos_docker_scheduler.driver.zookeeper import parse_zookeeper_url, zookeeper_client
 from mesos_docker_scheduler.observability.snapshot import Leader
 from mesos_docker_scheduler.records.zookeeper_store import ANSWER_SECONDS, Fence, answer
 
@@ -43,30 +43,39 @@ _MOST_RETRY_SECONDS = 2.0
 class Member:
     """One of the schedulers, for as long as its session with ZooKeeper lasts.
 
-    url: `zk://[user:password@]host:port,.../path`; what is written there belongs to that user. `elected` is
-    called with the fence, once. `ended` is called when the session has ended, or, once we were elected, may
+    logins: `user:password` each; what is written belongs to the first, if any. `elected` is called with the
+    fence, once. `ended` is called when the session has ended, or, once we were elected, may
     have: another one may lead from then on. `changed` is called when the connection is lost, and when it is
     there again. All are called on other threads.
     """
 
     def __init__(
         self,
-        url: str,
-        session_seconds: float,
+        shared: SharedState,
+        logins: Sequence[str],
         us: Leader,
         *,
         elected: Callable[[Fence], None],
         ended: Callable[[str], None],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        authority, _, path = url.removeprefix("zk://").partition("/")
-        credentials, _, hosts = authority.rpartition("@")
-        self.root = f"/{path}"
+        zookeeper = parse_zookeeper_url(shared.zookeeper)
+        self.root = zookeeper.path
         self.us = us
         self.problem: str | None = None
         """Why we can't be elected, if it is known."""
-        self.client = _client(hosts, unquote(credentials), session_seconds)
-        self._session_seconds = session_seconds
+        if not logins:
+            logger.warning(
+                "shared_state has no user: whoever reaches ZooKeeper can read and change what is kept there"
+            )
+        self.client = zookeeper_client(
+            zookeeper.hosts,
+            session_seconds=shared.session_seconds,
+            most_retry_seconds=_MOST_RETRY_SECONDS,
+            logins=logins,
+            default_acl=[_owned_by(logins[0])] if logins else None,
+        )
+        self._session_seconds = shared.session_seconds
         self._elected = elected
         self._ended = ended
         self._changed = changed
@@ -185,26 +194,14 @@ class Member:
             self._away = None
 
 
+def _owned_by(login: str) -> ACL:
+    user, _, password = login.partition(":")
+    acl: ACL = make_digest_acl(user, password, all=True)
+    return acl
+
+
 def in_words(error: Exception, root: str) -> str:
     """Say why ZooKeeper does not do what a member asks."""
     if isinstance(error, (NoAuthError, AuthFailedError)):
         return f"ZooKeeper lets this scheduler not write below {root}: {type(error).__name__}"
     return f"ZooKeeper: {error!r}"
-
-
-def _client(hosts: str, credentials: str, session_seconds: float) -> KazooClient:
-    log = logging.getLogger(f"{__name__}.kazoo")
-    log.setLevel(logging.ERROR)  # what matters of it is said here, or by the store
-    user, _, password = credentials.partition(":")
-    if not credentials:
-        logger.warning(
-            "shared_state.zookeeper names no user: whoever reaches ZooKeeper can read and change it"
-        )
-    return KazooClient(
-        hosts,
-        timeout=session_seconds,
-        connection_retry={"max_tries": -1, "delay": 0.1, "max_delay": _MOST_RETRY_SECONDS},
-        auth_data=[("digest", credentials)] if credentials else None,
-        default_acl=[make_digest_acl(user, password, all=True)] if credentials else None,
-        logger=log,
-    )

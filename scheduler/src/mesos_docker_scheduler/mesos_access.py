@@ -1,4 +1,4 @@
-"""What we send to masters and agents to be let in, as configured."""
+"""What we show masters, agents and ZooKeeper to be let in, as configured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.config import Config, SharedState
 from mesos_docker_scheduler.driver import Credential, TlsSettings
 from mesos_docker_scheduler.exits import EXIT_CONFIG, SchedulerError
 
@@ -44,6 +44,19 @@ def credential(setting: str, principal: str | None, path: str | None) -> Credent
     except (OSError, ValueError) as error:
         raise SchedulerError(EXIT_CONFIG, f"{setting}: {path}: can't be read: {error}") from error
     return made
+
+
+def zookeeper_logins(shared: SharedState) -> list[str]:
+    """`user:password` as configured, and then that of before, if any. SchedulerError: it can't be read."""
+    if shared.password_file is None:
+        return []
+    try:
+        passwords = _secrets(Path(shared.password_file), Path(f"{shared.password_file}.previous"))
+    except (OSError, ValueError) as error:
+        raise SchedulerError(
+            EXIT_CONFIG, f"shared_state.password_file: {shared.password_file}: can't be read: {error}"
+        ) from error
+    return [f"{shared.user}:{password}" for password in passwords]
 
 
 def _secrets(current: Path, previous: Path) -> list[str]:

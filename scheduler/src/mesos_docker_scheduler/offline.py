@@ -14,6 +14,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from mesos_docker_scheduler.config import Config, SharedState
 from mesos_docker_scheduler.election import Member, in_words
 from mesos_docker_scheduler.exits import EXIT_STORE, SchedulerError
+from mesos_docker_scheduler.mesos_access import zookeeper_logins
 from mesos_docker_scheduler.observability.snapshot import Leader
 from mesos_docker_scheduler.records.store import DurableStore, SqliteStore, StoreError
 from mesos_docker_scheduler.records.zookeeper_store import Fence, ZooKeeperStore, place_of
@@ -48,7 +49,7 @@ def offline_shared_store(shared: SharedState) -> Iterator[DurableStore]:
     """Open the state in ZooKeeper. StoreError while a scheduler leads."""
     fences: queue.SimpleQueue[Fence] = queue.SimpleQueue()
     us = Leader("a command", None)
-    member = Member(shared.zookeeper, shared.session_seconds, us, elected=fences.put, ended=lambda why: None)
+    member = Member(shared, zookeeper_logins(shared), us, elected=fences.put, ended=lambda why: None)
     where = place_of(member.client, member.root)
     with contextlib.closing(member):
         _wait_until_nobody_runs(member, shared.session_seconds, where)

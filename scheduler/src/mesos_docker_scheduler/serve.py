@@ -17,6 +17,7 @@ from mesos_docker_scheduler.config import Config, Http, SharedState
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.election import Member
 from mesos_docker_scheduler.exits import EXIT_ADDRESS, EXIT_CONFIG, EXIT_STORE, SchedulerError
+from mesos_docker_scheduler.mesos_access import zookeeper_logins
 from mesos_docker_scheduler.observability import journal
 from mesos_docker_scheduler.observability.snapshot import Leader, Snapshot
 from mesos_docker_scheduler.process import Process, Source
@@ -86,8 +87,8 @@ def rare_garbage_collection() -> Iterator[None]:
 def _member(shared: SharedState, hostname: str | None, inbox: queue.SimpleQueue[events.AnyEvent]) -> Member:
     us = Leader(hostname or socket.gethostname(), shared.url)
     return Member(
-        shared.zookeeper,
-        shared.session_seconds,
+        shared,
+        zookeeper_logins(shared),
         us,
         elected=lambda fence: inbox.put(events.Elected(fence)),
         ended=lambda why: inbox.put(events.Deposed(why)),

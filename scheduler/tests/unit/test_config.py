@@ -909,7 +909,7 @@ def test_what_is_no_share_is_refused(value: object) -> None:
 
 @pytest.mark.parametrize(
     "zookeeper",
-    ["zk://z1:2181/schedulers", "zk://user:password@z1:2181,[::1]:2181/schedulers/web", "zk://z1:2181/a/b/c"],
+    ["zk://z1:2181/schedulers", "zk://z1:2181,[::1]:65535/schedulers/web", "zk://z1:2181/a/b/c"],
 )
 def test_a_shared_state_is_understood(zookeeper: str) -> None:
     shared = parse(changed("shared_state", {"zookeeper": zookeeper})).shared_state
@@ -923,7 +923,26 @@ def test_a_shared_state_is_understood(zookeeper: str) -> None:
         (
             {"zookeeper": "user:password@z1:2181"},
             "shared_state.zookeeper: the value (not shown, it may hold a secret) is not allowed; it must be"
-            " zk://[user:password@]host:port[,host:port...]/path",
+            " zk://host:port[,host:port...]/path",
+        ),
+        (
+            {"zookeeper": "zk://user:password@z1:2181/a"},
+            "shared_state.zookeeper: the value (not shown, it may hold a secret) is not allowed; it must be"
+            " zk://host:port[,host:port...]/path",
+        ),
+        (
+            {"zookeeper": "zk://z1:2181,z2:65536/a"},
+            "shared_state.zookeeper: the value (not shown, it may hold a secret) is not allowed; it must have"
+            " ports from 1 to 65535, not 65536",
+        ),
+        (
+            {"zookeeper": "zk://z1:2181/a", "user": "web"},
+            "shared_state.user and password_file must be given both, or neither",
+        ),
+        (
+            {"zookeeper": "zk://z1:2181/a", "user": "we:b", "password_file": "/p"},
+            'shared_state.user: "we:b" is not allowed; it must be a text without colons and spaces, or null'
+            " to let everybody",
         ),
         (
             {"zookeeper": "zk://z1:2181/a", "session_seconds": 1},
@@ -943,4 +962,4 @@ def test_a_shared_state_is_understood(zookeeper: str) -> None:
 )
 def test_a_shared_state_that_is_wrong_is_named(shared: dict[str, Any], problem: str) -> None:
     assert problems(changed("shared_state", shared)) == [problem]
-    assert "password" not in problem.replace("user:password@", "")
+    assert "user:password" not in problem

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from kazoo.client import KazooClient
 from kazoo.security import make_acl, make_digest_acl
+from mesos_docker_scheduler.config import SharedState
 from mesos_docker_scheduler.driver.connection import ConnectionEnded
 from mesos_docker_scheduler.election import Member
 from mesos_docker_scheduler.observability.snapshot import Leader
+from mesos_docker_scheduler.records.store import Change
 from mesos_docker_scheduler.records.zookeeper_store import Fence, Replica, ZooKeeperStore
 from mesos_testbed import ZooKeeper, eventually
 
@@ -23,14 +25,12 @@ pytestmark = pytest.mark.integration
 class Candidate(Member):
     """A member that keeps what it hears."""
 
-    def __init__(
-        self, zookeeper: ZooKeeper, name: str, credentials: str = "", root: str = "/schedulers/web"
-    ) -> None:
+    def __init__(self, zookeeper: ZooKeeper, name: str, *logins: str, root: str = "/schedulers/web") -> None:
         self.fences: queue.SimpleQueue[Fence] = queue.SimpleQueue()
         self.ended: list[str] = []
         super().__init__(
-            f"zk://{credentials}{zookeeper.address}{root}",
-            2.0,
+            SharedState(zookeeper=f"zk://{zookeeper.address}{root}", session_seconds=2.0),
+            logins,
             Leader(name, f"http://{name}"),
             elected=self.fences.put,
             ended=self.ended.append,
@@ -53,8 +53,8 @@ def zookeeper(tmp_path: Path) -> Iterator[ZooKeeper]:
 def candidate(zookeeper: ZooKeeper) -> Iterator[Callable[..., Candidate]]:
     with ExitStack() as stack:
 
-        def stand(name: str, credentials: str = "") -> Candidate:
-            return stack.enter_context(closing(Candidate(zookeeper, name, credentials)))
+        def stand(name: str, *logins: str) -> Candidate:
+            return stack.enter_context(closing(Candidate(zookeeper, name, *logins)))
 
         yield stand
 
@@ -109,10 +109,10 @@ def test_a_zookeeper_that_is_away_leaves_it_open_who_leads(
     zookeeper.start()
 
 
-def test_what_is_written_belongs_to_the_user_of_the_url(
+def test_what_is_written_belongs_to_the_user(
     zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
 ) -> None:
-    member = candidate("a", "user:pass%2Fword@")
+    member = candidate("a", "user:pass/word:1")
     store = ZooKeeperStore(member.client, member.root, member.elected())
     store.load()
     acls = {
@@ -122,18 +122,42 @@ def test_what_is_written_belongs_to_the_user_of_the_url(
     assert acls == {path: ["digest"] for path in acls}
 
 
+def test_a_password_is_replaced_while_schedulers_run(
+    zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
+) -> None:
+    """One that knows both reads what one that knows only the former goes on writing."""
+    former, new = "user:former", "user:new"
+    leader = candidate("a", former)
+    store = ZooKeeperStore(leader.client, leader.root, leader.elected())
+    store.load()
+    for path in ("", "/election", "/leader", "/state", "/log", "/parts", "/snapshots"):
+        leader.client.set_acls(
+            f"{leader.root}{path}",
+            [make_digest_acl("user", password, all=True) for password in ("new", "former")],
+        )
+    follower = candidate("b", new, former)
+    store.commit(Change("framework"))
+    leader.close()
+    after = ZooKeeperStore(follower.client, follower.root, follower.elected())
+    assert after.load().framework_id == "framework"
+    after.commit(Change("framework", records={("a", "b"): "c"}))
+    newest = max(follower.client.get_children(f"{follower.root}/log"))
+    (acl,) = follower.client.get_acls(f"{follower.root}/log/{newest}")[0]
+    assert acl.id.id == make_digest_acl("user", "new", all=True).id.id
+
+
 def test_another_users_schedulers_may_be_beside_ours(
     zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
 ) -> None:
-    candidate("a", "one:secret@").elected()
-    other = Candidate(zookeeper, "b", "two:secret@", "/schedulers/other")
+    candidate("a", "one:secret").elected()
+    other = Candidate(zookeeper, "b", "two:secret", root="/schedulers/other")
     with closing(other):
         other.elected()
 
 
 def test_who_may_not_write_is_told_why(zookeeper: ZooKeeper, candidate: Callable[..., Candidate]) -> None:
-    candidate("a", "one:secret@").elected()
-    stranger = candidate("b", "two:secret@")
+    candidate("a", "one:secret").elected()
+    stranger = candidate("b", "two:secret")
     eventually(lambda: stranger.problem, "the reason")
     assert stranger.problem == "ZooKeeper lets this scheduler not write below /schedulers/web: NoAuthError"
 
@@ -154,8 +178,8 @@ def test_withdraws_before_it_has_begun(zookeeper: ZooKeeper) -> None:
         member = stack.enter_context(
             closing(
                 Member(
-                    f"zk://{zookeeper.address}/a",
-                    2.0,
+                    SharedState(zookeeper=f"zk://{zookeeper.address}/a", session_seconds=2.0),
+                    [],
                     Leader("a", None),
                     elected=lambda fence: None,
                     ended=lambda why: None,
@@ -189,5 +213,5 @@ def test_what_is_above_its_nodes_need_not_be_its_own(zookeeper: ZooKeeper) -> No
     )
     admin.stop()
     admin.close()
-    with closing(Candidate(zookeeper, "a", "user:secret@", "/given/web")) as member:
+    with closing(Candidate(zookeeper, "a", "user:secret", root="/given/web")) as member:
         member.elected()

@@ -24,6 +24,7 @@ from mesos_docker_scheduler.config.sections import (
     AbsolutePath,
     Section,
     Text,
+    check_ports,
     path_parts,
 )
 from mesos_docker_scheduler.config.service import (
@@ -78,11 +79,7 @@ def _master(value: str) -> str:
             "must be zk://[user:password@]host:port[,host:port...]/path, host:port[,host:port...]"
             " or http(s)://host:port"
         )
-    addresses = value.rpartition("://")[2].rpartition("@")[2].partition("/")[0]
-    for address in addresses.split(","):
-        port = int(address.rpartition(":")[2])
-        if not 1 <= port <= 65_535:
-            raise ValueError(f"must have ports from 1 to 65535, not {port}")
+    check_ports(value.rpartition("://")[2].rpartition("@")[2].partition("/")[0])
     return value
 
 
@@ -150,6 +147,9 @@ class Config(Section):
             "framework.secret_file": self.framework.secret_file,
             "framework.agent_secret_file": self.framework.agent_secret_file,
             "tls.key_file": self.tls.key_file,
+            "shared_state.password_file": (
+                self.shared_state.password_file if self.shared_state is not None else None
+            ),
             "http.token_file": self.http.token_file if self.http is not None else None,
         }
         fields = {path_parts(path): field for field, path in own.items() if path is not None}

@@ -17,7 +17,7 @@ MOST_INSTANCES = 100_000
 """How many instances one service may have."""
 
 HOST_AND_PORT = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
-"""A pattern."""
+"""A pattern; `check_ports` says what it can't."""
 
 A_PATH = "an absolute path"
 A_PORT = "a whole number from 1 to 65535"
@@ -31,6 +31,14 @@ def _in_thousandths(value: float) -> float:
     if Decimal(str(value)) * THOUSANDTHS % 1:
         raise ValueError("must not have more than three decimal places, as Mesos counts in thousandths")
     return value
+
+
+def check_ports(addresses: str) -> None:
+    """See that each of host:port,... has a port that there is. ValueError says which one has not."""
+    for address in addresses.split(","):
+        port = int(address.rpartition(":")[2])
+        if not 1 <= port <= 65_535:
+            raise ValueError(f"must have ports from 1 to 65535, not {port}")
 
 
 Amount = Annotated[float, Field(le=1e9, allow_inf_nan=False), AfterValidator(_in_thousandths)]

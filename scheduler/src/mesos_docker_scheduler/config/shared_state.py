@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from mesos_docker_scheduler.config.sections import HOST_AND_PORT, Section, Text
+from mesos_docker_scheduler.config.sections import (
+    A_PATH,
+    HOST_AND_PORT,
+    AbsolutePath,
+    Section,
+    Text,
+    check_ports,
+)
 
 
 def _zookeeper(value: str) -> str:
-    if not re.fullmatch(rf"zk://([^@:/\s]+:[^@/\s]+@)?{HOST_AND_PORT}(,{HOST_AND_PORT})*(/[^/\s]+)+", value):
-        raise ValueError("must be zk://[user:password@]host:port[,host:port...]/path")
+    match = re.fullmatch(rf"zk://({HOST_AND_PORT}(,{HOST_AND_PORT})*)(/[^/\s]+)+", value)
+    if match is None:
+        raise ValueError("must be zk://host:port[,host:port...]/path")
+    check_ports(match[1])
     return value
 
 
@@ -21,6 +30,17 @@ class SharedState(Section):
 
     zookeeper: Annotated[Text, AfterValidator(_zookeeper)] = Field(
         title="where it is", description="the servers' addresses, with the path below which it is kept"
+    )
+    user: str | None = Field(
+        default=None,
+        pattern=r"^[^:\s]+$",
+        title="whose the state is in ZooKeeper; nobody else can read or change it then",
+        description="a text without colons and spaces, or null to let everybody",
+    )
+    password_file: AbsolutePath | None = Field(
+        default=None,
+        title="where that user's password is; one beside it, with .previous at its end, is shown, too",
+        description=f"{A_PATH}, or null",
     )
     session_seconds: Annotated[float, Field(ge=2, le=60)] = Field(
         default=6.0,
@@ -33,3 +53,9 @@ class SharedState(Section):
         title="where followers send clients while this scheduler leads",
         description="an http(s) URL without a path, or null",
     )
+
+    @model_validator(mode="after")
+    def _user_has_a_password(self) -> SharedState:
+        if (self.user is None) is not (self.password_file is None):
+            raise ValueError("user and password_file must be given both, or neither")
+        return self

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import AuthFailedError, ConnectionLoss, NoAuthError, NoNodeError
 
 from mesos_docker_scheduler.driver.endpoint import Endpoint, parse_endpoint
+from mesos_docker_scheduler.driver.zookeeper import ZooKeeperUrl, parse_zookeeper_url, zookeeper_client
 
 # Takes the masters that may lead (empty: nobody does; None: no news of that), and in words what was found.
 Detected = Callable[[Sequence[Endpoint] | None, str], None]
@@ -25,19 +23,7 @@ _SESSION_SECONDS = 10.0
 _MAX_RETRY_SECONDS = 15.0
 
 
-@dataclass(frozen=True)
-class ZooKeeperMasters:
-    """`zk://[user:password@]host:port,.../path`."""
-
-    hosts: str
-    path: str
-    credentials: str | None = field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        return f"zk://{self.hosts}{self.path}"
-
-
-def parse_master(text: str, *, tls: bool = False) -> tuple[Endpoint, ...] | ZooKeeperMasters:
+def parse_master(text: str, *, tls: bool = False) -> tuple[Endpoint, ...] | ZooKeeperUrl:
     """Read the `master` setting.
 
     Allowed: zk://user:password@host:port,.../path, host:port,host:port, http://host:port, https://host:port.
@@ -45,7 +31,10 @@ def parse_master(text: str, *, tls: bool = False) -> tuple[Endpoint, ...] | ZooK
     """
     scheme, separator, rest = text.strip().rpartition("://")
     if scheme == "zk":
-        return _parse_zookeeper(rest)
+        try:
+            return parse_zookeeper_url(rest)
+        except ValueError as error:
+            raise ValueError(f"master: {error}") from error
     if separator and scheme not in ("http", "https"):
         raise ValueError(f"master: scheme {scheme!r} is not allowed; allowed are zk, http, https or none")
     tls = scheme == "https" if separator else tls
@@ -53,24 +42,6 @@ def parse_master(text: str, *, tls: bool = False) -> tuple[Endpoint, ...] | ZooK
         return tuple(parse_endpoint(part, tls=tls) for part in rest.rstrip("/").split(","))
     except ValueError as error:
         raise ValueError(f"master: {error}") from error
-
-
-def _parse_zookeeper(rest: str) -> ZooKeeperMasters:
-    authority, slash, path = rest.partition("/")
-    credentials, _, hosts = authority.rpartition("@")
-    path = slash + path.rstrip("/")
-    if len(path) < 2:
-        raise ValueError("master: a zk:// URL must end with the path that the masters use, like /mesos")
-    if credentials and not all(credentials.partition(":")):
-        raise ValueError("master: the credentials of a zk:// URL must be user:password")
-    for host in hosts.split(","):
-        try:
-            parse_endpoint(host)
-        except ValueError:
-            raise ValueError(
-                f"master: {host!r} is no address of a ZooKeeper server; allowed is host:port"
-            ) from None
-    return ZooKeeperMasters(hosts, path, unquote(credentials) or None)
 
 
 def leader_of(nodes: Sequence[str]) -> str | None:
@@ -126,7 +97,7 @@ class ZooKeeperDetector:
     said last holds.
     """
 
-    def __init__(self, masters: ZooKeeperMasters, *, tls: bool = False) -> None:
+    def __init__(self, masters: ZooKeeperUrl, *, tls: bool = False) -> None:
         self._masters = masters
         self._tls = tls
         self._wake = threading.Event()
@@ -144,7 +115,12 @@ class ZooKeeperDetector:
         self._wake.set()
 
     def _run(self, detected: Detected) -> None:
-        client = self._client()
+        client = zookeeper_client(
+            self._masters.hosts,
+            session_seconds=_SESSION_SECONDS,
+            most_retry_seconds=_MAX_RETRY_SECONDS,
+            logins=[self._masters.credentials] if self._masters.credentials else [],
+        )
         client.add_listener(lambda _state: self._wake.set())
         client.start_async()
         self._wake.wait(_CONNECT_SECONDS)
@@ -158,19 +134,6 @@ class ZooKeeperDetector:
         finally:
             client.stop()
             client.close()
-
-    def _client(self) -> KazooClient:
-        retry = {"max_tries": -1, "delay": 0.2, "max_delay": _MAX_RETRY_SECONDS}
-        auth = [("digest", self._masters.credentials)] if self._masters.credentials else None
-        log = logging.getLogger(f"{__name__}.kazoo")
-        log.setLevel(logging.ERROR)  # what matters of it is said here
-        return KazooClient(
-            self._masters.hosts,
-            timeout=_SESSION_SECONDS,
-            connection_retry=retry,
-            auth_data=auth,
-            logger=log,
-        )
 
     def _look(self, client: KazooClient) -> tuple[Sequence[Endpoint] | None, str]:
         """Return the leader, and in words what was found."""

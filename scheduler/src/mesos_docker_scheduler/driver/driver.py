@@ -18,7 +18,6 @@ from mesos_docker_scheduler.driver.detector import (
     Detector,
     StaticDetector,
     ZooKeeperDetector,
-    ZooKeeperMasters,
     parse_master,
 )
 from mesos_docker_scheduler.driver.pipeline import CallFailed
@@ -35,6 +34,7 @@ from mesos_docker_scheduler.driver.protocol import (
 from mesos_docker_scheduler.driver.pymesos_base import MesosSchedulerDriver, Scheduler
 from mesos_docker_scheduler.driver.tls import TlsSettings
 from mesos_docker_scheduler.driver.worker import Worker
+from mesos_docker_scheduler.driver.zookeeper import ZooKeeperUrl
 
 logger = logging.getLogger(__name__)
 
@@ -347,7 +347,7 @@ class SchedulerDriver(MesosSchedulerDriver):
             subscription.labels = self._before_subscribe(subscription.framework_id, subscription.failed_over)
 
     def _detector(self) -> Detector:
-        if isinstance(self._masters, ZooKeeperMasters):
+        if isinstance(self._masters, ZooKeeperUrl):
             return ZooKeeperDetector(self._masters, tls=self._default_tls)
         return StaticDetector(self._masters)
 

@@ -16,11 +16,11 @@ from mesos_docker_scheduler.driver.detector import (
     Detector,
     StaticDetector,
     ZooKeeperDetector,
-    ZooKeeperMasters,
     parse_master,
 )
 from mesos_docker_scheduler.driver.endpoint import Endpoint, redirect_target
 from mesos_docker_scheduler.driver.tls import TlsSettings
+from mesos_docker_scheduler.driver.zookeeper import ZooKeeperUrl
 from mesos_docker_scheduler.errors import Error
 
 Message = dict[str, Any]
@@ -88,7 +88,7 @@ class OperatorApi:
         return masters
 
     def _detector(self) -> Detector:
-        if isinstance(self._masters, ZooKeeperMasters):
+        if isinstance(self._masters, ZooKeeperUrl):
             return ZooKeeperDetector(self._masters, tls=self._default_tls)
         return StaticDetector(self._masters)
 

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from mesos_docker_scheduler.driver.detector import ZooKeeperMasters, endpoint_of, leader_of, parse_master
+from mesos_docker_scheduler.driver.detector import endpoint_of, leader_of, parse_master
 from mesos_docker_scheduler.driver.endpoint import Endpoint
+from mesos_docker_scheduler.driver.zookeeper import ZooKeeperUrl
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_addresses_without_a_scheme_use_tls_when_told_to() -> None:
     ],
 )
 def test_zookeeper_urls_are_read(text: str, hosts: str, path: str, credentials: str | None) -> None:
-    assert parse_master(text) == ZooKeeperMasters(hosts, path, credentials)
+    assert parse_master(text) == ZooKeeperUrl(hosts, path, credentials)
 
 
 @pytest.mark.parametrize(
