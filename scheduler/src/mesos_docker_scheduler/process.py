@@ -19,6 +19,7 @@ from mesos_docker_scheduler.config import Config, Http
 from mesos_docker_scheduler.control import events, ownership, principal
 from mesos_docker_scheduler.control.callbacks import QueueingScheduler
 from mesos_docker_scheduler.control.controller import Controller, Refused
+from mesos_docker_scheduler.control.edition import Edition, recorded
 from mesos_docker_scheduler.control.framework import framework_info
 from mesos_docker_scheduler.control.operations import HandOver
 from mesos_docker_scheduler.control.ownership import Ownership
@@ -46,7 +47,7 @@ from mesos_docker_scheduler.records.store import (
 )
 from mesos_docker_scheduler.records.zookeeper_store import Fence, FencedError, Replica, ZooKeeperStore
 from mesos_docker_scheduler.sandbox import Sandboxes
-from mesos_docker_scheduler.standby import Standby
+from mesos_docker_scheduler.standby import OUTDATED, Standby
 
 _SHORTEST_TOKEN = 16
 
@@ -55,11 +56,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The configuration: as read, its file's sha256, and the file to watch (None: it never changes)."""
+    """The configuration: as read, its file's sha256, and the file to watch (None: it never changes).
+
+    `written_at`: when it was written last, in seconds of the epoch.
+    """
 
     config: Config
     sha256: str
     path: Path | None = None
+    written_at: float = 0.0
 
 
 def make_driver(
@@ -126,15 +131,16 @@ class Process:
         standby = Standby(
             config,
             self._source.sha256,
+            self._source.written_at,
             replica,
             member.us,
             problem=lambda: member.problem,
+            stand=member.stand,
             metrics=metrics,
             clock=self._clock,
         )
         server = self._web_server(standby, metrics)
         member.connect()
-        member.stand()
         sd_notify.notify("READY=1")
         try:
             outcome = standby.run(inbox, self._beat)
@@ -149,7 +155,10 @@ class Process:
         store = ZooKeeperStore(member.client, member.root, outcome, replica, self._fenced)
         try:
             with contextlib.closing(store):
-                return self.lead(store, Term(member, outcome, standby.config, standby.config_view))
+                term = Term(member, outcome, standby.config, standby.config_view, standby.written_at)
+                if term.outdated(store.load()):
+                    raise _deposed(events.Deposed(OUTDATED))
+                return self.lead(store, term)
         except FencedError as error:
             raise _deposed(events.Deposed(str(error))) from error
 
@@ -163,6 +172,7 @@ class Process:
         """Keep what runs as the configuration says. `term`: of one of several schedulers."""
         config = self._source.config if term is None else term.config
         sha256 = self._source.sha256 if term is None else term.config_view.sha256
+        written_at = self._source.written_at if term is None else term.written_at
         inbox, access = self._inbox, self._access
         remembered = store.load()
         driver = make_driver(config, access, remembered, inbox.put, term.holds if term is not None else None)
@@ -189,6 +199,7 @@ class Process:
             tell=self._tell,
             survey=recovery.survey,
             skipped_ports=secrets.randbelow(1 << 16),
+            written_at=written_at,
             started_with=self._source.config,
             hand_over=HandOver(term.member.no_successor, self._step_down) if term is not None else None,
         )
@@ -265,6 +276,11 @@ class Term:
     fence: Fence
     config: Config
     config_view: ConfigView
+    written_at: float
+
+    def outdated(self, remembered: Remembered) -> bool:
+        """Whether a leader has acted on a newer configuration."""
+        return Edition.of(self.config, self.written_at).is_older_than(recorded(remembered.records))
 
     def holds(self) -> bool:
         """Whether nobody has been elected since. ConnectionEnded: that can't be found out now."""

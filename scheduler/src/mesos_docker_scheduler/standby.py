@@ -10,6 +10,7 @@ from dataclasses import replace
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.desired_state import DesiredState
+from mesos_docker_scheduler.control.edition import Edition, recorded
 from mesos_docker_scheduler.control.offers import OfferBook
 from mesos_docker_scheduler.control.operations import NotLeadingError
 from mesos_docker_scheduler.observability.event_log import EventLog
@@ -30,6 +31,11 @@ _LOOK_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.5
 _EVENTS_SHOWN = 50
 
+OUTDATED = (
+    "the leader has acted on a newer configuration than that of this host, so this scheduler does not lead:"
+    " deploy the newer one here, too, or reload the service if this host's is meant"
+)
+
 
 class Standby:
     """Follows until `run` says what comes next. Any thread may ask for what is shown.
@@ -37,26 +43,32 @@ class Standby:
     `snapshot` has the leader's tasks, versions and events as they were written; what the leader alone knows
     (offers, why something waits) it has not. `alive_at` is the monotonic time of the last look.
 
-    problem: why we could not lead if it were our turn.
+    problem: why we could not lead if it were our turn. stand: becomes a candidate; it is called once, when it
+    is known that our configuration is not outdated.
     """
 
     def __init__(
         self,
         config: Config,
         sha256: str,
+        written_at: float,
         replica: Replica,
         us: Leader,
         *,
         problem: Callable[[], str | None],
+        stand: Callable[[], None],
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self.config = config
         """As it was read last."""
+        self.written_at = written_at
+        self._edition = Edition.of(config, written_at)
         self.config_view = ConfigView(sha256, clock())
         self._replica = replica
         self._us = us
         self._problem = problem
+        self._stand: Callable[[], None] | None = stand
         self._metrics = metrics
         self._clock = clock
         self._views = _FollowedViews()
@@ -122,6 +134,8 @@ class Standby:
             return []
         needed = self.config.restart_needed(event.config)
         self.config, self.config_view = event.config, ConfigView(event.sha256, self._clock())
+        self.written_at = event.written_at
+        self._edition = Edition.of(event.config, event.written_at)
         return needed
 
     def _look(self) -> None:
@@ -129,7 +143,7 @@ class Standby:
         try:
             self._replica.catch_up()
             self._known = True
-            problem = self._problem()
+            problem = self._see_whether_outdated() or self._problem()
         except StoreError as error:
             problem = str(error)
         seen = (self._replica.generation, self._replica.leader, self.config_view, problem)
@@ -137,6 +151,19 @@ class Standby:
             self._shown = seen
             self.snapshot = self._snapshot(problem)
             self._metrics.show(self.snapshot)
+
+    def _see_whether_outdated(self) -> str | None:
+        """Stand unless our configuration is outdated; then say so."""
+        newer = recorded(self._replica.content.remembered().records)
+        outdated = self._edition.is_older_than(newer)
+        if outdated is not self.config_view.outdated:
+            self.config_view = replace(self.config_view, outdated=outdated)
+        if outdated:
+            return OUTDATED
+        if self._stand is not None:
+            stand, self._stand = self._stand, None
+            stand()
+        return None
 
     def _snapshot(self, problem: str | None) -> Snapshot:
         remembered, now, leader = self._replica.content.remembered(), self._clock(), self._replica.leader

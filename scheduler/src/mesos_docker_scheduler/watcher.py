@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +68,9 @@ class ConfigWatcher(threading.Thread):
                 self._files = _files(self._path)
                 # Before they are read: a change that comes meanwhile is found the next time.
                 self._seen = [identity(file) for file in self._files]
-                self._put(replace(read(self._path), asked=asked))
+                event = replace(read(self._path), asked=asked)
+                # Whoever asks for it means what stands there, however old it is.
+                self._put(replace(event, written_at=time.time()) if asked else event)
 
     def _read_if_other(self) -> None:
         """Take what was written between the first reading and the first look."""
@@ -95,8 +98,18 @@ def _files(path: Path) -> list[Path]:
     return [path, *(Path(file) for service in loaded.services for file in service.secrets.values())]
 
 
+def written_at(path: Path) -> float:
+    """When the file, or a secret of it, was written last, in seconds of the epoch."""
+    times = [0.0]
+    for file in _files(path):
+        with contextlib.suppress(OSError):  # one that is not there is told of elsewhere
+            times.append(file.stat().st_mtime)
+    return max(times)
+
+
 def read(path: Path) -> events.ConfigRead:
     """Read the file into an event."""
+    written = written_at(path)
     try:
         loaded, sha256 = config.load(path)
     except config.ConfigError as error:
@@ -105,4 +118,4 @@ def read(path: Path) -> events.ConfigRead:
         # Whatever stands there, the next file must be read, too. The error's own words may quote it.
         logger.error("The configuration can't be read: %s", type(error).__name__)
         return events.ConfigRead(None, "", f"{path}: can't be read ({type(error).__name__})")
-    return events.ConfigRead(loaded, sha256)
+    return events.ConfigRead(loaded, sha256, written_at=written)

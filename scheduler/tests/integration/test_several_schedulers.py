@@ -37,10 +37,11 @@ class Member(Scheduler):
             "session_seconds": SESSION_SECONDS,
             "url": f"http://127.0.0.1:{self.port}",
         }
+        self.wish["allowed"] = {"host_network": True}  # all of them have the same
         self.change()
 
     def answers(self) -> bool:
-        return bool(self.get("/healthz")["status"] == "ok")
+        return bool(self.get("/v1/status?instances=false"))
 
     @property
     def leads(self) -> bool:
@@ -181,3 +182,36 @@ def test_an_operator_has_another_one_lead(site: Site, tmp_path: Path) -> None:
         assert leader.wait() == EXIT_DEPOSED
 
     assert takes_over(site, step_down) < SESSION_SECONDS
+
+
+def test_one_that_was_away_during_a_change_does_not_undo_it(site: Site) -> None:
+    leader = site.leader
+    other = site.other(leader)
+    other.stop()
+    leader.change(count=3)
+    containers = leader.converge()
+    assert len(containers) == 3
+    other.start()
+    eventually(lambda: other.get("/v1/status")["config"]["outdated"], "it is noticed", 20)
+    leader.kill9()
+    time.sleep(SESSION_SECONDS + 3)
+    assert not other.leads
+    assert "newer configuration" in other.get("/v1/status")["problem"]
+    assert other.containers() == containers
+    other.change(count=3)
+    eventually(lambda: other.leads, "it leads", 20)
+    assert other.converge() == containers
+
+
+def test_an_operator_may_mean_the_older_configuration(site: Site) -> None:
+    leader = site.leader
+    other = site.other(leader)
+    other.stop()
+    leader.change(count=3)
+    leader.converge()
+    other.start()
+    eventually(lambda: other.get("/v1/status")["config"]["outdated"], "it is noticed", 20)
+    leader.stop()
+    os.kill(other.pid, signal.SIGHUP)
+    eventually(lambda: other.leads, "it leads", 20)
+    assert len(other.converge()) == 2

@@ -7,6 +7,7 @@ import queue
 
 import pytest
 from mesos_docker_scheduler.control import events
+from mesos_docker_scheduler.control.edition import Edition, Editions
 from mesos_docker_scheduler.control.operations import NotLeadingError
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import Leader
@@ -14,7 +15,7 @@ from mesos_docker_scheduler.records.content import Content
 from mesos_docker_scheduler.records.store import Change, Event, StoreError
 from mesos_docker_scheduler.records.tasks import TaskState
 from mesos_docker_scheduler.records.zookeeper_store import Fence
-from mesos_docker_scheduler.standby import Standby
+from mesos_docker_scheduler.standby import OUTDATED, Standby
 from scheduler_fakes import NOW, configuration, service, task
 
 WEB = service(count=2)
@@ -56,13 +57,16 @@ class Follower:
     def __init__(self) -> None:
         self.replica = Replica()
         self.why_not: str | None = None
+        self.stood: list[float] = []
         self.metrics = Metrics()
         self.standby = Standby(
             configuration(WEB),
             "sha",
+            NOW,
             self.replica,  # type: ignore[arg-type]
             US,
             problem=lambda: self.why_not,
+            stand=lambda: self.stood.append(self.standby.alive_at),
             metrics=self.metrics,
             clock=lambda: NOW,
         )
@@ -178,6 +182,32 @@ def test_says_why_it_could_not_lead(follower: Follower) -> None:
     follower.why_not = "ZooKeeper lets this scheduler not write"
     follower.hear()
     assert follower.standby.snapshot.problem == follower.why_not
+
+
+def test_stands_once_it_knows_that_its_configuration_is_the_leaders(follower: Follower) -> None:
+    follower.replica.problem = "zk://z/: can't be read"
+    follower.hear()
+    assert follower.stood == []
+    follower.replica.problem = ""
+    for _ in range(2):
+        follower.hear()
+    assert len(follower.stood) == 1
+
+
+def test_does_not_stand_while_its_configuration_is_outdated(follower: Follower) -> None:
+    newer = configuration(service(count=5))
+    editions = Editions(None)
+    editions.take(Edition.of(newer, NOW + 1))
+    follower.replica.content.apply(Change(records=editions.take_records()))
+    follower.hear()
+    assert follower.stood == []
+    assert follower.standby.snapshot.config.outdated
+    assert follower.standby.snapshot.problem == OUTDATED
+    follower.hear(events.ConfigRead(newer, "new", written_at=NOW + 9))
+    follower.hear()
+    assert len(follower.stood) == 1
+    assert follower.standby.snapshot.problem is None
+    assert not follower.standby.snapshot.config.outdated
 
 
 def test_is_not_its_own_leader(follower: Follower) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mesos_docker_scheduler import config
+from mesos_docker_scheduler import config, watcher
 from mesos_docker_scheduler.adopt import adopt as go_on_as
 from mesos_docker_scheduler.exits import EXIT_CONFIG, OK, SchedulerError
 from mesos_docker_scheduler.move_state import move_state as move
@@ -23,10 +23,11 @@ _config = click.option("--config", "path", type=_FILE, required=True, metavar="F
 @_config
 def run(path: Path) -> int:
     """Keep services running as FILE says."""
+    written = watcher.written_at(path)
     loaded, sha256 = _load(path)
     journal.set_up(loaded.log_level)
     try:
-        left = serve(Source(loaded, sha256, path), journal.log_event)
+        left = serve(Source(loaded, sha256, path, written), journal.log_event)
     except SchedulerError as failure:
         journal.logger.error("%s", journal.line("ended", status=str(failure.status), text=str(failure)))
         return failure.status

@@ -27,6 +27,7 @@ from mesos_docker_scheduler.control import (
 )
 from mesos_docker_scheduler.control.decisions import Decisions
 from mesos_docker_scheduler.control.desired_state import DesiredState
+from mesos_docker_scheduler.control.edition import Edition, Editions, recorded
 from mesos_docker_scheduler.control.framework import Registration
 from mesos_docker_scheduler.control.kept_versions import KeptVersions
 from mesos_docker_scheduler.control.launching import Launching
@@ -86,7 +87,8 @@ class Controller:
     put into `inbox`. `clock` gives seconds of the epoch and never goes back; `tell` hears each event.
     `survey` asks the master for all tasks of the framework with this id, and whether a new one is our only
     one; the answer comes as events.Surveyed. `skipped_ports` is the OfferBook's, `hand_over` the Operations'.
-    `started_with`: what the process had read at its start, if that was not this configuration.
+    `written_at`: when the configuration was, in seconds of the epoch. `started_with`: what the process had
+    read at its start, if that was not this one.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Controller:
         survey: Callable[[str, bool], None] | None = None,
         new_id: Callable[[str, str], str] = new_task_id,
         skipped_ports: int = 0,
+        written_at: float = 0.0,
         started_with: Config | None = None,
         hand_over: HandOver | None = None,
     ) -> None:
@@ -121,6 +124,8 @@ class Controller:
         self._overrides = Overrides()
         self._dependencies = Dependencies()
         self._tokens = Tokens()
+        self._editions = Editions(recorded(remembered.records))
+        self._editions.take(Edition.of(config, written_at))
         self._versions = Versions(remembered.versions)
         self._reconciliation = Reconciliation()
         self._recovery_query = RecoveryQuery()
@@ -135,6 +140,7 @@ class Controller:
             self._leader,
             self._dependencies,
             self._tokens,
+            self._editions,
         )
         self._ledger = Ledger(store, remembered, keepers, metrics, tell)
         self._rollouts.restore_by(remembered.records, now)
@@ -453,6 +459,7 @@ class Controller:
                 self._ledger.note(now, "config refused", f"the old configuration stays: {event.error}")
             return
         before = self._desired.services
+        self._editions.take(Edition.of(event.config, event.written_at))
         self._take_desired(event.config, now)
         for kept in (self._rollouts, self._views):
             kept.forget_except(self._desired.services)

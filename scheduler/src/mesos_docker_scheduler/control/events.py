@@ -92,13 +92,15 @@ class CallFailed:
 class ConfigRead:
     """The configuration file was read (again). With an error, `config` is None and the old one stays.
 
-    `asked`: an operator wants what failed to be tried again.
+    `asked`: an operator wants what failed to be tried again. `written_at`: when it was written last, in
+    seconds of the epoch.
     """
 
     config: Config | None
     sha256: str
     error: str | None = None
     asked: bool = False
+    written_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,12 +155,16 @@ class ServiceView:
 
 @dataclass(frozen=True, slots=True)
 class ConfigView:
-    """The configuration in force, and what is wrong with a newer one. `applied_at`: seconds of the epoch."""
+    """The configuration in force, and what is wrong with a newer one. `applied_at`: seconds of the epoch.
+
+    `outdated`: the leader has acted on a newer one, which this host does not have.
+    """
 
     sha256: str
     applied_at: float
     error: str | None = None
     restart_needed: tuple[str, ...] = ()
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

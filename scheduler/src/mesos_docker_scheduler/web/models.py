@@ -233,12 +233,16 @@ class Event(BaseModel):
 
 
 class Configuration(BaseModel):
-    """The configuration in force. `error`: what is wrong with a newer one."""
+    """The configuration in force. `error`: what is wrong with a newer one.
+
+    `outdated`: the leader has acted on a newer one, which this host does not have.
+    """
 
     sha256: str
     applied_at: float
     error: str | None
     restart_needed: list[str]
+    outdated: bool
 
 
 class Leader(BaseModel):
