@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
+from kazoo.client import KazooClient
 from kazoo.exceptions import (
     AuthFailedError,
     CancelledError,
@@ -59,8 +60,7 @@ class Member:
         ended: Callable[[str], None],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        zookeeper = parse_zookeeper_url(shared.zookeeper)
-        self.root = zookeeper.path
+        self.root = root_of(shared)
         self.us = us
         self.problem: str | None = None
         """Why we can't be elected, if it is known."""
@@ -68,13 +68,7 @@ class Member:
             logger.warning(
                 "shared_state has no user: whoever reaches ZooKeeper can read and change what is kept there"
             )
-        self.client = zookeeper_client(
-            zookeeper.hosts,
-            session_seconds=shared.session_seconds,
-            most_retry_seconds=_MOST_RETRY_SECONDS,
-            logins=logins,
-            default_acl=[_owned_by(logins[0])] if logins else None,
-        )
+        self.client = client_of(shared, logins)
         self._session_seconds = shared.session_seconds
         self._elected = elected
         self._ended = ended
@@ -192,6 +186,22 @@ class Member:
         if self._away is not None:
             self._away.cancel()
             self._away = None
+
+
+def root_of(shared: SharedState) -> str:
+    """The node below which the state is."""
+    return parse_zookeeper_url(shared.zookeeper).path
+
+
+def client_of(shared: SharedState, logins: Sequence[str]) -> KazooClient:
+    """A client that may read and change it, not connected yet. logins: as Member has them."""
+    return zookeeper_client(
+        parse_zookeeper_url(shared.zookeeper).hosts,
+        session_seconds=shared.session_seconds,
+        most_retry_seconds=_MOST_RETRY_SECONDS,
+        logins=logins,
+        default_acl=[_owned_by(logins[0])] if logins else None,
+    )
 
 
 def _owned_by(login: str) -> ACL:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mesos_docker_scheduler.config import Config
 from mesos_docker_scheduler.exits import EXIT_CONFIG, EXIT_STORE, SchedulerError
 from mesos_docker_scheduler.offline import offline_shared_store, told
-from mesos_docker_scheduler.records.store import Change, DurableStore, SqliteStore
+from mesos_docker_scheduler.records.store import DurableStore, SqliteStore
 
 
 def move_state(config: Config, *, to_folder: bool) -> int:
@@ -39,16 +39,7 @@ def _move(source: DurableStore, target: DurableStore) -> str:
             f" {known.framework_id}. One scheduler can't look after both",
         )
     if there.framework_id is None:
-        target.commit(
-            Change(
-                known.framework_id,
-                dict(known.tasks),
-                set(),
-                dict(known.versions),
-                list(known.events),
-                dict(known.records),
-            )
-        )
+        target.commit(known.as_change())
     elif there != known:
         raise SchedulerError(
             EXIT_STORE,

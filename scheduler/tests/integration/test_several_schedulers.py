@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from container_watch import ContainerWatch
-from mesos_docker_scheduler.exits import EXIT_DEPOSED
+from mesos_docker_scheduler.exits import EXIT_DEPOSED, EXIT_STORE
+from mesos_docker_scheduler.records.store import SqliteStore
+from mesos_docker_scheduler.records.tasks import TaskState
 from mesos_testbed import Daemon, eventually
 from scheduler_process import PROGRAM, Cluster, Scheduler
 
@@ -169,6 +171,20 @@ def test_the_state_moves_into_zookeeper_and_back_with_every_container(scheduler:
         assert scheduler.framework_id == framework_id
         kinds = [event["kind"] for event in scheduler.get("/v1/events?limit=1000")["events"]]
         assert kinds.count("launch") == 2  # the page shows the past
+
+
+def test_the_state_is_copied_while_schedulers_run(site: Site, tmp_path: Path) -> None:
+    """As a scheduler that has it alone could go on with it."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    command = [*PROGRAM, "copy-state", "--config", str(site.leader.config), "--to", str(folder)]
+    subprocess.run(command, check=True, timeout=60)
+    with contextlib.closing(SqliteStore(folder)) as copy:
+        remembered = copy.load()
+    assert remembered.framework_id == site.leader.framework_id
+    assert sum(task.state is TaskState.RUNNING for task in remembered.tasks.values()) == 2
+    again = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (again.returncode, "is there already" in again.stderr) == (EXIT_STORE, True)
 
 
 def test_an_operator_has_another_one_lead(site: Site, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "teardown": "daemon",
     "adopt": "daemon",
     "move-state": "daemon",
+    "copy-state": "daemon",
     "status": "show",
     "services": "show",
     "instances": "show",

@@ -8,6 +8,7 @@ import click
 
 from mesos_docker_scheduler import config, watcher
 from mesos_docker_scheduler.adopt import adopt as go_on_as
+from mesos_docker_scheduler.copy_state import copy_state as copy
 from mesos_docker_scheduler.exits import EXIT_CONFIG, OK, SchedulerError
 from mesos_docker_scheduler.move_state import move_state as move
 from mesos_docker_scheduler.observability import journal
@@ -16,6 +17,7 @@ from mesos_docker_scheduler.serve import serve
 from mesos_docker_scheduler.teardown import teardown as end
 
 _FILE = click.Path(path_type=Path)
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _config = click.option("--config", "path", type=_FILE, required=True, metavar="FILE")
 
 
@@ -68,6 +70,15 @@ def move_state(path: Path, to: str) -> int:
     """Move the state into ZooKeeper for several schedulers, or back for one alone."""
     journal.set_up("warning")
     return move(_load(path)[0], to_folder=to == "folder")
+
+
+@click.command()
+@_config
+@click.option("--to", "folder", type=_FOLDER, required=True, metavar="FOLDER", help="An empty one.")
+def copy_state(path: Path, folder: Path) -> int:
+    """Copy the state that schedulers share into FOLDER, for a backup."""
+    journal.set_up("warning")
+    return copy(_load(path)[0], folder)
 
 
 def _load(path: Path) -> tuple[config.Config, str]:

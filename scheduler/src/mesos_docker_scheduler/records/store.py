@@ -97,6 +97,17 @@ class Remembered:
     events: tuple[Event, ...]
     records: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
+    def as_change(self) -> Change:
+        """What writes all of it into an empty store."""
+        return Change(
+            self.framework_id,
+            dict(self.tasks),
+            set(),
+            dict(self.versions),
+            list(self.events),
+            dict(self.records),
+        )
+
 
 class Writer(Protocol):
     """Where changes are written."""
