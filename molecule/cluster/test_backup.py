@@ -13,7 +13,7 @@ from lab_control_plane import leading_master, zookeeper_state
 from lab_site import Measure
 from lab_watch import watching
 
-LOST = (*lab_ha.MASTERS, lab_ha.SCHEDULER)
+LOST = (*lab_ha.MASTERS, *lab_ha.SCHEDULERS)
 
 
 def agent_ids(lab: Cluster) -> dict[str, str]:
@@ -21,12 +21,12 @@ def agent_ids(lab: Cluster) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("masters", "scheduler"),
-    [(lab_ha.MASTERS, lab_ha.SCHEDULER), (lab_ha.MORE_MASTERS[:1], lab_ha.MORE_MASTERS[0])],
+    ("masters", "schedulers"),
+    [(lab_ha.MASTERS, lab_ha.SCHEDULERS), (lab_ha.MORE_MASTERS[:1], lab_ha.MORE_MASTERS[:1])],
     ids=["the same names", "one host of another name"],
 )
 def test_all_control_hosts_are_lost(
-    lab: Cluster, measure: Measure, tmp_path: Path, masters: Sequence[str], scheduler: str
+    lab: Cluster, measure: Measure, tmp_path: Path, masters: Sequence[str], schedulers: Sequence[str]
 ) -> None:
     run = back_up(tmp_path / "backups", inventory=lab_ha.INVENTORY)
     measure("backup.yml, three masters", run.seconds)
@@ -37,13 +37,13 @@ def test_all_control_hosts_are_lost(
     assert manifest(backup)["agents"] == {agent: slave for slave, agent in agents.items()}
     assert len(containers) == lab_ha.COUNT
 
-    groups = {"zookeepers": masters, "mesos_masters": masters, "schedulers": [scheduler]}
+    groups = {"zookeepers": masters, "mesos_masters": masters, "schedulers": schedulers}
     inventory = lab_ha.inventory_with(tmp_path / "inventory", groups)
     variables = {"scheduler_image": lab_ha.IMAGE, "scheduler_count": lab_ha.COUNT}
-    restored = lab_ha.cluster(scheduler)
+    restored = lab_ha.cluster(*schedulers)
     with watching(lab, "web") as story:
         # New hosts are new: another test may have had a master on them.
-        destroy({*LOST, *masters, scheduler})
+        destroy({*LOST, *masters})
         create(inventory=lab_ha.INVENTORY)
         run = restore(backup, inventory=inventory, variables=variables)
         measure(f"restore.yml on {len(masters)} new masters", run.seconds)
@@ -64,7 +64,7 @@ def test_all_control_hosts_are_lost(
     if masters != lab_ha.MASTERS:  # back to where the other tests begin
         # ZooKeeper's servers can't all leave at once: masters and slaves know only these.
         between = {"zookeepers": [*masters, *lab_ha.MASTERS[1:]]}
-        for number, step in enumerate((between, {"retired": [*masters, scheduler]})):
+        for number, step in enumerate((between, {"retired": [*masters]})):
             run = lab_ha.deploy(inventory=lab_ha.inventory_with(tmp_path / f"back{number}", step))
             assert run.exit_code == 0, run.output
         assert lab.containers().keys() == containers

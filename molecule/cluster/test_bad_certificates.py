@@ -13,7 +13,7 @@ from lab_site import Measure
 def test_certificates_that_have_all_ended(lab: Cluster, measure: Measure, restarted: int) -> None:
     """So many of the masters' hosts have started again since; the others use connections of before."""
     ours, containers = Authority(lab_ha.SECURITY.path), lab.containers().keys()
-    for host in (*lab_ha.MASTERS, *lab_ha.SLAVES, lab_ha.SCHEDULER):
+    for host in (*lab_ha.MASTERS, *lab_ha.SLAVES, *lab_ha.SCHEDULERS):
         ours.certify(lab.host(host), begins=-30, ends=-1)
     for host in lab_ha.MASTERS[:restarted]:
         lab.host(host).run("systemctl restart zookeeper mesos-master")

@@ -1,4 +1,4 @@
-"""The scheduler moves to another host, and back."""
+"""The scheduler moves to another host, and two become one, and one two."""
 
 from __future__ import annotations
 
@@ -8,42 +8,68 @@ from pathlib import Path
 import lab_ha
 from lab_cluster import Cluster, eventually
 from lab_site import Measure, playbook
+from lab_watch import watching
 
-OTHER = lab_ha.MORE_MASTERS[0]
+FIRST, SECOND = lab_ha.SCHEDULERS
+STATE = "/var/lib/mesos-docker-scheduler/state.sqlite"
+READ_STATE = (
+    "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT id FROM framework').fetchall())"
+)
 
 
-def test_the_scheduler_moves_and_comes_back(lab: Cluster, measure: Measure, tmp_path: Path) -> None:
+def test_one_scheduler_takes_over_the_state_of_several_moves_and_becomes_several_again(
+    lab: Cluster, measure: Measure, tmp_path: Path
+) -> None:
     containers, framework = lab.containers().keys(), lab.status()["framework_id"]
-    token = lab.host(lab_ha.SCHEDULER).file("/etc/mesos-docker-scheduler/token").content_string
-    for old, new in ((lab_ha.SCHEDULER, OTHER), (OTHER, lab_ha.SCHEDULER)):
-        inventory = lab_ha.inventory_with(tmp_path, {"schedulers": [new], "retired": [old]})
-        run = lab_ha.deploy(inventory=inventory)
-        measure(f"site.yml that moves the scheduler to {new}", run.seconds)
+    for what, groups in (
+        ("has two schedulers become one", {"schedulers": [SECOND], "retired": [FIRST]}),
+        ("moves the one to the other host", {"schedulers": [FIRST], "retired": [SECOND]}),
+        ("has one scheduler become two", {}),
+    ):
+        with watching(lab, "web") as story:
+            run = lab_ha.deploy(inventory=lab_ha.inventory_with(tmp_path, groups))
+        measure(f"site.yml that {what}", run.seconds)
         assert run.exit_code == 0, run.output
-        moved = lab_ha.cluster(new)
+        assert (story.starts, story.ends) == ({}, 0), str(story)
+        members = groups.get("schedulers", lab_ha.SCHEDULERS)
+        moved = lab_ha.cluster(*members)
+        eventually("it runs what it should", moved.converged, seconds=30)
         assert moved.status()["framework_id"] == framework
         assert moved.containers().keys() == containers
-        assert moved.host(new).file("/etc/mesos-docker-scheduler/token").content_string == token
-        unit = moved.host(old).service("mesos-docker-scheduler")
-        assert not unit.is_running
-        assert not unit.is_enabled
+        assert moved.scheduler_access() == lab.scheduler_access()
+        for host in members:
+            assert _knows_the_framework(moved, host) is (len(members) == 1)
+        for host in groups.get("retired", ()):
+            unit = moved.host(host).service("mesos-docker-scheduler")
+            assert not unit.is_running
+            assert not unit.is_enabled
+    again = lab_ha.deploy()
+    assert (again.exit_code, again.changed) == (0, 0), again.output
+
+
+def _knows_the_framework(lab: Cluster, host: str) -> bool:
+    """Whether the host has the state on its disk."""
+    file = lab.host(host).run(f'test -e {STATE} && python3 -c "{READ_STATE}" {STATE}')
+    return file.rc == 0 and file.stdout.strip() not in ("[]", "[(None,)]")
 
 
 def test_a_host_that_was_off_while_its_scheduler_moved_takes_nothing_back(
     lab: Cluster, measure: Measure, tmp_path: Path
 ) -> None:
-    containers, framework = lab.containers().keys(), lab.status()["framework_id"]
-    moved = lab_ha.cluster(OTHER)
-    inventory = lab_ha.inventory_with(tmp_path, {"schedulers": [OTHER]}, off=[lab_ha.SCHEDULER])
-    with lab_ha.powered_off(lab_ha.SCHEDULER):
+    alone = lab_ha.inventory_with(tmp_path / "alone", {"schedulers": [FIRST], "retired": [SECOND]})
+    assert lab_ha.deploy(inventory=alone).exit_code == 0
+    containers, framework = lab.containers().keys(), lab_ha.cluster(FIRST).status()["framework_id"]
+    moved = lab_ha.cluster(SECOND)
+    inventory = lab_ha.inventory_with(tmp_path / "moved", {"schedulers": [SECOND]}, off=[FIRST])
+    with lab_ha.powered_off(FIRST):
         count = json.dumps({"scheduler_image": lab_ha.IMAGE, "scheduler_count": lab_ha.COUNT})
-        arguments = ("--extra-vars", count, "--extra-vars", f"new_scheduler={OTHER}")
+        arguments = ("--extra-vars", count, "--extra-vars", f"new_scheduler={SECOND}")
         run = playbook("playbooks/move_scheduler.yml", *arguments, inventory=inventory)
         measure("move_scheduler.yml with the old host off", run.seconds)
         assert run.exit_code == 0, run.output
         assert moved.status()["framework_id"] == framework
         assert moved.containers().keys() == containers
-    old = lab.host(lab_ha.SCHEDULER)
+    old = lab.host(FIRST)
     eventually(
         "the old scheduler has ended",
         lambda: old.check_output("systemctl show --property=ExecMainStatus mesos-docker-scheduler").endswith(
@@ -57,7 +83,8 @@ def test_a_host_that_was_off_while_its_scheduler_moved_takes_nothing_back(
     assert moved.converged()
     assert moved.status()["framework_id"] == framework
     # Back again: the state that was left there is the older one.
-    run = lab_ha.deploy(inventory=lab_ha.inventory_with(tmp_path / "back", {"retired": [OTHER]}))
+    back = lab_ha.inventory_with(tmp_path / "back", {"schedulers": [FIRST], "retired": [SECOND]})
+    run = lab_ha.deploy(inventory=back)
     assert run.exit_code == 0, run.output
-    assert lab.status()["framework_id"] == framework
+    assert lab_ha.cluster(FIRST).status()["framework_id"] == framework
     assert lab.containers().keys() == containers

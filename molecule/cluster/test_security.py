@@ -33,9 +33,10 @@ def watching_scheduler(lab: Cluster) -> Generator[Absence, None, None]:
         last = time.monotonic()
         while not over.wait(0.5):
             asked = time.monotonic()
-            status = lab.host(lab.master).run("mesos-docker-scheduler status --json")
-            if status.rc == 0 and json.loads(status.stdout)["connected"]:
-                last = time.monotonic()
+            for scheduler in lab.schedulers:
+                status = lab.host(scheduler).run("mesos-docker-scheduler status --json")
+                if status.rc == 0 and json.loads(status.stdout)["connected"]:
+                    last = time.monotonic()
             absence.seconds = max(absence.seconds, asked - last)
 
     thread = threading.Thread(target=watch, daemon=True)
@@ -50,7 +51,8 @@ def watching_scheduler(lab: Cluster) -> Generator[Absence, None, None]:
 def passwords(lab: Cluster) -> dict[str, str]:
     """Return all by name: what the control node keeps, and what hosts have made for themselves."""
     ours = dict(SecurityFolder(lab_ha.SECURITY.path).secrets)
-    ours[TOKEN_FILE] = lab.host(lab.master).file(TOKEN_FILE).content_string
+    for host in lab.schedulers:
+        ours[f"{TOKEN_FILE} ({host})"] = lab.host(host).file(TOKEN_FILE).content_string
     for host in lab_ha.MASTERS:
         ours[f"{SUPERUSER} ({host})"] = lab.host(host).file(SUPERUSER).content_string
     return ours

@@ -67,13 +67,17 @@ class Client:
     """Asks in several threads; `stop` ends them and gives the report."""
 
     def __init__(
-        self, status_url: str, service: str, addresses: dict[str, str], ca_file: str | None, token: str | None
+        self,
+        status_urls: list[str],
+        service: str,
+        addresses: dict[str, str],
+        ca_file: str | None,
+        token: str | None,
     ) -> None:
-        self._status = urllib.request.Request(status_url)
-        if token is not None:
-            self._status.add_header("Authorization", f"Bearer {token}")
+        shown = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        self._schedulers = [urllib.request.Request(url, headers=shown) for url in status_urls]
         context = ssl.create_default_context(cafile=ca_file)
-        self._scheduler = urllib.request.build_opener(
+        self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
         self._service = service
@@ -103,10 +107,8 @@ class Client:
         return self._report
 
     def _look(self) -> None:
-        try:
-            with self._scheduler.open(self._status, timeout=TIMEOUT_SECONDS) as answer:
-                status = json.load(answer)
-        except (OSError, ValueError):
+        status = self._status()
+        if status is None:
             # A client of a scheduler that is away goes on with what it knows.
             self._report.blind_looks += 1
             return
@@ -121,6 +123,19 @@ class Client:
             self._urls = list(instances.values())
             if not self._report.lists or self._report.lists[-1][1] != sorted(instances):
                 self._report.lists.append((time.monotonic() - self._start, sorted(instances)))
+
+    def _status(self) -> dict[str, Any] | None:
+        """What the scheduler says that leads; another one if none does."""
+        status: dict[str, Any] | None = None
+        for request in self._schedulers:
+            try:
+                with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+                    status = json.load(answer)
+            except (OSError, ValueError):
+                continue
+            if status is not None and status["leads"]:
+                return status
+        return status
 
     def _keep_looking(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
@@ -163,14 +178,16 @@ class Asking:
 def asking(cluster: Cluster, service: str) -> Generator[Asking, None, None]:
     """Have a client ask the instances of a service meanwhile."""
     addresses = {slave: cluster.address(slave) for slave in cluster.slaves}
-    place = f"{cluster.address(cluster.master)}:{SCHEDULER_PORT}/v1/status"
-    command = [sys.executable, __file__]
-    if cluster.security is None:
-        command += [f"http://{place}", service, json.dumps(addresses)]
-    else:
+    scheme = "http" if cluster.security is None else "https"
+    urls = [
+        f"{scheme}://{address}:{SCHEDULER_PORT}/v1/status"
+        for address in map(cluster.address, cluster.schedulers)
+        if address  # it is up
+    ]
+    command = [sys.executable, __file__, json.dumps(urls), service, json.dumps(addresses)]
+    if cluster.security is not None:
         token = cluster.scheduler_access()["Authorization"].removeprefix("Bearer ")
-        authority = str(cluster.security.path / "ca.pem")
-        command += [f"https://{place}", service, json.dumps(addresses), authority, token]
+        command += [str(cluster.security.path / "ca.pem"), token]
     result = Asking()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -184,10 +201,10 @@ def asking(cluster: Cluster, service: str) -> Generator[Asking, None, None]:
 
 
 def main(
-    status_url: str, service: str, addresses: str, ca_file: str | None = None, token: str | None = None
+    status_urls: str, service: str, addresses: str, ca_file: str | None = None, token: str | None = None
 ) -> None:
     """Ask until the standard input ends."""
-    client = Client(status_url, service, json.loads(addresses), ca_file, token)
+    client = Client(json.loads(status_urls), service, json.loads(addresses), ca_file, token)
     print("asking", flush=True)
     sys.stdin.read()
     report: dict[str, Any] = asdict(client.stop())

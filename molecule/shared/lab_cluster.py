@@ -6,6 +6,7 @@ Programs on the hosts run through testinfra; HTTP goes from here to the hosts' a
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import json
 import ssl
@@ -100,13 +101,24 @@ def eventually(what: str, probe: Callable[[], T | None], *, seconds: float) -> t
 
 
 class Cluster:
-    """A master with the scheduler on it, and slaves: names of lab hosts. `security`: None if it is open."""
+    """A master, slaves, and schedulers: names of lab hosts. `security`: None if it is open.
 
-    def __init__(self, *, master: str, slaves: Iterable[str], security: SecurityFolder | None) -> None:
+    schedulers: those that share a state, of which one leads; without them the master's host has the only one.
+    """
+
+    def __init__(
+        self,
+        *,
+        master: str,
+        slaves: Iterable[str],
+        security: SecurityFolder | None,
+        schedulers: Iterable[str] = (),
+    ) -> None:
         self.master = master
+        self.schedulers = tuple(schedulers) or (master,)
         self.slaves = tuple(slaves)
         self.security = security
-        self.hosts = tuple(dict.fromkeys((master, *self.slaves)))
+        self.hosts = tuple(dict.fromkeys((master, *self.schedulers, *self.slaves)))
 
     @staticmethod
     def host(name: str) -> Any:
@@ -146,12 +158,26 @@ class Cluster:
 
     def scheduler_access(self) -> dict[str, str]:
         """Return the header that shows the scheduler its token."""
-        token = self.host(self.master).file(TOKEN_FILE).content_string.strip()
-        return {"Authorization": f"Bearer {token}"}
+        for scheduler in self.schedulers:
+            file = self.host(scheduler).run(f"cat {TOKEN_FILE}")
+            if file.rc == 0:
+                return {"Authorization": f"Bearer {file.stdout.strip()}"}
+        raise OSError("no scheduler's host is up")
+
+    @property
+    def scheduler(self) -> str:
+        """The host whose scheduler leads. Raises OSError when none does."""
+        if len(self.schedulers) == 1:
+            return self.schedulers[0]
+        for scheduler in self.schedulers:
+            with contextlib.suppress(OSError, ValueError):
+                if self.get(scheduler, SCHEDULER_PORT, "/v1/status?instances=false")["leads"]:
+                    return scheduler
+        raise OSError("no scheduler leads")
 
     def status(self) -> dict[str, Any]:
-        """Return the scheduler's /v1/status."""
-        status: dict[str, Any] = self.get(self.master, SCHEDULER_PORT, "/v1/status")
+        """Return the /v1/status of the scheduler that leads."""
+        status: dict[str, Any] = self.get(self.scheduler, SCHEDULER_PORT, "/v1/status")
         return status
 
     def service(self, name: str = "web") -> dict[str, Any]:
@@ -161,7 +187,7 @@ class Cluster:
 
     def reasons(self, service: str = "web") -> list[dict[str, Any]]:
         """Return why what the service lacks is lacking: the scheduler's /v1/explain."""
-        return list(self.get(self.master, SCHEDULER_PORT, f"/v1/explain/{service}")["reasons"])
+        return list(self.get(self.scheduler, SCHEDULER_PORT, f"/v1/explain/{service}")["reasons"])
 
     def reason(self, kind: str, service: str = "web") -> dict[str, Any]:
         """Return the reason of that kind, and fail when there is none."""
@@ -172,7 +198,7 @@ class Cluster:
 
     def scheduler_journal(self, since: float) -> str:
         """Return what the scheduler has written since that second of the epoch."""
-        return self.said(self.master, "mesos-docker-scheduler", since)
+        return self.said(self.scheduler, "mesos-docker-scheduler", since)
 
     def said(self, host: str, unit: str, since: float) -> str:
         """Return what the unit on the host has written since then, in seconds of the epoch."""

@@ -14,11 +14,11 @@ OVERLAY = ROOT / "molecule" / "example" / "lab"
 
 MASTERS = ("master1.example.org", "master2.example.org", "master3.example.org")
 SLAVES = ("slave1.example.org", "slave2.example.org", "slave3.example.org")
-SCHEDULER = MASTERS[0]
+SCHEDULERS = MASTERS[:2]
 HOSTS = (*MASTERS, *SLAVES)
 
 SECURITY = SecurityFolder.of(INVENTORY)
-LAB = Cluster(master=SCHEDULER, slaves=SLAVES, security=SECURITY)
+LAB = Cluster(master=MASTERS[0], slaves=SLAVES, security=SECURITY, schedulers=SCHEDULERS)
 
 
 def addresses() -> dict[str, str]:

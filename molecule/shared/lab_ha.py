@@ -24,7 +24,7 @@ MASTERS = ("lab-ha-master1", "lab-ha-master2", "lab-ha-master3")
 # Where two more masters can be.
 MORE_MASTERS = ("lab-ha-scheduler2", "lab-ha-registry")
 SLAVES = ("lab-ha-slave1", "lab-ha-slave2", "lab-ha-slave3")
-SCHEDULER = "lab-ha-scheduler1"
+SCHEDULERS = ("lab-ha-scheduler1", "lab-ha-scheduler2")
 
 Groups = Mapping[str, Sequence[str]]
 
@@ -80,9 +80,14 @@ def verify(inventory: Path = INVENTORY) -> Run:
     return playbook("playbooks/verify.yml", "--extra-vars", values, inventory=inventory)
 
 
-def cluster(scheduler: str = SCHEDULER, *, secured: bool = True) -> Cluster:
-    """What the tests ask the lab: its scheduler's host stands for the one that has everything."""
-    return Cluster(master=scheduler, slaves=SLAVES, security=SECURITY if secured else None)
+def cluster(*schedulers: str, secured: bool = True) -> Cluster:
+    """What the tests ask the lab; without `schedulers` it has those of its inventory."""
+    return Cluster(
+        master=MASTERS[0],
+        slaves=SLAVES,
+        security=SECURITY if secured else None,
+        schedulers=schedulers or SCHEDULERS,
+    )
 
 
 def _machine(verb: str, host: str) -> None:
@@ -90,9 +95,9 @@ def _machine(verb: str, host: str) -> None:
 
 
 @contextmanager
-def powered_off(host: str) -> Generator[None, None, None]:
-    """Power a host off; it boots again in the end."""
-    _machine("stop", host)
+def powered_off(host: str, *, at_once: bool = False) -> Generator[None, None, None]:
+    """Power a host off; it boots again in the end. at_once: nobody on it has time to say goodbye."""
+    _machine("kill" if at_once else "stop", host)
     try:
         yield
     finally:

@@ -48,8 +48,10 @@ def backup_content(
         "leader": leader,
         "agents": of_leader["__mesos_master_log_copy"]["agents"],
     }
-    for host in groups.get("schedulers", []):  # one, or none
+    for host in groups.get("schedulers", []):
         of_scheduler = hostvars[host]
+        if "__scheduler_state_copy" not in of_scheduler:
+            continue  # one of them has copied what they share
         content["versions"]["scheduler"] = of_scheduler["__scheduler_version"]["stdout"].split()[-1]
         state = of_scheduler["__scheduler_state_copy"]
         content["scheduler"] = {key: state[key] for key in ("framework_id", "schema")}
@@ -70,10 +72,11 @@ def backup_summary(manifest: Mapping[str, Any], folder: str) -> list[str]:
     return lines
 
 
-def foreign_nodes(nodes: Iterable[str], url: str) -> list[str]:
-    """Return the nodes below ZooKeeper's root that are neither its own nor what Mesos' `url` names."""
-    path = url.removeprefix("zk://").partition("/")[2] or "mesos"
-    return sorted({f"/{node}" for node in nodes if node} - {"/zookeeper", f"/{path.split('/')[0]}"})
+def foreign_nodes(nodes: Iterable[str], own: Iterable[str]) -> list[str]:
+    """Return the nodes below ZooKeeper's root that are neither its own nor have any of our own below them."""
+    return sorted(
+        {f"/{node}" for node in nodes if node} - {"/zookeeper", *(f"/{path.split('/')[1]}" for path in own)}
+    )
 
 
 def restore_plan(

@@ -21,8 +21,9 @@ def mistakes(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) ->
 
 
 def newest_scheduler(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the host whose scheduler has owned the framework last, of those that leave; empty for none.
+    """Return the host whose scheduler has owned the framework last, of those that leave with their state.
 
+    Empty for none: those whose state is in ZooKeeper leave with nothing.
     A move that has failed leaves two hosts with a scheduler: what leave.yml of the role has noted tells.
     """
 
@@ -30,7 +31,26 @@ def newest_scheduler(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, A
         state = hostvars[host].get("__scheduler_leaving_state", {})
         return state.get("term", 0), state.get("events", 0)
 
-    return max(hosts, key=age, default="")
+    leaving = [
+        host for host in hosts if hostvars[host].get("__scheduler_leaving_state", {}).get("framework_id")
+    ]
+    return max(leaving, key=age, default="")
+
+
+def scheduler_turns(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the hosts in the order in which their schedulers are changed.
+
+    First those that have the state on their disks (`__scheduler_has_state`): they move it to where the others
+    look for it. Last the one that leads (`__scheduler_leads`), so that there is one fail-over, to one that
+    was changed already.
+    """
+    return sorted(
+        hosts,
+        key=lambda host: (
+            not hostvars[host].get("__scheduler_has_state"),
+            bool(hostvars[host].get("__scheduler_leads")),
+        ),
+    )
 
 
 def replace_mistakes(groups: Mapping[str, Sequence[str]], old: str, new: str) -> list[str]:
@@ -71,4 +91,5 @@ class FilterModule:
             "mistakes": mistakes,
             "newest_scheduler": newest_scheduler,
             "replace_mistakes": replace_mistakes,
+            "scheduler_turns": scheduler_turns,
         }

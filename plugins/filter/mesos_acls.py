@@ -21,6 +21,10 @@ OF_SLAVES = (OPERATOR, MONITORING, SCHEDULER)
 EXECUTOR_KEY = "mesos_slave_executor_key"
 # With it masters write what they elect by in ZooKeeper; everybody else may read that.
 ZOOKEEPER = "zookeeper_mesos"
+# With it schedulers write the state that they share; nobody else may read it.
+ZOOKEEPER_SCHEDULER = "zookeeper_scheduler"
+# What operators show the page and the API, the same to all schedulers that share a state.
+SITE_TOKEN = "scheduler_site_token"  # noqa: S105  its name
 METRICS = ["/metrics/snapshot"]
 
 # What an operator may do on a master and on a slave, by ACL; the second column is what it is done to. All
@@ -126,6 +130,8 @@ def secret_names(frameworks: Iterable[Framework]) -> list[str]:
         *(secret_name("mesos_slave", principal) for principal in OF_SLAVES),
         EXECUTOR_KEY,
         ZOOKEEPER,
+        ZOOKEEPER_SCHEDULER,
+        SITE_TOKEN,
     ]
 
 

@@ -44,13 +44,15 @@ def missing_majority(voters: Mapping[str, bool], own: str, quorum: int = 0) -> s
 def leaders_last(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
     """Return the hosts in the order in which they may be stopped: each fail-over happens once, at the end.
 
-    `__mesos_master_leads` and `__zookeeper_leads` tell who leads. A master's fail-over takes longer.
+    `__mesos_master_leads`, `__zookeeper_leads` and `__scheduler_leads` tell who leads. A master's fail-over
+    takes longest.
     """
     return sorted(
         hosts,
         key=lambda host: (
             bool(hostvars[host].get("__mesos_master_leads")),
             bool(hostvars[host].get("__zookeeper_leads")),
+            bool(hostvars[host].get("__scheduler_leads")),
         ),
     )
 

@@ -19,6 +19,7 @@ module: zookeeper_acls
 short_description: Says who may change the nodes of ZooKeeper
 description:
   - Everybody may read, and one user may change the root and all nodes below O(path). Nobody else makes any.
+    With O(private), nobody else may read what is below O(path), either, and the root is left alone.
   - ZooKeeper's own nodes can be changed by its superuser alone.
   - Without a user everybody may change all of them, as in an ensemble that nobody has closed.
   - It asks the server on this host, as the superuser. It needs no Java and no library.
@@ -47,6 +48,10 @@ options:
     description: The user's password.
     type: str
     default: ""
+  private:
+    description: Whether the nodes are nobody else's business. Then the node is made, if need be.
+    type: bool
+    default: false
   keep_former:
     description:
       - Whether passwords that the user had before are still good for nodes that know them. So a password
@@ -84,6 +89,7 @@ SUPERUSER = "super"
 READ = 1
 ALL = 31
 # What ZooKeeper's protocol calls them: org.apache.zookeeper.ZooDefs.OpCode, KeeperException.Code, ClientCnxn.
+CREATE = 1
 GET_ACL = 6
 SET_ACL = 7
 GET_CHILDREN = 8
@@ -94,6 +100,7 @@ NO_NODE = -101
 AUTH_XID = -4
 NOTIFICATION_XID = -1
 ANY_VERSION = -1
+PERSISTENT = 0
 # /zookeeper/config has an ACL of its own from the beginning.
 OWN_PATHS = ("/zookeeper", "/zookeeper/quota")
 
@@ -171,15 +178,13 @@ class Client:
             for _ in range(reader.integer())
         )
 
+    def create(self, path: str, acl: Acl) -> None:
+        """Make an empty node."""
+        self._ask(CREATE, _buffer(path.encode()) + _buffer(b"") + _acl(acl) + struct.pack(">i", PERSISTENT))
+
     def set_acl(self, path: str, acl: Acl) -> bool:
         """Set a node's ACL. Returns whether there is such a node."""
-        entries = b"".join(
-            struct.pack(">i", entry.permissions) + _buffer(entry.scheme.encode()) + _buffer(entry.id.encode())
-            for entry in sorted(acl)
-        )
-        payload = (
-            _buffer(path.encode()) + struct.pack(">i", len(acl)) + entries + struct.pack(">i", ANY_VERSION)
-        )
+        payload = _buffer(path.encode()) + _acl(acl) + struct.pack(">i", ANY_VERSION)
         return self._ask(SET_ACL, payload) is not None
 
     def tree(self, path: str) -> Iterator[str]:
@@ -250,6 +255,13 @@ def _buffer(data: bytes) -> bytes:
     return struct.pack(">i", len(data)) + data
 
 
+def _acl(acl: Acl) -> bytes:
+    return struct.pack(">i", len(acl)) + b"".join(
+        struct.pack(">i", entry.permissions) + _buffer(entry.scheme.encode()) + _buffer(entry.id.encode())
+        for entry in sorted(acl)
+    )
+
+
 @dataclass(frozen=True)
 class Closed:
     """What was changed, and whether nodes know a password that the user had before."""
@@ -258,12 +270,12 @@ class Closed:
     former: bool
 
 
-def open_nodes(client: Client, path: str, *, check_mode: bool = False) -> list[str]:
-    """Let everybody make and change nodes; returns those that are changed."""
+def open_nodes(client: Client, path: str, *, private: bool = False, check_mode: bool = False) -> list[str]:
+    """Let everybody make and change nodes; returns those that are changed. private: those of a path alone."""
     wanted = frozenset({EVERYBODY_CHANGES})
     return [
         node
-        for node in ("/", *OWN_PATHS, *client.tree(path))
+        for node in (*(() if private else ("/", *OWN_PATHS)), *client.tree(path))
         if client.acl(node) not in (None, wanted) and (check_mode or client.set_acl(node, wanted))
     ]
 
@@ -282,6 +294,38 @@ def close_nodes(
     of_owner = frozenset({EVERYBODY_READS, Entry("digest", current, ALL)})
     nodes = [("/", of_owner), *((own, frozenset({EVERYBODY_READS})) for own in OWN_PATHS)]
     nodes += [(node, of_owner) for node in client.tree(path)]
+    return _close(client, nodes, username, current, keep_former=keep_former, check_mode=check_mode)
+
+
+def close_private_nodes(
+    client: Client,
+    path: str,
+    username: str,
+    password: str,
+    *,
+    keep_former: bool = False,
+    check_mode: bool = False,
+) -> Closed:
+    """Let nobody but the user read, make and change nodes from a path on, which is made if need be."""
+    current = digest(username, password)
+    of_owner = frozenset({Entry("digest", current, ALL)})
+    if client.acl(path) is None:
+        if not check_mode:
+            client.create(path, of_owner)
+        return Closed([path], former=False)
+    nodes = [(node, of_owner) for node in client.tree(path)]
+    return _close(client, nodes, username, current, keep_former=keep_former, check_mode=check_mode)
+
+
+def _close(
+    client: Client,
+    nodes: list[tuple[str, Acl]],
+    username: str,
+    current: str,
+    *,
+    keep_former: bool,
+    check_mode: bool,
+) -> Closed:
     changed, any_former = [], False
     for node, wanted in nodes:
         present = client.acl(node)
@@ -305,6 +349,7 @@ def main() -> None:
             "path": {"type": "str", "required": True},
             "username": {"type": "str", "default": ""},
             "password": {"type": "str", "default": "", "no_log": True},
+            "private": {"type": "bool", "default": False},
             "keep_former": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -315,7 +360,8 @@ def main() -> None:
         with Client(given["address"], given["port"]) as client:
             client.authenticate(f"{SUPERUSER}:{superuser}")
             if given["username"]:
-                result = close_nodes(
+                close = close_private_nodes if given["private"] else close_nodes
+                result = close(
                     client,
                     given["path"],
                     given["username"],
@@ -324,7 +370,9 @@ def main() -> None:
                     check_mode=module.check_mode,
                 )
             else:
-                opened = open_nodes(client, given["path"], check_mode=module.check_mode)
+                opened = open_nodes(
+                    client, given["path"], private=given["private"], check_mode=module.check_mode
+                )
                 result = Closed(opened, former=False)
     except (OSError, ZooKeeperError) as error:
         module.fail_json(msg=f"ZooKeeper at {given['address']}:{given['port']}: {error}")

@@ -103,20 +103,15 @@ def test_says_what_a_backup_holds(plugin: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "url", "foreign"),
+    ("nodes", "foreign"),
     [
-        (["mesos", "zookeeper"], "", []),
-        (["mesos", "zookeeper"], "zk://10.0.0.1:2181,10.0.0.2:2181/mesos", []),
-        (["mesos", "zookeeper", "marathon"], "", ["/marathon"]),
-        (["mesos", "zookeeper"], "zk://user:pass@10.0.0.1:2181/prod/mesos", ["/mesos"]),
-        (["prod", "zookeeper"], "zk://10.0.0.1:2181/prod/mesos", []),
-        ([""], "", []),
+        (["mesos", "prod", "zookeeper"], []),
+        (["mesos", "zookeeper", "marathon"], ["/marathon"]),
+        ([""], []),
     ],
 )
-def test_what_zookeeper_holds_for_others(
-    plugin: ModuleType, nodes: list[str], url: str, foreign: list[str]
-) -> None:
-    assert plugin.foreign_nodes(nodes, url) == foreign
+def test_what_zookeeper_holds_for_others(plugin: ModuleType, nodes: list[str], foreign: list[str]) -> None:
+    assert plugin.foreign_nodes(nodes, ["/mesos", "/prod/mesos-scheduler"]) == foreign
 
 
 def test_new_hosts_take_a_backup(plugin: ModuleType) -> None:

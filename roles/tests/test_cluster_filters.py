@@ -61,9 +61,21 @@ def test_a_master_does_not_replace_itself(plugin: ModuleType) -> None:
 def test_of_schedulers_that_leave_the_newest_goes_first(plugin: ModuleType) -> None:
     states = {"a": {"term": 1, "events": 90}, "b": {"term": 2, "events": 5}, "c": {"term": 2, "events": 7}}
     hostvars: dict[str, dict[str, object]] = {
-        host: {"__scheduler_leaving_state": state} for host, state in states.items()
+        host: {"__scheduler_leaving_state": {"framework_id": "f", **state}} for host, state in states.items()
     }
+    # Their state is in ZooKeeper.
+    hostvars |= {"x": {}, "y": {"__scheduler_leaving_state": {"framework_id": "", "term": 9, "events": 0}}}
     assert plugin.newest_scheduler(["a", "b"], hostvars) == "b"
-    assert plugin.newest_scheduler(["b", "c", "a"], hostvars) == "c"
-    assert plugin.newest_scheduler(["x"], {"x": {}}) == "x"
+    assert plugin.newest_scheduler(["b", "x", "c", "a", "y"], hostvars) == "c"
+    assert plugin.newest_scheduler(["x", "y"], hostvars) == ""
     assert plugin.newest_scheduler([], {}) == ""
+
+
+def test_who_has_the_state_is_changed_first_and_who_leads_last(plugin: ModuleType) -> None:
+    hostvars: dict[str, dict[str, object]] = {
+        "a": {"__scheduler_leads": True, "__scheduler_has_state": False},
+        "b": {"__scheduler_leads": False, "__scheduler_has_state": False},
+        "c": {"__scheduler_leads": True, "__scheduler_has_state": True},
+        "d": {},
+    }
+    assert plugin.scheduler_turns(["a", "b", "c", "d"], hostvars) == ["c", "b", "d", "a"]

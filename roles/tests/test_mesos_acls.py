@@ -86,7 +86,8 @@ def test_slaves_know_no_password_of_the_masters_but_their_own(acls: ModuleType) 
         "principal": "batch",
         "secret": "MESOS_MASTER_BATCH",
     }
-    others = {secrets[acls.EXECUTOR_KEY], secrets[acls.ZOOKEEPER]}
+    names = (acls.EXECUTOR_KEY, acls.ZOOKEEPER, acls.ZOOKEEPER_SCHEDULER, acls.SITE_TOKEN)
+    others = {secrets[name] for name in names}
     assert on_masters | on_slaves | others == set(secrets.values())
 
 

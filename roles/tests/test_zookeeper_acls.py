@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
@@ -125,6 +126,7 @@ def test_a_wrong_password_of_the_superuser_is_said(
             session.set_acl("/zookeeper/config", frozenset({acls.EVERYBODY_READS}))
 
 
+@pytest.mark.integration
 def test_nodes_that_were_closed_are_opened_again(
     acls: ModuleType, server: ZooKeeper, client: Callable[..., KazooClient]
 ) -> None:
@@ -140,3 +142,30 @@ def test_nodes_that_were_closed_are_opened_again(
         assert acls.open_nodes(superuser, "/mesos") == []
     stranger.create("/mesos/mine")
     stranger.delete("/mesos/log_replicas")
+
+
+@pytest.mark.integration
+def test_private_nodes_are_nobody_elses_business(
+    acls: ModuleType, server: ZooKeeper, client: Callable[..., KazooClient]
+) -> None:
+    stranger, owner, before = client(), client("secret"), client("former")
+    host, port = server.address.split(":")
+
+    def close(password: str, keep_former: bool = False) -> Any:
+        return acls.close_private_nodes(superuser, "/schedulers", "mesos", password, keep_former=keep_former)
+
+    with acls.Client(host, int(port)) as superuser:
+        superuser.authenticate(f"super:{SUPERUSER}")
+        assert close("former").changed == ["/schedulers"]
+        assert close("former").changed == []
+        before.create("/schedulers/log", acl=[make_digest_acl("mesos", "former", all=True)])
+        assert close("secret", keep_former=True) == acls.Closed(["/schedulers", "/schedulers/log"], True)
+        assert owner.get_children("/schedulers") == before.get_children("/schedulers") == ["log"]
+        assert close("secret") == acls.Closed(["/schedulers", "/schedulers/log"], True)
+        assert close("secret") == acls.Closed([], False)
+        for other in (stranger, before):
+            with pytest.raises(NoAuthError):
+                other.get_children("/schedulers")
+        stranger.create("/elsewhere")
+        assert acls.open_nodes(superuser, "/schedulers", private=True) == ["/schedulers", "/schedulers/log"]
+        stranger.create("/schedulers/log/1")

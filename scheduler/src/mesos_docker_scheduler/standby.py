@@ -77,6 +77,7 @@ class Standby:
         self.log = EventLog()
         self.tokens: tuple[Token, ...] = ()
         self.alive_at = time.monotonic()
+        metrics.last_round.set_function(lambda: time.time() - (time.monotonic() - self.alive_at))
         self.snapshot = Snapshot(
             clock(),
             None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import queue
+import re
+import time
 
 import pytest
 from mesos_docker_scheduler.control import events
@@ -91,6 +93,10 @@ def test_shows_what_the_leader_has_written(follower: Follower) -> None:
     assert [view.running for view in shown.services] == [2]
     assert [event.text for event in follower.standby.log.latest(9)] == ["web.1", "web.2"]
     assert "mesos_docker_scheduler_leads 0.0" in follower.metrics.text().decode()
+    (round_at,) = re.findall(
+        r"^\S+_last_round_timestamp_seconds (\S+)$", follower.metrics.text().decode(), re.M
+    )
+    assert float(round_at) > time.time() - 5
     assert "service_wanted{" not in follower.metrics.text().decode()
 
 
