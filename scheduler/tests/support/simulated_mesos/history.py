@@ -43,7 +43,8 @@ _QUESTIONS = 6  # in a time of rest: with ever longer pauses
 _MUCH = 3000  # thousandths of a processor: with so many, an instance may leave no room for another
 _REAL_STORE = 16  # one history of so many uses the real store
 _SEVERAL = 4  # one of so many has several schedulers
-_FROZEN_SECONDS = 120.0  # a leader, at most
+_AWAY_SECONDS = 120.0  # a leader is frozen or cut off, at most
+_FROZEN_AT_ONCE = 2  # so three schedulers take part
 _BELATED_ROUNDS = 3
 _PORTS = frozenset(range(31_000, 31_020))
 
@@ -69,6 +70,30 @@ class NoMetrics:
 
 
 _NO_METRICS = cast(Metrics, NoMetrics())
+
+
+class _Former:
+    """A scheduler that has led, and does not know that another one does. Nothing may come of what it does.
+
+    heard: what it has not taken in yet.
+    """
+
+    def __init__(
+        self, controller: Controller, tenure: Tenure, heard: list[events.AnyEvent], fate: Fate
+    ) -> None:
+        self.tenure = tenure
+        self._controller = controller
+        self._fate = fate
+        self._batches: list[list[events.AnyEvent]] = [[], [*heard], [events.Disconnected()]]
+        fate.random.shuffle(self._batches)
+
+    def round(self) -> None:
+        """One more round."""
+        self.tenure.attempts.clear()
+        with contextlib.suppress(SchedulerKilledError):
+            self._controller.process(self._batches.pop() if self._batches else [], self._fate.now)
+        if {"acceptOffers", "acknowledgeStatusUpdate"} & set(self.tenure.attempts):
+            raise InvariantError(f"a former leader acts: {self.tenure.attempts}")
 
 
 class History:
@@ -97,8 +122,9 @@ class History:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.disk = self.oracle.disk = Disk(fate, self._medium(), self.oracle.sees_change)
         self.inquiries = Inquiries(fate, self.wire)
-        self._frozen = False
-        if seed % _SEVERAL == _SEVERAL - 1:
+        self._frozen = 0
+        self._several = seed % _SEVERAL == _SEVERAL - 1
+        if self._several:
             fate.freeze = self._freeze
         self._rounds_at_once = 0
         self.rounds = 0
@@ -163,25 +189,40 @@ class History:
 
     def _freeze(self) -> None:
         """The leader stands still, and another one takes over. Then it goes on with what it was doing."""
-        if self._frozen:
+        if self._frozen == _FROZEN_AT_ONCE:
             return
-        fate, old, tenure = self.fate, self.controller, self._tenure
+        fate = self.fate
         fate.count("leader frozen")
         fate.log("the leader is frozen")
-        tenure.over = self._frozen = True
-        self.start()
-        self.run(fate.between(1, _FROZEN_SECONDS))
-        self._frozen = False
+        self._frozen += 1
+        former = self._depose()
+        self.run(fate.between(1, _AWAY_SECONDS))
+        self._frozen -= 1
         fate.log("the former leader goes on")
-        fate.later(0.0, lambda: self._belated(old, tenure))
-
-    def _belated(self, old: Controller, tenure: Tenure) -> None:
-        """Further rounds of a former leader, which does not know that it is one: nothing may come of them."""
-        tenure.attempts.clear()
         for number in range(_BELATED_ROUNDS):
-            old.process([events.Disconnected()] if number == 0 else [], self.fate.now + 10 * number)
-        if {"acceptOffers", "acknowledgeStatusUpdate"} & set(tenure.attempts):
-            raise InvariantError(f"a former leader acts: {tenure.attempts}")
+            fate.later(10.0 * number, former.round)
+
+    def _cut_off(self) -> None:
+        """The leader is cut off from ZooKeeper, and another one takes over. It works on meanwhile."""
+        fate = self.fate
+        fate.count("leader cut off")
+        fate.log("the leader is cut off from ZooKeeper")
+        former = self._depose()
+        former.tenure.cut_off = True
+        for _ in range(_BELATED_ROUNDS):
+            fate.later(fate.between(0, _AWAY_SECONDS), former.round)
+
+        def reaches_it_again() -> None:
+            former.tenure.cut_off = False
+
+        fate.later(fate.between(0, _AWAY_SECONDS), reaches_it_again)
+
+    def _depose(self) -> _Former:
+        """Another one takes over from the leader, which does not know it."""
+        former = _Former(self.controller, self._tenure, list(self.wire.inbox), self.fate)
+        self._tenure.over = True
+        self.start()
+        return former
 
     def _hear(self, event: Event) -> None:
         self.fate.log(f"  says {event.kind}:", (event.service, event.task_id, event.text))
@@ -226,6 +267,9 @@ class History:
             raise InvariantError(f"Mesos refuses {self.wire.master.refusals}")
 
     def _trouble(self) -> None:
+        if self._several and self.fate.random.random() < 0.1:
+            self._cut_off()
+            return
         what = self.fate.random.random()
         if what < 0.1:
             self.restart()

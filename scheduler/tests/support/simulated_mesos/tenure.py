@@ -1,7 +1,8 @@
 """The driver and the store as one process of the scheduler sees them, for as long as it leads.
 
-A leader may be frozen between any two steps, for longer than its session with ZooKeeper. It goes on then,
-and knows nothing of the one that has taken over. Its store is fenced, and Mesos has put out its connection.
+A leader may be frozen between any two steps, or cut off from ZooKeeper, for longer than its session. It goes
+on then, and knows nothing of the one that has taken over. Its store is fenced, and Mesos has put out its
+connection.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from mesos_docker_scheduler.records.store import Change, Remembered
+from mesos_docker_scheduler.records.store import Change, Remembered, StoreError
 from mesos_docker_scheduler.records.zookeeper_store import FencedError
 
 from simulated_mesos.disk import Disk
@@ -20,17 +21,20 @@ from simulated_mesos.wire import Wire
 class Tenure:
     """The driver and the store of one process. `over`: another one leads by now.
 
-    `attempts`: calls that it has made since, which reach nobody.
+    `cut_off`: it can't reach ZooKeeper. `attempts`: calls that it has made since, which reach nobody.
     """
 
     def __init__(self, disk: Disk, wire: Wire) -> None:
         self.over = False
+        self.cut_off = False
         self.attempts: list[str] = []
         self.store = _Store(disk, self.check)
         self.driver = _Driver(wire, self)
 
     def check(self) -> None:
         """The fence, looked at in the transaction of each write."""
+        if self.cut_off:
+            raise StoreError("there is no connection")
         if self.over:
             raise FencedError("another scheduler leads by now")
 
