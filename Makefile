@@ -186,6 +186,7 @@ bench: prepare-tests package ## Print the figures: executor, scheduler, replacem
 	python packaging/mesos/executor/bench/executor_figures.py
 	python scheduler/bench/planning.py
 	python scheduler/bench/scripted_cluster.py --stores sqlite,zookeeper
+	python scheduler/bench/takeover.py
 	python scheduler/bench/real_cluster.py
 	python scheduler/bench/web.py
 	python scheduler/bench/replacement.py
