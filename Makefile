@@ -112,6 +112,13 @@ cluster-test: prepare-tests ## Try on a lab with three masters what may happen t
 	$(MAKE) lab LAB=inventory/lab-ha
 	pytest molecule/cluster
 
+rounds ?= 10
+seed ?= 1
+.PHONY: chaos
+chaos: LAB := inventory/lab-ha
+chaos: prepare-tests ## Rounds of disasters on a lab that is up (rounds=20 seed=7 faults=kill-scheduler,freeze-host)
+	@python molecule/chaos/chaos.py --inventory $(LAB) --rounds $(rounds) --seed $(seed) --faults '$(faults)'
+
 # --- checks -----------------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -129,7 +136,7 @@ lint: prepare-tests ## Check style and types
 
 .PHONY: test-unit
 test-unit: prepare-tests package ## Unit, property and simulation tests, and lintian on the package
-	pytest -q -m 'not integration and not browser' scheduler roles control_node
+	pytest -q -m 'not integration and not browser' scheduler roles control_node molecule/chaos
 	$(MAKE) -C packaging/mesos lint-deb
 	$(MAKE) -C packaging/mesos/executor build/pure
 	pytest -q -m 'not integration' packaging/mesos

@@ -65,7 +65,7 @@ def test_the_leaders_host_is_lost_during_an_update(lab: Cluster, measure: Measur
     with watching(lab, "web") as story, asking(lab, "web") as client, ThreadPoolExecutor() as pool:
         run = pool.submit(services, lab_ha.NEXT_IMAGE)
         eventually("the update is under way", lambda: lab_ha.NEXT_IMAGE in images(lab), seconds=60)
-        with lab_ha.powered_off(leader, at_once=True):
+        with lab_ha.powered_off(leader, verb="kill"):
             off = time.monotonic()
             _, took = eventually("another one leads", another_leads(lab, leader), seconds=30)
             measure("the leader's host is killed: until another one is connected", took)

@@ -50,7 +50,7 @@ def test_the_example_is_deployed_as_it_stands_and_survives_the_loss_of_a_master(
         lab.host(lab.scheduler).check_output("systemctl restart mesos-docker-scheduler")
         eventually("the other scheduler leads", lambda: lab.scheduler == leader(), seconds=60)
     off = leader()
-    with powered_off(off, at_once=True):
+    with powered_off(off, verb="kill"):
         eventually("another master leads", lambda: leader() != off, seconds=60)
         eventually("the other scheduler is connected", lab.converged, seconds=60)
         arguments = ("--extra-vars", f'{{"scheduler_count": {COUNT + 1}}}')

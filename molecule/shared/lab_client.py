@@ -148,7 +148,7 @@ class Client:
                 turn, urls = self._turn, self._urls
             # Each instance in turn is asked for every path.
             url = urls[turn // len(PATHS) % len(urls)] + PATHS[turn % len(PATHS)] if urls else ""
-            version, failure = _ask(url) if url else ("", "no instance is in service")
+            version, failure = ask(url) if url else ("", "no instance is in service")
             with self._lock:
                 self._report.requests += 1
                 if failure:
@@ -157,8 +157,8 @@ class Client:
                     self._versions[version] += 1
 
 
-def _ask(url: str) -> tuple[str, str]:
-    """The version that answered, or what went wrong."""
+def ask(url: str) -> tuple[str, str]:
+    """Return the version that answered, and what went wrong: one of the two is empty."""
     try:
         with _direct.open(url, timeout=TIMEOUT_SECONDS) as answer:
             text = answer.read().decode()

@@ -95,10 +95,10 @@ def _machine(verb: str, host: str) -> None:
 
 
 @contextmanager
-def powered_off(host: str, *, at_once: bool = False) -> Generator[None, None, None]:
-    """Power a host off; it boots again in the end. at_once: nobody on it has time to say goodbye."""
-    _machine("kill" if at_once else "stop", host)
+def powered_off(host: str, *, verb: str = "stop") -> Generator[None, None, None]:
+    """Power a host off; it boots again in the end. verb: `kill` for one that is not shut down."""
     try:
+        _machine(verb, host)
         yield
     finally:
         _machine("start", host)

@@ -1,0 +1,78 @@
+"""Something is deployed in the middle of a fault: services.yml with another count or image, and once more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+
+from chaos_judge import Wanted
+from chaos_lab import Lab, playbook_command
+from lab_site import ROOT
+
+PLAYBOOK = "playbooks/services.yml"
+LIMIT_SECONDS = 300
+COUNTS = (4, 5, 6, 7)
+VERSIONS = ("1", "2")  # of the demo image that work
+
+
+def another_count(wanted: Wanted, pick: int) -> Wanted:
+    """Return the same with more or fewer."""
+    counts = [count for count in COUNTS if count != wanted.count]
+    return replace(wanted, count=counts[pick % len(counts)])
+
+
+def another_image(wanted: Wanted, _pick: int) -> Wanted:
+    """Return the same of the other version."""
+    name, _, version = wanted.image.rpartition(":")
+    (other,) = (each for each in VERSIONS if each != version)
+    return replace(wanted, image=f"{name}:{other}")
+
+
+DEPLOYMENTS: dict[str, Callable[[Wanted, int], Wanted]] = {
+    "deploy-count": another_count,
+    "deploy-image": another_image,
+}
+
+
+class Deployment:
+    """A run of services.yml that is under way."""
+
+    def __init__(self, lab: Lab, wanted: Wanted) -> None:
+        variables = {"scheduler_image": wanted.image, "scheduler_count": wanted.count}
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the process
+        # Control-C does not reach it: `stop` does.
+        self._process = subprocess.Popen(
+            playbook_command(PLAYBOOK, lab.inventory, variables),
+            cwd=ROOT,
+            env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def finish(self) -> tuple[int, str]:
+        """Wait until it ends; returns its exit status and the end of what it wrote. It is ended in time."""
+        try:
+            status = self._process.wait(LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            status = self._process.wait()
+        with self._output as output:
+            output.seek(0)
+            return status, output.read()[-3000:]
+
+    def stop(self) -> None:
+        """End it, if it has not ended: as an operator's Control-C does."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGINT)
+            self._process.wait(60)
+
+
+def deploy(lab: Lab, wanted: Wanted) -> tuple[int, str]:
+    """Run services.yml; returns its exit status and the end of what it wrote."""
+    return Deployment(lab, wanted).finish()

@@ -1,0 +1,70 @@
+"""The faults by name: where each may strike, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import chaos_daemons as daemons
+import chaos_hosts as hosts
+import chaos_network as network
+from chaos_daemons import Strike
+from chaos_draw import Place
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What strikes, and where it may. whole_host: while it lasts, nothing can be done on the host."""
+
+    strike: Strike
+    places: tuple[Place, ...]
+    whole_host: bool = False
+
+
+# Where there are several of a kind, the one that leads is struck as often as any of them.
+ZOOKEEPERS = (Place("zookeepers", leads=True), Place("zookeepers"))
+MASTERS = (Place("mesos_masters", leads=True), Place("mesos_masters"))
+SCHEDULERS = (Place("schedulers", leads=True), Place("schedulers"))
+SLAVES = (Place("mesos_slaves"),)
+SIDES = (
+    Place("mesos_masters", leads=True, against="others"),
+    Place("mesos_masters", leads=True, against="mesos_masters"),
+    Place("mesos_masters", whole=True, against="mesos_slaves"),
+    Place("schedulers", leads=True, against="others"),
+    Place("schedulers", leads=True, against="zookeepers"),
+    Place("schedulers", whole=True, against="mesos_masters"),
+    Place("mesos_slaves", against="others"),
+    Place("mesos_slaves", against="mesos_masters"),
+    Place("zookeepers", leads=True, against="zookeepers"),
+)
+UNITS = {
+    "zookeeper": ("zookeeper", ZOOKEEPERS),
+    "master": ("mesos-master", MASTERS),
+    "slave": ("mesos-slave", SLAVES),
+    "docker": ("docker", SLAVES),
+    "scheduler": ("mesos-docker-scheduler", SCHEDULERS),
+}
+
+
+def _of_daemons() -> Iterable[tuple[str, Fault]]:
+    manners = {"kill": daemons.killed, "restart": daemons.restarted, "freeze": daemons.frozen}
+    for name, (unit, places) in UNITS.items():
+        for manner, strike in manners.items():
+            yield f"{manner}-{name}", Fault(strike(unit), places)
+        if unit in daemons.STATE:
+            yield f"fill-disk-of-{name}", Fault(daemons.full_disk(unit), places)
+            yield f"read-only-disk-of-{name}", Fault(daemons.read_only_disk(unit), places)
+
+
+FAULTS = dict(_of_daemons()) | {
+    "kill-both-leaders": Fault(daemons.both_leaders, (Place("mesos_masters", leads=True),)),
+    "kill-container": Fault(daemons.killed_container, (Place("containers"),)),
+    "stop-registry": Fault(daemons.no_registry, (Place("registries"),)),
+    "power-off-host": Fault(hosts.off, (*MASTERS, *SCHEDULERS, *SLAVES), whole_host=True),
+    "cut-power-of-host": Fault(hosts.cut_off_power, (*MASTERS, *SCHEDULERS, *SLAVES), whole_host=True),
+    "reboot-host": Fault(hosts.rebooted, (*MASTERS, *SCHEDULERS, *SLAVES), whole_host=True),
+    "freeze-host": Fault(hosts.frozen, (*MASTERS, *SCHEDULERS, *SLAVES), whole_host=True),
+    "partition": Fault(network.cut(), SIDES),
+    "partition-one-way": Fault(network.cut(one_way=True), SIDES),
+    "lose-packets": Fault(network.cut(percent=20), SIDES),
+}

@@ -1,0 +1,121 @@
+"""The lab that disasters strike: its hosts, who leads, and commands on them that end in time."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lab_cluster import Cluster, SecurityFolder
+from lab_control_plane import leading_master, zookeeper_state
+
+COMMAND_SECONDS = 90
+Hosts = tuple[str, ...]
+
+
+class Interrupted(Exception):  # noqa: N818 - no error
+    """Somebody wants it to end."""
+
+
+class CommandError(Exception):
+    """A command failed or took too long; says which, where, and what it wrote."""
+
+
+def run(command: list[str], *, seconds: float = COMMAND_SECONDS) -> str:
+    """Return what a command on this machine writes. Raises CommandError.
+
+    Control-C does not reach it: what is injected and healed is so as a whole.
+    """
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, start_new_session=True, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(str(error)) from None
+    if done.returncode != 0:
+        said = f"{done.stdout}{done.stderr}".strip()
+        raise CommandError(f"{' '.join(command)}: exit status {done.returncode}: {said}")
+    return done.stdout
+
+
+class Lab:
+    """A lab by its inventory: hosts with their addresses, groups, and the means to ask and to act."""
+
+    def __init__(self, inventory: Path) -> None:
+        self.inventory = inventory
+        self.interrupted = threading.Event()
+        described: dict[str, Any] = yaml.safe_load((inventory / "hosts.yml").read_text(encoding="utf-8"))
+        self.addresses: dict[str, str] = {
+            host: variables["lab_address"] for host, variables in described["all"]["hosts"].items()
+        }
+        self.groups: dict[str, Hosts] = {
+            group: tuple(members["hosts"]) for group, members in described["all"]["children"].items()
+        }
+        self.security = SecurityFolder.of(inventory)
+        variables = yaml.safe_load(
+            (inventory / "group_vars" / "all" / "main.yml").read_text(encoding="utf-8")
+        )
+        self.image: str = variables["scheduler_image"]
+
+    @functools.cached_property
+    def slaves(self) -> Hosts:
+        """The hosts that containers run on."""
+        return self.groups["mesos_slaves"]
+
+    @functools.cached_property
+    def members(self) -> Hosts:
+        """All hosts that are something in the cluster: neither the registry nor one that is idle."""
+        groups = ("zookeepers", "mesos_masters", "mesos_slaves", "schedulers")
+        return tuple(dict.fromkeys(host for group in groups for host in self.groups[group]))
+
+    def on(self, host: str, command: str, *, seconds: float = COMMAND_SECONDS) -> str:
+        """Return what a shell command on a host writes. Raises CommandError."""
+        return run(["docker", "exec", host, "sh", "-c", command], seconds=seconds)
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long. Raises Interrupted as soon as `interrupted` is set."""
+        if self.interrupted.wait(seconds):
+            raise Interrupted
+
+    def leading(self, group: str) -> str | None:
+        """Return the host that leads among those of a group; None while nobody does."""
+        ask = {"zookeepers": self._serves, "mesos_masters": self._masters, "schedulers": self._schedules}
+        return next((host for host in self.groups[group] if ask[group](host)), None)
+
+    def leading_address(self) -> str:
+        """Return the address of the master that leads; empty when there is none."""
+        return leading_master((self.addresses[host] for host in self.groups["mesos_masters"]), self.security)
+
+    def registered_slaves(self) -> list[str]:
+        """Return the slaves that are registered with the master that leads; none while nobody leads."""
+        address = self.leading_address()
+        leader = next((host for host, its in self.addresses.items() if its == address), None)
+        if leader is None:
+            return []
+        return Cluster(master=leader, slaves=self.slaves, security=self.security).registered_slaves()
+
+    def _serves(self, host: str) -> bool:
+        return zookeeper_state(self.addresses[host]) == "leader"
+
+    def _masters(self, host: str) -> bool:
+        return self.addresses[host] == self.leading_address()
+
+    def _schedules(self, host: str) -> bool:
+        """Ask the scheduler: it chooses who is struck, and nothing is judged by it."""
+        try:
+            status = json.loads(self.on(host, "mesos-docker-scheduler status --json", seconds=20))
+        except (CommandError, ValueError):
+            return False
+        return bool(status.get("leads", True))
+
+
+def playbook_command(name: str, inventory: Path, variables: Mapping[str, object]) -> list[str]:
+    """Return the command that runs a playbook on an inventory with these variables."""
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    return [program, name, f"--inventory={inventory}", "--extra-vars", json.dumps(variables)]

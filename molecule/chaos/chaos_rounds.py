@@ -1,0 +1,159 @@
+"""One round: faults are injected and healed again, whatever happens, and what became of it is judged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import chaos_judge
+from chaos_deploy import DEPLOYMENTS, Deployment, deploy
+from chaos_draw import Drawn
+from chaos_faults import FAULTS
+from chaos_judge import SURGE, Toll, Verdict, Wanted
+from chaos_lab import CommandError, Lab
+from chaos_lives import Life
+from chaos_observer import Observer
+from chaos_right import left_over, until_right
+from chaos_struck import find
+
+# What can go wrong with a command on a host, or with waiting for one.
+TROUBLE = (CommandError, AssertionError, OSError, LookupError)
+
+
+class UnhealedError(Exception):
+    """Faults that could not be taken back; says which, and why."""
+
+
+class Injected:
+    """The faults that are in force, in their order."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.tolls: list[Toll] = []
+        self._observer = observer
+        self._open: list[tuple[str, AbstractContextManager[Toll], Toll]] = []
+
+    def inject(self, what: str, fault: AbstractContextManager[Toll]) -> None:
+        """Inject a fault; one that fails on the way has taken back what it did."""
+        begun = self._observer.now()
+        toll = fault.__enter__()
+        toll.injected = begun
+        self.tolls.append(toll)
+        self._open.append((what, fault, toll))
+
+    def heal(self) -> None:
+        """Take all back, the last first. Raises UnhealedError when something could not be."""
+        troubles = []
+        while self._open:
+            what, fault, toll = self._open.pop()
+            try:
+                fault.__exit__(None, None, None)
+            except TROUBLE as error:
+                troubles.append(f"{what}: {error}")
+            toll.healed = self._observer.now()
+        if troubles:
+            raise UnhealedError("\n".join(troubles))
+
+
+@dataclass
+class Round:
+    """A round that was lived through: what struck, in words, what should run after it, and the verdict."""
+
+    what: str
+    wanted: Wanted
+    verdict: Verdict
+
+
+def say(text: str) -> None:
+    """Tell the operator what is being done, beside the table."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def live_through(lab: Lab, observer: Observer, drawn: Drawn, wanted: Wanted, ephemeral: int | None) -> Round:
+    """Inject what was drawn, heal it, wait until all is right, and judge.
+
+    Raises Interrupted and UnhealedError; in any case all that can be healed is.
+    """
+    before, since = observer.running(), observer.now()
+    observer.take_requests()
+    injected = Injected(observer)
+    verdict = Verdict()
+    words: list[str] = []
+    new = DEPLOYMENTS[drawn.deployment](wanted, drawn.pick) if drawn.deployment else wanted
+    deployment: Deployment | None = None
+    try:
+        try:
+            words += _inject_all(lab, observer, drawn, injected)
+            if drawn.deployment:
+                words.append(f"{drawn.deployment} {new.count} of {new.image.rpartition(':')[2]}")
+                say(f"  {words[-1]}")
+                deployment = Deployment(lab, new)
+            lab.wait(drawn.seconds)
+        finally:
+            say("  healing")
+            injected.heal()
+        if deployment is not None:
+            status, _ = deployment.finish()
+            say(f"  services.yml during the fault: exit status {status}")
+            status, output = deploy(lab, new)
+            if status != 0:
+                verdict.problems.append(f"services.yml, once more: exit status {status}\n{output}")
+        verdict.seconds, sentences = until_right(lab, observer, new)
+        verdict.problems += [f"not right: {sentence}" for sentence in sentences]
+    finally:
+        if deployment is not None:
+            deployment.stop()
+    if verdict.seconds is not None:
+        verdict.problems += [f"left over: {sentence}" for sentence in left_over(lab, observer, ephemeral)]
+    words.append(f"{drawn.seconds:.0f} s")
+    _judge(observer, verdict, injected.tolls, before=before, since=since, old=wanted, new=new)
+    return Round(", ".join(words), new, verdict)
+
+
+def _inject_all(lab: Lab, observer: Observer, drawn: Drawn, injected: Injected) -> list[str]:
+    """Inject the faults of the round; returns them in words."""
+    words = []
+    taken: set[str] = set()
+    # A host that is off or frozen takes no commands: it comes last, and is the first to be back.
+    for blow in sorted(drawn.blows, key=lambda blow: FAULTS[blow.fault].whole_host):
+        fault = FAULTS[blow.fault]
+        try:
+            struck = find(lab, blow, observer.running(), taken)
+        except LookupError as error:
+            words.append(f"{blow.fault} nowhere ({error})")
+            continue
+        words.append(f"{blow.fault} {struck}")
+        say(f"  {words[-1]}")
+        injected.inject(words[-1], fault.strike(lab, struck))
+        if fault.whole_host:
+            taken |= set(struck.hosts)
+    return words
+
+
+def _judge(
+    observer: Observer,
+    verdict: Verdict,
+    tolls: Sequence[Toll],
+    *,
+    before: Sequence[Life],
+    since: float,
+    old: Wanted,
+    new: Wanted,
+) -> None:
+    until = observer.now()
+    lives = [life for life in observer.lives() if life.ended is None or life.ended > since]
+    verdict.lost = chaos_judge.lost(before, tolls, old, new)
+    verdict.problems += [f"lost: {life}" for life in verdict.lost]
+    updates = old.image != new.image
+    most = max(old.count, new.count) + (SURGE if updates else 0)
+    verdict.doubled, sentences = chaos_judge.doubled(lives, tolls, most, since, until)
+    verdict.problems += [f"doubled: {sentence}" for sentence in sentences]
+    verdict.asked, failures = observer.take_requests()
+    verdict.failed = chaos_judge.unexplained(failures, observer.lives(), tolls)
+    verdict.explained = len(failures) - len(verdict.failed)
+    verdict.problems += [
+        f"not answered: {failure.container[:12]} on {failure.host}, {failure.asked - since:.0f} s into the"
+        f" round, after {failure.until - failure.asked:.1f} s: {failure.text}"
+        for failure in verdict.failed
+    ]

@@ -1,0 +1,47 @@
+"""What a seed draws."""
+
+from __future__ import annotations
+
+import pytest
+from chaos_deploy import DEPLOYMENTS
+from chaos_draw import SECONDS, draw
+from chaos_faults import FAULTS
+from chaos_judge import Wanted
+
+PLACES = {name: fault.places for name, fault in FAULTS.items()}
+
+
+def test_a_seed_draws_the_same_again_and_another_one_something_else() -> None:
+    first = [draw(seed, PLACES, list(DEPLOYMENTS)) for seed in range(50)]
+    again = [draw(seed, PLACES, list(DEPLOYMENTS)) for seed in range(50)]
+    assert first == again
+    assert len(set(first)) == 50
+
+
+def test_every_fault_place_and_time_is_drawn_sooner_or_later() -> None:
+    drawn = [draw(seed, PLACES, list(DEPLOYMENTS)) for seed in range(5000)]
+    assert {(blow.fault, blow.place) for each in drawn for blow in each.blows} == {
+        (name, place) for name, places in PLACES.items() for place in places
+    }
+    assert {each.deployment for each in drawn} == {"", *DEPLOYMENTS}
+    assert {each.seconds for each in drawn} == set(SECONDS)
+    assert {len(each.blows) for each in drawn} == {1, 2}
+
+
+def test_one_fault_strikes_once_in_a_round() -> None:
+    for seed in range(50):
+        (blow,) = draw(seed, {"kill-container": PLACES["kill-container"]}, []).blows
+        assert blow.fault == "kill-container"
+
+
+def test_deployments_alone_make_rounds() -> None:
+    drawn = draw(1, {}, ["deploy-count"])
+    assert (drawn.blows, drawn.deployment) == ((), "deploy-count")
+    with pytest.raises(ValueError, match="nothing to draw from"):
+        draw(1, {}, [])
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_a_deployment_changes_something_whatever_is_picked(name: str) -> None:
+    wanted = Wanted("registry:5000/demo/web:1", 6)
+    assert all(DEPLOYMENTS[name](wanted, pick) != wanted for pick in range(20))
