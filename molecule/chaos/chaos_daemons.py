@@ -120,7 +120,8 @@ def full_disk(unit: str) -> Strike:
         f" mount -t tmpfs -o size=$(($(du -sm $state | cut -f1) + {SPARE_MEGABYTES}))m tmpfs /run/chaos-disk;"
         " chmod --reference=$state /run/chaos-disk; chown --reference=$state /run/chaos-disk;"
         " cp -a --sparse=always $state/. /run/chaos-disk; mount --bind /run/chaos-disk $state",
-        "cat /dev/zero > $state/filling 2>/dev/null || true",
+        # A disk is filled while the daemon runs. To begin on a full one is another matter.
+        f"timeout 60 systemctl start {unit}; sleep 3; cat /dev/zero > $state/filling 2>/dev/null || true",
     )
 
 
@@ -144,8 +145,8 @@ def no_registry(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
 def killed_container(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
     """Kill a container behind everybody's back."""
     assert struck.container is not None
-    # It may have ended by itself.
-    lab.on(struck.host, f"docker kill {struck.container.id} || true")
+    # It may have ended by itself, or its engine may be frozen.
+    lab.on(struck.host, f"timeout 20 docker kill {struck.container.id} || true")
     yield Toll("container", containers=frozenset({struck.container.id}))
 
 

@@ -14,11 +14,16 @@ from chaos_draw import Place
 
 @dataclass(frozen=True)
 class Fault:
-    """What strikes, and where it may. whole_host: while it lasts, nothing can be done on the host."""
+    """What strikes, and where it may.
+
+    lasts: until it is healed; the others are over at once. alone: while it lasts, no other fault strikes the
+    host, because nothing can be done there, or both would mount something in the same place.
+    """
 
     strike: Strike
     places: tuple[Place, ...]
-    whole_host: bool = False
+    lasts: bool = True
+    alone: bool = False
 
 
 # Where there are several of a kind, the one that leads is struck as often as any of them.
@@ -50,21 +55,21 @@ def _of_daemons() -> Iterable[tuple[str, Fault]]:
     manners = {"kill": daemons.killed, "restart": daemons.restarted, "freeze": daemons.frozen}
     for name, (unit, places) in UNITS.items():
         for manner, strike in manners.items():
-            yield f"{manner}-{name}", Fault(strike(unit), places)
+            yield f"{manner}-{name}", Fault(strike(unit), places, lasts=manner == "freeze")
         if unit in daemons.STATE:
-            yield f"fill-disk-of-{name}", Fault(daemons.full_disk(unit), places)
-            yield f"read-only-disk-of-{name}", Fault(daemons.read_only_disk(unit), places)
+            yield f"fill-disk-of-{name}", Fault(daemons.full_disk(unit), places, alone=True)
+            yield f"read-only-disk-of-{name}", Fault(daemons.read_only_disk(unit), places, alone=True)
 
 
 FAULTS = dict(_of_daemons()) | {
-    "kill-both-leaders": Fault(daemons.both_leaders, (Place("mesos_masters", leads=True),)),
-    "kill-container": Fault(daemons.killed_container, (Place("containers"),)),
+    "kill-both-leaders": Fault(daemons.both_leaders, (Place("mesos_masters", leads=True),), lasts=False),
+    "kill-container": Fault(daemons.killed_container, (Place("containers"),), lasts=False),
     "stop-registry": Fault(daemons.no_registry, (Place("registries"),)),
-    "power-off-host": Fault(hosts.off, (*MASTERS, *SCHEDULERS, *SLAVES), whole_host=True),
-    "cut-power-of-host": Fault(hosts.cut_off_power, (*MASTERS, *SCHEDULERS, *SLAVES), whole_host=True),
-    "reboot-host": Fault(hosts.rebooted, (*MASTERS, *SCHEDULERS, *SLAVES), whole_host=True),
-    "freeze-host": Fault(hosts.frozen, (*MASTERS, *SCHEDULERS, *SLAVES), whole_host=True),
-    "partition": Fault(network.cut(), SIDES),
-    "partition-one-way": Fault(network.cut(one_way=True), SIDES),
-    "lose-packets": Fault(network.cut(percent=20), SIDES),
+    "power-off-host": Fault(hosts.off, (*MASTERS, *SCHEDULERS, *SLAVES), alone=True),
+    "cut-power-of-host": Fault(hosts.cut_off_power, (*MASTERS, *SCHEDULERS, *SLAVES), alone=True),
+    "reboot-host": Fault(hosts.rebooted, (*MASTERS, *SCHEDULERS, *SLAVES), lasts=False, alone=True),
+    "freeze-host": Fault(hosts.frozen, (*MASTERS, *SCHEDULERS, *SLAVES), alone=True),
+    "partition": Fault(network.cut("both_ways"), SIDES),
+    "partition-one-way": Fault(network.cut("one_way", one_way=True), SIDES),
+    "lose-packets": Fault(network.cut("loss", percent=20), SIDES),
 }

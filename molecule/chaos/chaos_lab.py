@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,10 @@ class Lab:
         leader = next((host for host, its in self.addresses.items() if its == address), None)
         if leader is None:
             return []
-        return Cluster(master=leader, slaves=self.slaves, security=self.security).registered_slaves()
+        try:
+            return Cluster(master=leader, slaves=self.slaves, security=self.security).registered_slaves()
+        except (HTTPException, ValueError):  # it ends in the middle of its answer
+            return []
 
     def _serves(self, host: str) -> bool:
         return zookeeper_state(self.addresses[host]) == "leader"

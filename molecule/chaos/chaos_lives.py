@@ -48,13 +48,13 @@ class Lives:
 
     def __init__(self) -> None:
         self._lives: dict[str, Life] = {}
-        self._stopped: dict[str, tuple[str, ...]] = {}
+        self._stopped: dict[str, frozenset[str]] = {}
 
     def look(self, host: str, at: float, seen: Iterable[Seen]) -> None:
         """Take down what a slave's engine lists at that time, running or not."""
         listed = list(seen)
         running = {container.id: container for container in listed if container.runs}
-        self._stopped[host] = tuple(container.id for container in listed if not container.runs)
+        self._stopped[host] = frozenset(container.id for container in listed if not container.runs)
         for container in running.values():
             life = self._lives.setdefault(
                 container.id,
@@ -74,9 +74,9 @@ class Lives:
         """Return those that have not ended."""
         return [life for life in self._lives.values() if life.ended is None]
 
-    def stopped(self) -> dict[str, tuple[str, ...]]:
+    def stopped(self) -> dict[str, frozenset[str]]:
         """Return by host the ids of containers that run no more and have not been removed."""
-        return {host: ids for host, ids in self._stopped.items() if ids}
+        return dict(self._stopped)
 
 
 def longest_surplus(

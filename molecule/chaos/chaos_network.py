@@ -1,4 +1,4 @@
-"""Faults between two groups of hosts: packets are dropped by nftables, in a table of our own.
+"""Faults between two groups of hosts: packets are dropped by nftables, in a table for each kind of fault.
 
 The machine that observes is on neither side: it reaches all hosts all the time.
 """
@@ -13,39 +13,37 @@ from chaos_judge import Toll
 from chaos_lab import Hosts, Lab
 from chaos_struck import Struck
 
-TABLE = "inet chaos"
-# Whether it exists or not, and without an error.
-_DELETE = f"nft 'table {TABLE}; delete table {TABLE}'"
-
 
 @contextmanager
-def _deaf(lab: Lab, host: str, others: Hosts, condition: str) -> Generator[None, None, None]:
+def _deaf(lab: Lab, host: str, others: Hosts, table: str, condition: str) -> Generator[None, None, None]:
     """Have a host hear nothing from others, or only those packets that don't meet the condition."""
     addresses = ", ".join(lab.addresses[other] for other in others)
-    rules = f"table {TABLE} {{ chain input {{ type filter hook input priority -200; }} }}"
-    drop = f"add rule {TABLE} input ip saddr {{ {addresses} }} {condition} drop"
+    drop = f"ip saddr {{ {addresses} }} {condition} drop"
+    chain = f"chain input {{ type filter hook input priority -200; {drop}; }}"
     try:
-        lab.on(host, f"{_DELETE} && nft '{rules}' && nft '{drop}'")
+        lab.on(host, f"nft 'table {table} {{ {chain} }}'")
         yield
     finally:
-        lab.on(host, _DELETE)
+        # A host that has booted meanwhile has none, and that is no error.
+        lab.on(host, f"nft 'table {table}; delete table {table}'")
 
 
-def cut(*, one_way: bool = False, percent: int = 100) -> Strike:
-    """Return the fault of two groups that lose so many of each other's packets.
+def cut(name: str, *, one_way: bool = False, percent: int = 100) -> Strike:
+    """Return the fault of two groups that lose so many of each other's packets, with a name for its table.
 
     one_way: the first group hears nothing of the second, which hears all.
     """
+    table = f"inet chaos_{name}"
     condition = "" if percent == 100 else f"numgen random mod 100 < {percent}"
 
     @contextmanager
     def strike(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
         with ExitStack() as deaf:
             for host in struck.hosts:
-                deaf.enter_context(_deaf(lab, host, struck.others, condition))
+                deaf.enter_context(_deaf(lab, host, struck.others, table, condition))
             if not one_way:
                 for host in struck.others:
-                    deaf.enter_context(_deaf(lab, host, struck.hosts, condition))
+                    deaf.enter_context(_deaf(lab, host, struck.hosts, table, condition))
             yield Toll("network", away=_away(lab, struck))
 
     return strike

@@ -83,7 +83,7 @@ class Observer:
         with self._lock:
             return self._lives.running()
 
-    def stopped(self) -> dict[str, tuple[str, ...]]:
+    def stopped(self) -> dict[str, frozenset[str]]:
         """Return by slave the ids of containers that run no more and have not been removed."""
         with self._lock:
             return self._lives.stopped()

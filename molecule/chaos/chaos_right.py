@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 
 from chaos_judge import Wanted
 from chaos_lab import CommandError, Lab
@@ -67,14 +68,27 @@ def until_right(lab: Lab, observer: Observer, wanted: Wanted) -> tuple[float | N
         lab.wait(1)
 
 
-def left_over(lab: Lab, observer: Observer, ephemeral: int | None) -> list[str]:
+def left_over(
+    lab: Lab,
+    observer: Observer,
+    *,
+    stopped: Mapping[str, frozenset[str]],
+    ended: Collection[str],
+    ephemeral: int | None,
+) -> list[str]:
     """Return what should be gone by now, a sentence each; waits for it a moment.
 
-    ephemeral: how many nodes of living sessions there were at first.
+    stopped: which stopped containers there were before, by slave. ended: slaves that were off; Mesos removes
+    what ran there only after hours (`docker_remove_delay`). ephemeral: how many nodes of living sessions
+    there were at first.
     """
 
     def sentences() -> list[str]:
-        found = [f"{host} has {len(ids)} stopped containers" for host, ids in observer.stopped().items()]
+        found = [
+            f"{host} has {len(more)} stopped containers more"
+            for host, ids in observer.stopped().items()
+            if host not in ended and (more := ids - stopped.get(host, frozenset()))
+        ]
         on = Counter(life.host for life in observer.running())
         for slave in lab.slaves:
             try:

@@ -18,6 +18,8 @@ from chaos_observer import Observer
 from chaos_right import left_over, until_right
 from chaos_struck import find
 
+# How long faults last that are over at once.
+MOMENT_SECONDS = 1.0
 # What can go wrong with a command on a host, or with waiting for one.
 TROUBLE = (CommandError, AssertionError, OSError, LookupError)
 
@@ -75,21 +77,23 @@ def live_through(lab: Lab, observer: Observer, drawn: Drawn, wanted: Wanted, eph
 
     Raises Interrupted and UnhealedError; in any case all that can be healed is.
     """
-    before, since = observer.running(), observer.now()
+    before, stopped, since = observer.running(), observer.stopped(), observer.now()
     observer.take_requests()
     injected = Injected(observer)
     verdict = Verdict()
     words: list[str] = []
+    lasts = any(FAULTS[blow.fault].lasts for blow in drawn.blows)
+    seconds = drawn.seconds if lasts or drawn.deployment else MOMENT_SECONDS
     new = DEPLOYMENTS[drawn.deployment](wanted, drawn.pick) if drawn.deployment else wanted
     deployment: Deployment | None = None
     try:
         try:
-            words += _inject_all(lab, observer, drawn, injected)
+            words += _inject_all(lab, observer, drawn, injected, verdict)
             if drawn.deployment:
                 words.append(f"{drawn.deployment} {new.count} of {new.image.rpartition(':')[2]}")
                 say(f"  {words[-1]}")
                 deployment = Deployment(lab, new)
-            lab.wait(drawn.seconds)
+            lab.wait(seconds)
         finally:
             say("  healing")
             injected.heal()
@@ -105,18 +109,22 @@ def live_through(lab: Lab, observer: Observer, drawn: Drawn, wanted: Wanted, eph
         if deployment is not None:
             deployment.stop()
     if verdict.seconds is not None:
-        verdict.problems += [f"left over: {sentence}" for sentence in left_over(lab, observer, ephemeral)]
-    words.append(f"{drawn.seconds:.0f} s")
+        ended = {host for toll in injected.tolls for host in toll.hosts}
+        left = left_over(lab, observer, stopped=stopped, ended=ended, ephemeral=ephemeral)
+        verdict.problems += [f"left over: {sentence}" for sentence in left]
+    words.append(f"{seconds:.0f} s")
     _judge(observer, verdict, injected.tolls, before=before, since=since, old=wanted, new=new)
     return Round(", ".join(words), new, verdict)
 
 
-def _inject_all(lab: Lab, observer: Observer, drawn: Drawn, injected: Injected) -> list[str]:
-    """Inject the faults of the round; returns them in words."""
+def _inject_all(
+    lab: Lab, observer: Observer, drawn: Drawn, injected: Injected, verdict: Verdict
+) -> list[str]:
+    """Inject the faults of the round; returns them in words. Those that can't be injected are problems."""
     words = []
     taken: set[str] = set()
-    # A host that is off or frozen takes no commands: it comes last, and is the first to be back.
-    for blow in sorted(drawn.blows, key=lambda blow: FAULTS[blow.fault].whole_host):
+    # A host that is off or frozen takes no commands: it comes last, and is the first to be healed.
+    for blow in sorted(drawn.blows, key=lambda blow: FAULTS[blow.fault].alone):
         fault = FAULTS[blow.fault]
         try:
             struck = find(lab, blow, observer.running(), taken)
@@ -125,8 +133,11 @@ def _inject_all(lab: Lab, observer: Observer, drawn: Drawn, injected: Injected) 
             continue
         words.append(f"{blow.fault} {struck}")
         say(f"  {words[-1]}")
-        injected.inject(words[-1], fault.strike(lab, struck))
-        if fault.whole_host:
+        try:
+            injected.inject(words[-1], fault.strike(lab, struck))
+        except TROUBLE as error:
+            verdict.problems.append(f"not injected: {words[-1]}: {error}")
+        if fault.alone:
             taken |= set(struck.hosts)
     return words
 

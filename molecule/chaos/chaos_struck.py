@@ -32,7 +32,7 @@ class Struck:
 
 
 def find(lab: Lab, blow: Blow, running: list[Life], taken: Collection[str]) -> Struck:
-    """Return where the blow strikes, past hosts that are taken as a whole: nothing can be done on them.
+    """Return where the blow strikes, past hosts that are taken: no other fault may strike them.
 
     running: the containers. Raises LookupError when there is nothing to strike.
     """
@@ -55,5 +55,8 @@ def find(lab: Lab, blow: Blow, running: list[Life], taken: Collection[str]) -> S
         hosts = (leader if leader is not None and leads else group[blow.pick % len(group)],)
     if not place.against:
         return Struck(hosts, leads=leads)
-    others = lab.members if place.against == "others" else lab.groups[place.against]
-    return Struck(hosts, tuple(host for host in others if host not in {*hosts, *taken}), leads=leads)
+    side = lab.members if place.against == "others" else lab.groups[place.against]
+    others = tuple(host for host in side if host not in {*hosts, *taken})
+    if not others:
+        raise LookupError(f"nobody is left on the other side of {'+'.join(hosts)}")
+    return Struck(hosts, others, leads=leads)

@@ -44,9 +44,9 @@ def test_one_that_has_stopped_and_was_not_removed_is_told_apart() -> None:
     lives.look("a", 1.0, [seen("x"), seen("y")])
     lives.look("a", 2.0, [seen("x", runs=False), seen("y")])
     assert [each.id for each in lives.running()] == ["y"]
-    assert lives.stopped() == {"a": ("x",)}
+    assert lives.stopped() == {"a": frozenset({"x"})}
     lives.look("a", 3.0, [seen("y")])
-    assert lives.stopped() == {}
+    assert lives.stopped() == {"a": frozenset()}
 
 
 @pytest.mark.parametrize(
