@@ -21,7 +21,7 @@ def _deaf(lab: Lab, host: str, others: Hosts, table: str, condition: str) -> Gen
     drop = f"ip saddr {{ {addresses} }} {condition} drop"
     chain = f"chain input {{ type filter hook input priority -200; {drop}; }}"
     try:
-        lab.on(host, f"nft 'table {table} {{ {chain} }}'")
+        lab.on(host, f"nft 'table {table} {{ {chain}; }}'")
         yield
     finally:
         # A host that has booted meanwhile has none, and that is no error.

@@ -137,6 +137,7 @@ def _inject_all(
             injected.inject(words[-1], fault.strike(lab, struck))
         except TROUBLE as error:
             verdict.problems.append(f"not injected: {words[-1]}: {error}")
+            say(f"  {verdict.problems[-1]}")
         if fault.alone:
             taken |= set(struck.hosts)
     return words
