@@ -90,7 +90,7 @@ def live_through(lab: Lab, observer: Observer, drawn: Drawn, wanted: Wanted, eph
         try:
             words += _inject_all(lab, observer, drawn, injected, verdict)
             if drawn.deployment:
-                words.append(f"{drawn.deployment} {new.count} of {new.image.rpartition(':')[2]}")
+                words.append(f"{drawn.deployment} {new.count} of {new.image.rpartition('/')[2]}")
                 say(f"  {words[-1]}")
                 deployment = Deployment(lab, new)
             lab.wait(seconds)
@@ -131,7 +131,7 @@ def _inject_all(
         except LookupError as error:
             words.append(f"{blow.fault} nowhere ({error})")
             continue
-        words.append(f"{blow.fault} {struck}")
+        words.append(f"{blow.fault} {struck.words}")
         say(f"  {words[-1]}")
         try:
             injected.inject(words[-1], fault.strike(lab, struck))

@@ -12,23 +12,18 @@ from chaos_lives import Life
 
 @dataclass(frozen=True)
 class Struck:
-    """The hosts of a blow; for a partition the other side as well, for a container which one."""
+    """The hosts of a blow, and in words; for a partition the other side, for a container which one."""
 
+    words: str
     hosts: Hosts
     others: Hosts = ()
     container: Life | None = None
-    leads: bool = False
 
     @property
     def host(self) -> str:
         """The one host of a fault that strikes a single one."""
         (host,) = self.hosts
         return host
-
-    def __str__(self) -> str:
-        """Return the names for a table, without what all have in common."""
-        text = "+".join(self.hosts) + (" (leads)" if self.leads else "")
-        return f"{text} | {'+'.join(self.others)}" if self.others else text
 
 
 def find(lab: Lab, blow: Blow, running: list[Life], taken: Collection[str]) -> Struck:
@@ -42,21 +37,22 @@ def find(lab: Lab, blow: Blow, running: list[Life], taken: Collection[str]) -> S
         if not left:
             raise LookupError("no container runs")
         life = left[blow.pick % len(left)]
-        return Struck((life.host,), container=life)
+        return Struck(life.host, (life.host,), container=life)
     group = [host for host in lab.groups[place.group] if host not in taken]
     if not group:
         raise LookupError(f"no host of {place.group} is left")
+    leader = lab.leading(place.group) if place.leads else None
     if place.whole:
-        hosts = tuple(group)
-        leads = False
+        words, hosts = place.group, tuple(group)
+    elif leader in group:
+        words, hosts = f"{leader} (leads)", (leader,)
     else:
-        leader = lab.leading(place.group) if place.leads else None
-        leads = leader in group
-        hosts = (leader if leader is not None and leads else group[blow.pick % len(group)],)
+        words = group[blow.pick % len(group)]
+        hosts = (words,)
     if not place.against:
-        return Struck(hosts, leads=leads)
+        return Struck(words, hosts)
     side = lab.members if place.against == "others" else lab.groups[place.against]
     others = tuple(host for host in side if host not in {*hosts, *taken})
     if not others:
-        raise LookupError(f"nobody is left on the other side of {'+'.join(hosts)}")
-    return Struck(hosts, others, leads=leads)
+        raise LookupError(f"nobody is left on the other side of {words}")
+    return Struck(f"{words} | {place.against}", hosts, others)
