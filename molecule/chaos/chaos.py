@@ -19,8 +19,9 @@ from chaos_deploy import DEPLOYMENTS, deploy
 from chaos_draw import draw
 from chaos_faults import FAULTS
 from chaos_judge import Wanted
-from chaos_lab import Interrupted, Lab
+from chaos_lab import CommandError, Interrupted, Lab
 from chaos_leftovers import ephemeral_nodes, grown, usage
+from chaos_network import prepare
 from chaos_observer import Observer
 from chaos_right import until_right
 from chaos_rounds import Round, UnhealedError, live_through, say
@@ -62,6 +63,7 @@ def main() -> int:
     rounds: list[Round] = []
     with Observer({slave: lab.addresses[slave] for slave in lab.slaves}) as observer:
         try:
+            prepare(lab)
             say(f"deploying {wanted.count} of {wanted.image}")
             status, output = deploy(lab, wanted)
             seconds, sentences = until_right(lab, observer, wanted)
@@ -74,7 +76,7 @@ def main() -> int:
                 drawn = draw(chosen.seed + number, faults, deployments)
                 say(f"round {number + 1}, seed {drawn.seed}")
                 lived = live_through(lab, observer, drawn, wanted, ephemeral)
-                if number == chosen.rounds - 1:
+                if number == chosen.rounds - 1 and lived.verdict.seconds is not None:
                     lived.verdict.problems += [f"left over: {what}" for what in grown(first, usage(lab))]
                 rounds.append(lived)
                 wanted = lived.wanted
@@ -85,6 +87,9 @@ def main() -> int:
         except Interrupted:
             say("interrupted; all is healed")
             return INTERRUPTED
+        except CommandError as error:
+            say(str(error))
+            return FAILED
         except UnhealedError as error:
             say(f"could not heal:\n{error}")
             return UNHEALED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chaos_lab import CommandError, Lab
+from chaos_lab import Lab
 from lab_control_plane import zookeeper
 
 UNITS = {
@@ -19,7 +19,7 @@ UNITS = {
 FACTOR, MORE_FILES, MORE_MEGABYTES = 1.5, 50, 100
 _USAGE = (
     "pid=$(systemctl show --property=MainPID --value {unit});"
-    " ls /proc/$pid/fd | wc -l; sed -n 's/^VmRSS: *\\([0-9]*\\) kB/\\1/p' /proc/$pid/status"
+    " ls /proc/$pid/fd | wc -l; sed -n 's/^VmRSS:[[:space:]]*\\([0-9]*\\) kB/\\1/p' /proc/$pid/status"
 )
 # Each container has one of both.
 _KEEPERS = ("mesos-docker-executor", "container-guard")
@@ -34,14 +34,11 @@ class Usage:
 
 
 def usage(lab: Lab) -> dict[str, Usage]:
-    """Return what each daemon holds, by "unit on host"; those that don't run are left out."""
+    """Return what each daemon holds, by "unit on host". Raises CommandError when one does not run."""
     found = {}
     for group, unit in UNITS.items():
         for host in lab.groups[group]:
-            try:
-                files, kilobytes = lab.on(host, _USAGE.format(unit=unit)).split()
-            except (CommandError, ValueError):
-                continue
+            files, kilobytes = lab.on(host, _USAGE.format(unit=unit)).split()
             found[f"{unit} on {host}"] = Usage(int(files), int(kilobytes) // 1024)
     return found
 
