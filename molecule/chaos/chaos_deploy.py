@@ -55,6 +55,10 @@ class Deployment:
             start_new_session=True,
         )
 
+    def runs(self) -> bool:
+        """Tell whether it has not ended."""
+        return self._process.poll() is None
+
     def finish(self) -> tuple[int, str]:
         """Wait until it ends; returns its exit status and the end of what it wrote. It is ended in time."""
         try:
@@ -68,7 +72,7 @@ class Deployment:
 
     def stop(self) -> None:
         """End it, if it has not ended: as an operator's Control-C does."""
-        if self._process.poll() is None:
+        if self.runs():
             os.killpg(self._process.pid, signal.SIGINT)
             self._process.wait(60)
 

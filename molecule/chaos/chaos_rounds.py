@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from chaos_struck import find
 
 # How long faults last that are over at once.
 MOMENT_SECONDS = 1.0
+# How long faults last at most for what is deployed meanwhile.
+DEPLOYMENT_SECONDS = 60
 # What can go wrong with a command on a host, or with waiting for one.
 TROUBLE = (CommandError, AssertionError, OSError, LookupError)
 
@@ -93,7 +96,7 @@ def live_through(lab: Lab, observer: Observer, drawn: Drawn, wanted: Wanted, eph
                 words.append(f"{drawn.deployment} {new.count} of {new.image.rpartition('/')[2]}")
                 say(f"  {words[-1]}")
                 deployment = Deployment(lab, new)
-            lab.wait(seconds)
+            words.append(f"{_hold(lab, seconds, deployment):.0f} s")
         finally:
             say("  healing")
             injected.heal()
@@ -112,9 +115,20 @@ def live_through(lab: Lab, observer: Observer, drawn: Drawn, wanted: Wanted, eph
         ended = {host for toll in injected.tolls for host in toll.hosts}
         left = left_over(lab, observer, stopped=stopped, ended=ended, ephemeral=ephemeral)
         verdict.problems += [f"left over: {sentence}" for sentence in left]
-    words.append(f"{seconds:.0f} s")
     _judge(observer, verdict, injected.tolls, before=before, since=since, old=wanted, new=new)
     return Round(", ".join(words), new, verdict)
+
+
+def _hold(lab: Lab, seconds: float, deployment: Deployment | None) -> float:
+    """Let faults last so long, and until what is deployed has met them, unless they keep it from ending.
+
+    Returns for how many seconds that was.
+    """
+    begun = time.monotonic()
+    lab.wait(seconds)
+    while deployment is not None and deployment.runs() and time.monotonic() - begun < DEPLOYMENT_SECONDS:
+        lab.wait(1)
+    return time.monotonic() - begun
 
 
 def _inject_all(
