@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import lab_ha
@@ -24,9 +25,9 @@ def values(image: str, **more: object) -> str:
     return json.dumps({**WEB, "scheduler_image": image, "scheduler_count": lab_ha.COUNT, **more})
 
 
-def services(image: str, **more: object) -> Run:
+def services(image: str, inventory: Path = lab_ha.INVENTORY, **more: object) -> Run:
     """Run services.yml."""
-    return playbook(SERVICES, "--extra-vars", values(image, **more), inventory=lab_ha.INVENTORY)
+    return playbook(SERVICES, "--extra-vars", values(image, **more), inventory=inventory)
 
 
 def status_of(lab: Cluster, host: str) -> dict[str, Any]:
@@ -59,7 +60,15 @@ def images(lab: Cluster) -> list[str]:
     return [container.image for container in lab.containers().values()]
 
 
-def test_the_leaders_host_is_lost_during_an_update(lab: Cluster, measure: Measure) -> None:
+def connected(lab: Cluster, host: str) -> bool:
+    """Whether this host's scheduler has a master."""
+    try:
+        return bool(status_of(lab, host)["connected"])
+    except OSError:  # it is being started again
+        return False
+
+
+def test_the_leaders_host_is_lost_during_an_update(lab: Cluster, measure: Measure, tmp_path: Path) -> None:
     assert services(lab_ha.IMAGE).exit_code == 0
     framework, leader = lab.status()["framework_id"], lab.scheduler
     with watching(lab, "web") as story, asking(lab, "web") as client, ThreadPoolExecutor() as pool:
@@ -77,7 +86,8 @@ def test_the_leaders_host_is_lost_during_an_update(lab: Cluster, measure: Measur
             )
             measure("  until the update is complete", time.monotonic() - off)
             run.result()  # it fails, or not: its own host may be the one that is gone
-            without = services(lab_ha.NEXT_IMAGE)
+            inventory = lab_ha.inventory_with(tmp_path, {}, off=[leader])
+            without = services(lab_ha.NEXT_IMAGE, inventory)
             assert without.exit_code == UNREACHABLE, without.output
         eventually(
             "the one that was lost follows",
@@ -101,8 +111,8 @@ def test_a_frozen_leader_never_leads_again(lab: Cluster, measure: Measure) -> No
     _, took = eventually("another one leads", another_leads(lab, leader), seconds=30)
     measure("the leader is frozen: until another one is connected", took)
     grown = services(lab_ha.IMAGE, scheduler_count=lab_ha.COUNT + 1)
-    assert grown.exit_code != 0  # the frozen one does not answer
-    eventually("it has acted", lambda: len(lab.containers()) == lab_ha.COUNT + 1, seconds=30)
+    assert grown.exit_code == 0, grown.output
+    assert len(lab.containers()) == lab_ha.COUNT + 1
     host.check_output(f"systemctl kill --signal=SIGCONT {UNIT}")
     eventually(
         "it follows",
@@ -140,9 +150,8 @@ def test_zookeeper_has_no_quorum_while_containers_crash(lab: Cluster, measure: M
         while time.monotonic() < began + 120:
             running = lab.containers().keys()
             assert running == before.keys() - {victim.id for victim in victims}
-            assert not any(status_of(lab, host)["connected"] for host in lab.schedulers) or (
-                time.monotonic() < began + 30
-            )
+            # A session may have lasted, and a master not noticed yet.
+            assert time.monotonic() < began + 30 or not any(connected(lab, host) for host in lab.schedulers)
             time.sleep(5)
     finally:
         for server in servers:
