@@ -37,6 +37,55 @@ def newest_scheduler(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, A
     return max(leaving, key=age, default="")
 
 
+def left_behind(
+    hosts: Iterable[str],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    schedulers: Iterable[str],
+    shared: bool,
+    zookeeper: str,
+    switched: bool,
+    lost: bool,
+) -> list[str]:
+    """Return why schedulers would go on without their state, a sentence each.
+
+    hosts: those of this run that are schedulers, or that the scheduler leaves. `__scheduler_has_state` says
+    whether a host has the state on its disk, `__scheduler_was_at` at which path in ZooKeeper it has it, or
+    nothing. schedulers: the group. shared: whether they will share it; zookeeper: where. switched: whether
+    the cluster is secured or opened in this run. lost: the operator says that there is no state any more.
+    """
+    hosts, schedulers = list(hosts), list(schedulers)
+    sharing = {host: str(hostvars[host].get("__scheduler_was_at") or "") for host in hosts}
+    paths = sorted(set(filter(None, sharing.values())))
+    absent = [host for host in schedulers if host not in hosts]
+    path = "/" + zookeeper.removeprefix("zk://").partition("/")[2]
+    if shared and paths and paths != [path]:
+        return [
+            f"The schedulers' state is at {paths[0]} in ZooKeeper, and scheduler_zookeeper says {path}: it"
+            " does not move from one path to another. To have it moved, bring it to the disk first, with one"
+            " host in the group schedulers."
+        ]
+    if not shared and paths and not any(sharing[host] for host in schedulers if host in hosts):
+        return [
+            f"The schedulers' state is in ZooKeeper, and {', '.join(schedulers)} does not know where. Set"
+            " scheduler_shared_state: true, so that it stays there, and to false in another run, if you like."
+        ]
+    if switched and bool(paths) is not shared and (paths or _with_state(hosts, hostvars)):
+        return [
+            "A cluster is secured or opened with as many schedulers as it has, or with one: change the group"
+            " schedulers in another run."
+        ]
+    if shared and not paths and absent and not _with_state(hosts, hostvars) and not lost:
+        return [
+            f"{', '.join(absent)} can't be reached, or --limit leaves it out, and may have the scheduler's"
+            " state. If it has none, or is lost for good: -e scheduler_state_lost=true."
+        ]
+    return []
+
+
+def _with_state(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [host for host in hosts if hostvars[host].get("__scheduler_has_state")]
+
+
 def scheduler_turns(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the hosts in the order in which their schedulers are changed.
 
@@ -88,6 +137,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         return {
+            "left_behind": left_behind,
             "mistakes": mistakes,
             "newest_scheduler": newest_scheduler,
             "replace_mistakes": replace_mistakes,

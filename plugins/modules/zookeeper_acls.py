@@ -180,7 +180,9 @@ class Client:
 
     def create(self, path: str, acl: Acl) -> None:
         """Make an empty node."""
-        self._ask(CREATE, _buffer(path.encode()) + _buffer(b"") + _acl(acl) + struct.pack(">i", PERSISTENT))
+        payload = _buffer(path.encode()) + _buffer(b"") + _acl(acl) + struct.pack(">i", PERSISTENT)
+        if self._ask(CREATE, payload) is None:
+            raise ZooKeeperError(f"there is no node above {path}")
 
     def set_acl(self, path: str, acl: Acl) -> bool:
         """Set a node's ACL. Returns whether there is such a node."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -79,3 +80,52 @@ def test_who_has_the_state_is_changed_first_and_who_leads_last(plugin: ModuleTyp
         "d": {},
     }
     assert plugin.scheduler_turns(["a", "b", "c", "d"], hostvars) == ["c", "b", "d", "a"]
+
+
+STATE = {"__scheduler_has_state": True}
+SHARED = {"__scheduler_was_at": "/mesos-scheduler"}
+NOTHING: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "changes", "words"),
+    [
+        ({"a": NOTHING, "b": NOTHING}, {}, None),  # nothing is there yet
+        ({"a": STATE, "b": NOTHING}, {}, None),
+        ({"b": NOTHING, "x": STATE, "a": NOTHING}, {}, None),
+        ({"a": SHARED, "b": SHARED}, {}, None),
+        ({"b": SHARED}, {}, None),  # a is down: b knows all
+        ({"b": STATE}, {}, None),
+        (
+            {"b": NOTHING},
+            {},
+            "a can't be reached, or --limit leaves it out, and may have",
+        ),
+        ({"b": NOTHING}, {"lost": True}, None),
+        ({"a": SHARED}, {"schedulers": ["a"], "shared": False}, None),
+        ({"a": NOTHING, "x": SHARED}, {"schedulers": ["a"], "shared": False}, "a does not know where"),
+        ({"a": STATE, "x": SHARED}, {"schedulers": ["a"], "shared": False}, "a does not know where"),
+        (
+            {"a": SHARED, "b": SHARED},
+            {"zookeeper": "zk://z:2181/other"},
+            "is at /mesos-scheduler in",
+        ),
+        ({"a": SHARED, "b": SHARED}, {"switched": True}, None),
+        ({"a": STATE, "b": NOTHING}, {"switched": True}, "in another run"),
+        ({"a": SHARED}, {"schedulers": ["a"], "shared": False, "switched": True}, "in another run"),
+        ({"a": NOTHING, "b": NOTHING}, {"switched": True}, None),
+    ],
+)
+def test_no_state_is_left_behind(
+    plugin: ModuleType, hosts: dict[str, Any], changes: dict[str, Any], words: str | None
+) -> None:
+    asked = {
+        "schedulers": ["a", "b"],
+        "shared": True,
+        "zookeeper": "zk://z1:2181,z2:2181/mesos-scheduler",
+        "switched": False,
+        "lost": False,
+        **changes,
+    }
+    found = plugin.left_behind(hosts, hosts, **asked)
+    assert (found == []) if words is None else (words in found[0])

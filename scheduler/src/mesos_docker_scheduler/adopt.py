@@ -30,12 +30,13 @@ def adopt(config: Config, framework_id: str | None) -> int:
                 EXIT_STORE, f"{store.place}: framework {known} is on record: move the file away to begin anew"
             )
         if framework_id is None:
-            store.commit(Change(records={BEGIN_ANEW: ""}))
+            store.commit(Change(records={BEGIN_ANEW: "", ownership.MOVED: None}))
             print("The next start registers a new framework.")
         else:
             records = {
                 BEGIN_ANEW: None,
                 UNSEEN: None,
+                ownership.MOVED: None,
                 ownership.RECORD: ownership.BY_COMMAND,
                 principal.RECORD: config.framework.principal or "",
             }

@@ -44,10 +44,10 @@ _MOST_RETRY_SECONDS = 2.0
 class Member:
     """One of the schedulers, for as long as its session with ZooKeeper lasts.
 
-    logins: `user:password` each; what is written belongs to the first, if any. `elected` is called with the
-    fence, once. `ended` is called when the session has ended, or, once we were elected, may
-    have: another one may lead from then on. `changed` is called when the connection is lost, and when it is
-    there again. All are called on other threads.
+    logins: `user:password` each; what is written belongs to the first, if any, and once we lead all of it.
+    `elected` is called with the fence, once. `ended` is called when the session has ended, or, once we were
+    elected, may have: another one may lead from then on. `changed` is called when the connection is lost, and
+    when it is there again. All are called on other threads.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Member:
         self._elected = elected
         self._ended = ended
         self._changed = changed
+        self._replaced = len(logins) > 1
         self._lock = self.client.Lock(f"{self.root}/election", us.host)
         self._stopped = threading.Event()
         self._away: threading.Timer | None = None
@@ -132,7 +133,10 @@ class Member:
                 self._make_root()
                 self.problem = None
                 if self._lock.is_acquired or self._lock.acquire():
-                    self._elected(self._take_over())
+                    fence = self._take_over()
+                    if self._replaced:
+                        self._own_all()
+                    self._elected(fence)
                     return
             except CancelledError:
                 return
@@ -164,6 +168,16 @@ class Member:
             if isinstance(result, Exception):
                 raise result
         return Fence(path, results[1].version)
+
+    def _own_all(self) -> None:
+        """Let only the first login change what is there: the others are being replaced."""
+        paths = [self.root]
+        for name in self.client.get_children(self.root):
+            path = f"{self.root}/{name}"
+            paths += [path, *(f"{path}/{below}" for below in self.client.get_children(path))]
+        for asked in [self.client.set_acls_async(path, self.client.default_acl) for path in paths]:
+            with contextlib.suppress(NoNodeError):  # deleted meanwhile
+                answer(asked)
 
     # kazoo's thread
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from pathlib import Path
 
 from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.control.ownership import MOVED
 from mesos_docker_scheduler.exits import EXIT_CONFIG, EXIT_STORE, SchedulerError
 from mesos_docker_scheduler.offline import offline_shared_store, told
-from mesos_docker_scheduler.records.store import DurableStore, SqliteStore
+from mesos_docker_scheduler.records.store import Change, DurableStore, SqliteStore
 
 
 def move_state(config: Config, *, to_folder: bool) -> int:
@@ -23,9 +25,22 @@ def move_state(config: Config, *, to_folder: bool) -> int:
         contextlib.closing(SqliteStore(Path(config.state_dir))) as folder,
         offline_shared_store(config.shared_state) as shared,
     ):
-        source, target = (shared, folder) if to_folder else (folder, shared)
-        print(_move(source, target))
+        print(_to_folder(shared, folder) if to_folder else _to_zookeeper(folder, shared))
     return 0
+
+
+def _to_folder(shared: DurableStore, folder: DurableStore) -> str:
+    said = _move(shared, folder)
+    if folder.load().framework_id is not None:
+        # A scheduler that was away meanwhile, and shares the state as far as it knows, must not begin anew.
+        shared.commit(Change(records={MOVED: f"{socket.gethostname()}:{folder.place}"}))
+    return said
+
+
+def _to_zookeeper(folder: DurableStore, shared: DurableStore) -> str:
+    said = _move(folder, shared)
+    shared.commit(Change(records={MOVED: None}))
+    return said
 
 
 def _move(source: DurableStore, target: DurableStore) -> str:

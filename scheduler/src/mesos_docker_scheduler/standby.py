@@ -13,6 +13,7 @@ from mesos_docker_scheduler.control.desired_state import DesiredState
 from mesos_docker_scheduler.control.edition import Edition, recorded
 from mesos_docker_scheduler.control.offers import OfferBook
 from mesos_docker_scheduler.control.operations import NotLeadingError
+from mesos_docker_scheduler.control.ownership import MOVED
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ConfigView, Leader, ServiceView, Snapshot, Views
@@ -44,7 +45,7 @@ class Standby:
     (offers, why something waits) it has not. `alive_at` is the monotonic time of the last look.
 
     problem: why we could not lead if it were our turn. stand: becomes a candidate; it is called once, when it
-    is known that our configuration is not outdated.
+    is known that our configuration is not outdated, and the state still there.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class Standby:
         try:
             self._replica.catch_up()
             self._known = True
-            problem = self._see_whether_outdated() or self._problem()
+            problem = self._obstacle() or self._problem()
         except StoreError as error:
             problem = str(error)
         seen = (self._replica.generation, self._replica.leader, self.config_view, problem)
@@ -153,12 +154,14 @@ class Standby:
             self.snapshot = self._snapshot(problem)
             self._metrics.show(self.snapshot)
 
-    def _see_whether_outdated(self) -> str | None:
-        """Stand unless our configuration is outdated; then say so."""
-        newer = recorded(self._replica.content.remembered().records)
-        outdated = self._edition.is_older_than(newer)
+    def _obstacle(self) -> str | None:
+        """Why we may not lead; stand if nothing keeps us from it."""
+        records = self._replica.content.remembered().records
+        outdated = self._edition.is_older_than(recorded(records))
         if outdated is not self.config_view.outdated:
             self.config_view = replace(self.config_view, outdated=outdated)
+        if MOVED in records:
+            return f"the state was moved from here to {records[MOVED]}, and this scheduler does not know it"
         if outdated:
             return OUTDATED
         if self._stand is not None:

@@ -173,6 +173,34 @@ def test_the_state_moves_into_zookeeper_and_back_with_every_container(scheduler:
         assert kinds.count("launch") == 2  # the page shows the past
 
 
+def test_one_that_was_away_while_the_state_moved_begins_nothing(site: Site) -> None:
+    leader = site.leader
+    other, containers = site.other(leader), leader.containers()
+    for member in (leader, other):
+        member.stop()
+    command = [*PROGRAM, "move-state", "--config", str(leader.config), "--to", "folder"]
+    subprocess.run(command, check=True, timeout=60)
+    shared = leader.wish.pop("shared_state")
+    leader.change()
+    leader.start()
+    assert leader.converge() == containers
+    leader.stop()
+    other.start()
+    eventually(lambda: "was moved from here" in str(other.get("/v1/status")["problem"]), "it says so", 20)
+    time.sleep(3)
+    assert not other.get("/v1/status")["leads"]
+    leader.start()
+    assert leader.converge() == containers
+    # Back again, all is as it was.
+    leader.stop()
+    leader.wish["shared_state"] = shared
+    leader.change()
+    subprocess.run([*command[:-1], "zookeeper"], check=True, timeout=60)
+    leader.start()
+    eventually(lambda: site.leader, "one of them leads", 30)
+    assert site.leader.converge() == containers
+
+
 def test_the_state_is_copied_while_schedulers_run(site: Site, tmp_path: Path) -> None:
     """As a scheduler that has it alone could go on with it."""
     folder = tmp_path / "copy"

@@ -125,25 +125,23 @@ def test_what_is_written_belongs_to_the_user(
 def test_a_password_is_replaced_while_schedulers_run(
     zookeeper: ZooKeeper, candidate: Callable[..., Candidate]
 ) -> None:
-    """One that knows both reads what one that knows only the former goes on writing."""
+    """One that knows both reads what one that knows only the former has written, and takes it over."""
     former, new = "user:former", "user:new"
     leader = candidate("a", former)
     store = ZooKeeperStore(leader.client, leader.root, leader.elected())
     store.load()
-    for path in ("", "/election", "/leader", "/state", "/log", "/parts", "/snapshots"):
-        leader.client.set_acls(
-            f"{leader.root}{path}",
-            [make_digest_acl("user", password, all=True) for password in ("new", "former")],
-        )
     follower = candidate("b", new, former)
     store.commit(Change("framework"))
     leader.close()
     after = ZooKeeperStore(follower.client, follower.root, follower.elected())
     assert after.load().framework_id == "framework"
     after.commit(Change("framework", records={("a", "b"): "c"}))
-    newest = max(follower.client.get_children(f"{follower.root}/log"))
-    (acl,) = follower.client.get_acls(f"{follower.root}/log/{newest}")[0]
-    assert acl.id.id == make_digest_acl("user", "new", all=True).id.id
+    only = make_digest_acl("user", "new", all=True)
+    folders = ["", "/election", "/leader", "/state", "/log"]
+    nodes = [f"/log/{name}" for name in follower.client.get_children(f"{follower.root}/log")]
+    assert len(nodes) == 2
+    for node in (*folders, *nodes):
+        assert follower.client.get_acls(follower.root + node)[0] == [only], node
 
 
 def test_another_users_schedulers_may_be_beside_ours(

@@ -11,6 +11,7 @@ import pytest
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.edition import Edition, Editions
 from mesos_docker_scheduler.control.operations import NotLeadingError
+from mesos_docker_scheduler.control.ownership import MOVED
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import Leader
 from mesos_docker_scheduler.records.content import Content
@@ -214,6 +215,16 @@ def test_does_not_stand_while_its_configuration_is_outdated(follower: Follower) 
     assert len(follower.stood) == 1
     assert follower.standby.snapshot.problem is None
     assert not follower.standby.snapshot.config.outdated
+
+
+def test_does_not_stand_where_the_state_was_moved_away(follower: Follower) -> None:
+    follower.replica.content.apply(Change(records={MOVED: "a:/state"}))
+    follower.hear()
+    assert follower.stood == []
+    assert str(follower.standby.snapshot.problem).startswith("the state was moved from here to a:/state")
+    follower.replica.content.apply(Change(records={MOVED: None}, events=[Event(NOW, "kind", "text")]))
+    follower.hear()
+    assert len(follower.stood) == 1
 
 
 def test_is_not_its_own_leader(follower: Follower) -> None:

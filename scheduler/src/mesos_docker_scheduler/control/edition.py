@@ -31,9 +31,16 @@ class Edition:
 
     @classmethod
     def of(cls, config: Config, written_at: float) -> Edition:
-        """What hosts may have each for itself, such as addresses, has no part in it; secrets have."""
-        services = [(service.version, service.model_dump(mode="json")) for service in config.services]
-        text = json.dumps([services, config.allowed.model_dump(mode="json")], sort_keys=True)
+        """What hosts may have each for itself, such as addresses, has no part in it; secrets have.
+
+        Defaults are left out, so that a scheduler that knows more fields still says the same.
+        """
+        services = [
+            (service.version, service.model_dump(mode="json", exclude_defaults=True))
+            for service in config.services
+        ]
+        allowed = config.allowed.model_dump(mode="json", exclude_defaults=True)
+        text = json.dumps([services, allowed], sort_keys=True)
         return cls(hashlib.sha256(text.encode()).hexdigest(), written_at)
 
     def is_older_than(self, other: Edition | None) -> bool:

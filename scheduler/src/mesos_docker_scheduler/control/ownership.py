@@ -31,6 +31,9 @@ RECORD = ("framework", "owner")
 BY_COMMAND = "by command"
 """Stands in that record when an operator has said that this host owns the framework, whoever is connected."""
 
+MOVED = ("framework", "moved")
+"""A record of the store, where schedulers share one: the state was moved from here to what it says."""
+
 _MACHINE_ID = Path("/etc/machine-id")
 
 

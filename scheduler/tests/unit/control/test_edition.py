@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mesos_docker_scheduler.config import Config
+from mesos_docker_scheduler.config import Config, Service
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.edition import Edition, Editions, recorded
 from scheduler_fakes import NOW, Bench, configuration, service
@@ -47,3 +47,14 @@ def test_what_the_leader_acts_on_is_written_down(tmp_path: Path) -> None:
     newer = configuration(service(count=3))
     bench.take(events.ConfigRead(newer, "sha", written_at=NOW + 5))
     assert recorded(bench.store.load().records) == edition(newer, NOW + 5)
+
+
+def test_fields_that_a_newer_scheduler_knows_change_nothing() -> None:
+    """A follower that is upgraded first must be able to lead."""
+
+    class Newer(Service):
+        a_new_field: bool = False
+
+    newer = Newer.model_validate(WEB.model_dump())
+    assert newer.version == WEB.version
+    assert edition(configuration(newer)).digest == edition(configuration(WEB)).digest
