@@ -119,10 +119,16 @@ chaos: LAB := inventory/lab-ha
 chaos: prepare-tests ## Rounds of disasters on a lab that is up (rounds=20 seed=7 faults=kill-scheduler,freeze-host)
 	@python molecule/chaos/chaos.py --inventory $(LAB) --rounds $(rounds) --seed $(seed) --faults '$(faults)'
 
+.PHONY: test-chaos
+test-chaos: prepare-tests ## A few rounds of disasters on a lab of three masters, made for it
+	$(MAKE) lab LAB=inventory/lab-ha
+	$(MAKE) chaos rounds=4 seed=13 faults=kill-scheduler,freeze-scheduler,cut-power-of-host,kill-both-leaders,deploy-count
+	$(MAKE) lab-down LAB=inventory/lab-ha
+
 # --- checks -----------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-unit test-browser test-molecule test-example test-integration ## Everything that continuous integration runs
+test: lint test-unit test-browser test-molecule test-example test-chaos test-integration ## Everything that continuous integration runs
 
 .PHONY: lint
 lint: prepare-tests ## Check style and types
