@@ -65,7 +65,11 @@ class Inquiries:
             self._later(self._find, _PAUSE_SECONDS)
             return
         told: Told = ((), ()) if framework_id is None else self._tasks(framework_id)
-        go_on = partial(self._wire.subscribe_as, framework_id)
+
+        def go_on() -> None:
+            if not self._ended:  # before it subscribes, each looks whether it still leads
+                self._wire.subscribe_as(framework_id)
+
         self._wire.inbox.append(events.Recovered(framework_id, *told, go_on))
 
     def _survey(self, framework_id: str, is_new: bool) -> None:
