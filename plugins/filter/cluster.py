@@ -20,21 +20,22 @@ def mistakes(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) ->
     return [f"{message} ({', '.join(where)})" for message, where in found.items()]
 
 
-def newest_scheduler(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the host whose scheduler has owned the framework last, of those that leave with their state.
+def newest_scheduler(
+    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], seen: str = "__scheduler_leaving_state"
+) -> str:
+    """Return the host whose scheduler has owned the framework last, of those that have its state.
 
-    Empty for none: those whose state is in ZooKeeper leave with nothing.
-    A move that has failed leaves two hosts with a scheduler: what leave.yml of the role has noted tells.
+    Empty for none: the state of those that share it is in ZooKeeper. A move that has failed leaves two hosts
+    with a state, and so does a host that was down meanwhile. seen: the variable that has what the module
+    scheduler_state says of each; by default, what leave.yml of the role has noted.
     """
 
     def age(host: str) -> tuple[int, int]:
-        state = hostvars[host].get("__scheduler_leaving_state", {})
-        return state.get("term", 0), state.get("events", 0)
+        state = hostvars[host][seen]
+        return state["term"], state["events"]
 
-    leaving = [
-        host for host in hosts if hostvars[host].get("__scheduler_leaving_state", {}).get("framework_id")
-    ]
-    return max(leaving, key=age, default="")
+    having = [host for host in hosts if hostvars[host].get(seen, {}).get("framework_id")]
+    return max(having, key=age, default="")
 
 
 def left_behind(

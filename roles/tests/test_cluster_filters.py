@@ -70,6 +70,8 @@ def test_of_schedulers_that_leave_the_newest_goes_first(plugin: ModuleType) -> N
     assert plugin.newest_scheduler(["b", "x", "c", "a", "y"], hostvars) == "c"
     assert plugin.newest_scheduler(["x", "y"], hostvars) == ""
     assert plugin.newest_scheduler([], {}) == ""
+    seen = {"a": {"__scheduler_own_state": {"framework_id": "f", "term": 3, "events": 1}}, "b": {}}
+    assert plugin.newest_scheduler(["b", "a"], seen, "__scheduler_own_state") == "a"
 
 
 def test_who_has_the_state_is_changed_first_and_who_leads_last(plugin: ModuleType) -> None:
