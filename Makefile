@@ -128,7 +128,7 @@ test-chaos: prepare-tests ## A few rounds of disasters on a lab of three masters
 # --- checks -----------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-unit test-browser test-molecule test-example test-chaos test-integration ## Everything that continuous integration runs
+test: lint test-unit test-browser test-molecule test-example test-integration ## Everything that continuous integration runs
 
 .PHONY: lint
 lint: prepare-tests ## Check style and types
