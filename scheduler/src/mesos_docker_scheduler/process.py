@@ -156,8 +156,6 @@ class Process:
         try:
             with contextlib.closing(store):
                 term = Term(member, outcome, standby.config, standby.config_view, standby.written_at)
-                if term.outdated(store.load()):
-                    raise _deposed(events.Deposed(OUTDATED))
                 return self.lead(store, term)
         except FencedError as error:
             raise _deposed(events.Deposed(str(error))) from error
@@ -175,6 +173,8 @@ class Process:
         written_at = self._source.written_at if term is None else term.written_at
         inbox, access = self._inbox, self._access
         remembered = store.load()
+        if term is not None and term.outdated(remembered):
+            raise _deposed(events.Deposed(OUTDATED))
         driver = make_driver(config, access, remembered, inbox.put, term.holds if term is not None else None)
         known = as_registered(config, remembered).framework.principal
         store.commit(Change(records={principal.RECORD: known or ""}))
