@@ -288,46 +288,22 @@ def close_nodes(
     username: str,
     password: str,
     *,
+    private: bool = False,
     keep_former: bool = False,
     check_mode: bool = False,
 ) -> Closed:
     """Let nobody but the user make and change nodes, as DOCUMENTATION says."""
     current = digest(username, password)
-    of_owner = frozenset({EVERYBODY_READS, Entry("digest", current, ALL)})
-    nodes = [("/", of_owner), *((own, frozenset({EVERYBODY_READS})) for own in OWN_PATHS)]
-    nodes += [(node, of_owner) for node in client.tree(path)]
-    return _close(client, nodes, username, current, keep_former=keep_former, check_mode=check_mode)
-
-
-def close_private_nodes(
-    client: Client,
-    path: str,
-    username: str,
-    password: str,
-    *,
-    keep_former: bool = False,
-    check_mode: bool = False,
-) -> Closed:
-    """Let nobody but the user read, make and change nodes from a path on, which is made if need be."""
-    current = digest(username, password)
     of_owner = frozenset({Entry("digest", current, ALL)})
-    if client.acl(path) is None:
+    nodes: list[tuple[str, Acl]] = []
+    if not private:
+        of_owner |= {EVERYBODY_READS}
+        nodes = [("/", of_owner), *((own, frozenset({EVERYBODY_READS})) for own in OWN_PATHS)]
+    elif client.acl(path) is None:
         if not check_mode:
             client.create(path, of_owner)
         return Closed([path], former=False)
-    nodes = [(node, of_owner) for node in client.tree(path)]
-    return _close(client, nodes, username, current, keep_former=keep_former, check_mode=check_mode)
-
-
-def _close(
-    client: Client,
-    nodes: list[tuple[str, Acl]],
-    username: str,
-    current: str,
-    *,
-    keep_former: bool,
-    check_mode: bool,
-) -> Closed:
+    nodes += [(node, of_owner) for node in client.tree(path)]
     changed, any_former = [], False
     for node, wanted in nodes:
         present = client.acl(node)
@@ -362,12 +338,12 @@ def main() -> None:
         with Client(given["address"], given["port"]) as client:
             client.authenticate(f"{SUPERUSER}:{superuser}")
             if given["username"]:
-                close = close_private_nodes if given["private"] else close_nodes
-                result = close(
+                result = close_nodes(
                     client,
                     given["path"],
                     given["username"],
                     given["password"],
+                    private=given["private"],
                     keep_former=given["keep_former"],
                     check_mode=module.check_mode,
                 )

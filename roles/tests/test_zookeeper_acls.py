@@ -152,7 +152,9 @@ def test_private_nodes_are_nobody_elses_business(
     host, port = server.address.split(":")
 
     def close(password: str, keep_former: bool = False) -> Any:
-        return acls.close_private_nodes(superuser, "/schedulers", "mesos", password, keep_former=keep_former)
+        return acls.close_nodes(
+            superuser, "/schedulers", "mesos", password, private=True, keep_former=keep_former
+        )
 
     with acls.Client(host, int(port)) as superuser:
         superuser.authenticate(f"super:{SUPERUSER}")
