@@ -43,21 +43,18 @@ def _await(lab: Lab, host: str, unit: str) -> None:
 
 def killed(unit: str) -> Strike:
     """Return the fault of kill -9; systemd starts the unit again."""
-
-    @contextmanager
-    def strike(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
-        lab.on(struck.host, f"systemctl kill --signal=KILL --kill-whom=main {unit}")
-        yield _toll(unit, struck, unreachable=False)
-
-    return strike
+    return _told_once(unit, "kill --signal=KILL --kill-whom=main")
 
 
 def restarted(unit: str) -> Strike:
     """Return the fault of a restart."""
+    return _told_once(unit, "restart --no-block")
 
+
+def _told_once(unit: str, verb: str) -> Strike:
     @contextmanager
     def strike(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
-        lab.on(struck.host, f"systemctl restart --no-block {unit}")
+        lab.on(struck.host, f"systemctl {verb} {unit}")
         yield _toll(unit, struck, unreachable=False)
 
     return strike
