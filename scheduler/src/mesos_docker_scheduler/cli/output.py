@@ -45,11 +45,19 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothi
         click.echo(nothing)
 
 
-def state_text(converged: bool, waiting: bool) -> Text:
-    """How a service does, in a word of the status page that does not need its colour."""
-    if converged:
+def state_text(service: Message, connected: bool) -> Text:
+    """How a service does, in a word of the status page that does not need its colour.
+
+    connected: whether the scheduler has a master. One that follows another has none.
+    """
+    if service["converged"]:
         return Text("healthy", "green")
-    return Text("waiting", "yellow") if waiting else Text("changing", "yellow")
+    if service["waiting"]:
+        return Text("waiting", "yellow")
+    if connected:
+        return Text("changing", "yellow")
+    enough = service["healthy"] >= service["wanted"]
+    return Text("last known") if enough else Text("not enough", "red")
 
 
 def age(since: float) -> str:

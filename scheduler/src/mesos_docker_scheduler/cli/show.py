@@ -34,7 +34,7 @@ def status(given: Given, as_json: bool) -> int:
     for problem in _problems(body):
         click.secho(problem, fg="red")
     click.echo()
-    _print_services(body["services"])
+    _print_services(body)
     waiting = [(one["name"], sentence) for one in body["services"] for sentence in one["waiting"]]
     if waiting:
         click.echo("\nWhat waits, and why:")
@@ -48,11 +48,11 @@ def status(given: Given, as_json: bool) -> int:
 @output.as_json_option
 def services(given: Given, as_json: bool) -> int:
     """List the services."""
-    body = Api.at(given).get("/v1/services")
+    api = Api.at(given)
     if as_json:
-        output.print_json(body)
+        output.print_json(api.get("/v1/services"))
     else:
-        _print_services(body["services"])
+        _print_services(api.get("/v1/status", instances=False))
     return OK
 
 
@@ -154,7 +154,7 @@ def _problems(body: Message) -> list[str]:
     return problems
 
 
-def _print_services(services: list[Message]) -> None:
+def _print_services(status: Message) -> None:
     output.print_table(
         ["SERVICE", "WANTED", "RUNNING", "IN SERVICE", "STATE", "UPDATE", "IMAGE"],
         (
@@ -163,11 +163,11 @@ def _print_services(services: list[Message]) -> None:
                 _wanted(one),
                 f"{one['running']}{_staging(one)}",
                 one["in_service"],
-                output.state_text(one["converged"], bool(one["waiting"])),
+                output.state_text(one, status["connected"]),
                 _update(one),
                 one["image"],
             ]
-            for one in services
+            for one in status["services"]
         ),
         "the configuration names no service",
     )
