@@ -15,13 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
+import chaos_clock
+import chaos_network
 from chaos_deploy import DEPLOYMENTS, deploy
 from chaos_draw import draw
 from chaos_faults import FAULTS
 from chaos_judge import Wanted
 from chaos_lab import CommandError, Interrupted, Lab
 from chaos_leftovers import ephemeral_nodes, grown, usage
-from chaos_network import prepare
 from chaos_observer import Observer
 from chaos_right import until_right
 from chaos_rounds import Round, UnhealedError, live_through, say
@@ -44,7 +45,9 @@ def names(text: str) -> list[str]:
 def arguments() -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description="Rounds of disasters on a lab that runs.")
-    parser.add_argument("--inventory", type=Path, required=True, help="the lab's inventory, a folder")
+    parser.add_argument(
+        "--inventory", type=Path, required=True, action="append", help="the lab's; several as for Ansible"
+    )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each has the next one")
     parser.add_argument("--faults", type=names, default="", help="names with commas between; without, all")
@@ -54,7 +57,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Live through the rounds; returns the exit status."""
     chosen = arguments()
-    lab = Lab(chosen.inventory.resolve())
+    lab = Lab(*(inventory.resolve() for inventory in chosen.inventory))
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: lab.interrupted.set())
     faults = {name: FAULTS[name].places for name in chosen.faults if name in FAULTS}
@@ -63,7 +66,8 @@ def main() -> int:
     rounds: list[Round] = []
     with Observer({slave: lab.addresses[slave] for slave in lab.slaves}) as observer:
         try:
-            prepare(lab)
+            for package in (chaos_clock.PACKAGE, chaos_network.PACKAGE):
+                lab.install(package)
             say(f"deploying {wanted.count} of {wanted.image}")
             status, output = deploy(lab, wanted)
             seconds, sentences = until_right(lab, observer, wanted)

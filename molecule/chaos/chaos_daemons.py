@@ -22,7 +22,7 @@ SESSION_SECONDS = 10
 SPARE_MEGABYTES = 1
 
 
-def _toll(unit: str, struck: Struck, *, unreachable: bool) -> Toll:
+def toll(unit: str, struck: Struck, *, unreachable: bool) -> Toll:
     """Return what a fault of that unit may take. unreachable: it does not answer while it lasts."""
     hosts = frozenset(struck.hosts)
     return Toll(
@@ -37,7 +37,7 @@ def _runs(lab: Lab, host: str, unit: str) -> bool:
     return lab.on(host, f"systemctl is-active {unit} || true").strip() == "active"
 
 
-def _await(lab: Lab, host: str, unit: str) -> None:
+def await_unit(lab: Lab, host: str, unit: str) -> None:
     eventually(f"{unit} runs on {host}", lambda: _runs(lab, host, unit), seconds=60)
 
 
@@ -55,7 +55,7 @@ def _told_once(unit: str, verb: str) -> Strike:
     @contextmanager
     def strike(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
         lab.on(struck.host, f"systemctl {verb} {unit}")
-        yield _toll(unit, struck, unreachable=False)
+        yield toll(unit, struck, unreachable=False)
 
     return strike
 
@@ -71,7 +71,7 @@ def frozen(unit: str) -> Strike:
 
         try:
             send("STOP")
-            yield _toll(unit, struck, unreachable=True)
+            yield toll(unit, struck, unreachable=True)
         finally:
             send("CONT")
 
@@ -94,7 +94,7 @@ def _on_another_disk(unit: str, mount: str, spoil: str = ":") -> Strike:
             shell(f"systemctl stop {unit}; {mount}")
             shell(f"systemctl start --no-block {unit}")
             shell(spoil)
-            yield _toll(unit, struck, unreachable=False)
+            yield toll(unit, struck, unreachable=False)
         finally:
             # What was written on the other disk is the state now.
             shell(
@@ -104,7 +104,7 @@ def _on_another_disk(unit: str, mount: str, spoil: str = ":") -> Strike:
                 " umount /run/chaos-disk; else umount $state; fi; fi"
             )
             shell(f"systemctl reset-failed {unit}; systemctl start --no-block {unit}")
-            _await(lab, struck.host, unit)
+            await_unit(lab, struck.host, unit)
 
     return strike
 
@@ -135,7 +135,7 @@ def no_registry(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
         yield Toll("registry")
     finally:
         lab.on(struck.host, "systemctl start docker-registry")
-        _await(lab, struck.host, "docker-registry")
+        await_unit(lab, struck.host, "docker-registry")
 
 
 @contextmanager

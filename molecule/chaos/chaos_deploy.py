@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chaos_judge import Wanted
-from chaos_lab import Lab, playbook_command
+from chaos_lab import Lab
 from lab_site import ROOT
 
 PLAYBOOK = "playbooks/services.yml"
@@ -46,7 +46,7 @@ class Deployment:
         self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the process
         # Control-C does not reach it: `stop` does.
         self._process = subprocess.Popen(
-            playbook_command(PLAYBOOK, lab.inventory, variables),
+            lab.playbook_command(PLAYBOOK, variables),
             cwd=ROOT,
             env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
             stdin=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import chaos_clock as clock
 import chaos_daemons as daemons
 import chaos_hosts as hosts
 import chaos_network as network
@@ -56,6 +57,15 @@ def _of_daemons() -> Iterable[tuple[str, Fault]]:
     for name, (unit, places) in UNITS.items():
         for manner, strike in manners.items():
             yield f"{manner}-{name}", Fault(strike(unit), places, lasts=manner == "freeze")
+        if unit != "docker":  # it has no rules about time
+            yield (
+                f"put-forward-clock-of-{name}",
+                Fault(clock.jumped(unit, clock.JUMP_SECONDS), places, alone=True),
+            )
+            yield (
+                f"put-back-clock-of-{name}",
+                Fault(clock.jumped(unit, -clock.JUMP_SECONDS), places, alone=True),
+            )
         if unit in daemons.STATE:
             yield f"fill-disk-of-{name}", Fault(daemons.full_disk(unit), places, alone=True)
             yield f"read-only-disk-of-{name}", Fault(daemons.read_only_disk(unit), places, alone=True)

@@ -7,16 +7,15 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lab_cluster import Cluster, SecurityFolder
 from lab_control_plane import leading_master, zookeeper_state
 
-COMMAND_SECONDS = 90
+COMMAND_SECONDS, INSTALL_SECONDS = 90, 300
 Hosts = tuple[str, ...]
 
 
@@ -48,21 +47,20 @@ def run(command: list[str], *, seconds: float = COMMAND_SECONDS) -> str:
 class Lab:
     """A lab by its inventory: hosts with their addresses, groups, and the means to ask and to act."""
 
-    def __init__(self, inventory: Path) -> None:
-        self.inventory = inventory
+    def __init__(self, *inventories: Path) -> None:
+        """`inventories`: as Ansible takes them: the last one wins. The first names the security folder."""
+        self.inventories = inventories
         self.interrupted = threading.Event()
-        described: dict[str, Any] = yaml.safe_load((inventory / "hosts.yml").read_text(encoding="utf-8"))
-        self.addresses: dict[str, str] = {
-            host: variables["lab_address"] for host, variables in described["all"]["hosts"].items()
-        }
-        self.groups: dict[str, Hosts] = {
-            group: tuple(members["hosts"]) for group, members in described["all"]["children"].items()
-        }
-        self.security = SecurityFolder.of(inventory)
-        variables = yaml.safe_load(
-            (inventory / "group_vars" / "all" / "main.yml").read_text(encoding="utf-8")
+        described: dict[str, Any] = json.loads(
+            run([_program("ansible-inventory"), "--list", *_options(inventories)])
         )
-        self.image: str = variables["scheduler_image"]
+        variables: dict[str, dict[str, Any]] = described.pop("_meta")["hostvars"]
+        self.addresses: dict[str, str] = {host: its["lab_address"] for host, its in variables.items()}
+        self.groups: dict[str, Hosts] = {
+            group: tuple(members["hosts"]) for group, members in described.items() if "hosts" in members
+        }
+        self.security = SecurityFolder.of(inventories[0])
+        self.image: str = variables[self.groups["schedulers"][0]]["scheduler_image"]
 
     @functools.cached_property
     def slaves(self) -> Hosts:
@@ -78,6 +76,12 @@ class Lab:
     def on(self, host: str, command: str, *, seconds: float = COMMAND_SECONDS) -> str:
         """Return what a shell command on a host writes. Raises CommandError."""
         return run(["docker", "exec", host, "sh", "-c", command], seconds=seconds)
+
+    def install(self, package: str) -> None:
+        """Install a package on all members that lack it. Raises CommandError."""
+        command = f"dpkg --status {package} >/dev/null 2>&1 || apt-get --quiet install --yes {package}"
+        for host in self.members:
+            self.on(host, command, seconds=INSTALL_SECONDS)
 
     def wait(self, seconds: float) -> None:
         """Wait so long. Raises Interrupted as soon as `interrupted` is set."""
@@ -118,8 +122,15 @@ class Lab:
             return False
         return bool(status.get("leads", True))
 
+    def playbook_command(self, name: str, variables: Mapping[str, object]) -> list[str]:
+        """Return the command that runs a playbook on the lab with these variables."""
+        program = _program("ansible-playbook")
+        return [program, name, *_options(self.inventories), "--extra-vars", json.dumps(variables)]
 
-def playbook_command(name: str, inventory: Path, variables: Mapping[str, object]) -> list[str]:
-    """Return the command that runs a playbook on an inventory with these variables."""
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    return [program, name, f"--inventory={inventory}", "--extra-vars", json.dumps(variables)]
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _options(inventories: Iterable[Path]) -> list[str]:
+    return [f"--inventory={inventory}" for inventory in inventories]

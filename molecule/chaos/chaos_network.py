@@ -13,13 +13,7 @@ from chaos_judge import Toll
 from chaos_lab import Hosts, Lab
 from chaos_struck import Struck
 
-INSTALL_SECONDS = 300
-
-
-def prepare(lab: Lab) -> None:
-    """Install nftables on hosts that have no firewall of the cluster: those of schedulers alone."""
-    for host in lab.members:
-        lab.on(host, "command -v nft || apt-get --quiet install --yes nftables", seconds=INSTALL_SECONDS)
+PACKAGE = "nftables"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from lab_site import ROOT, Run, playbook
 
 INVENTORY = ROOT / "inventory" / "example"
 OVERLAY = ROOT / "molecule" / "example" / "lab"
+INVENTORIES = (INVENTORY, OVERLAY)
 
 MASTERS = ("master1.example.org", "master2.example.org", "master3.example.org")
 SLAVES = ("slave1.example.org", "slave2.example.org", "slave3.example.org")
@@ -29,5 +30,5 @@ def addresses() -> dict[str, str]:
 
 def run(name: str, *arguments: str, inventory: Path | None = None) -> Run:
     """Run a playbook with the example, what makes a lab of it, and what another inventory says besides."""
-    more = [OVERLAY] if inventory is None else [OVERLAY, inventory]
-    return playbook(name, *(f"--inventory={path}" for path in more), *arguments, inventory=INVENTORY)
+    first, *more = (*INVENTORIES, *([] if inventory is None else [inventory]))
+    return playbook(name, *(f"--inventory={path}" for path in more), *arguments, inventory=first)
