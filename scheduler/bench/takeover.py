@@ -33,6 +33,7 @@ class Pair:
 
     def __init__(self, folder: Path, master: Master, tasks: int, shared: dict[str, Any]) -> None:
         self.master = master
+        self._tasks = tasks
         self.members = [
             SchedulerProcess(folder / name, {**configuration(master, tasks), "shared_state": shared})
             for name in ("one", "two")
@@ -42,15 +43,17 @@ class Pair:
 
     @property
     def leader(self) -> SchedulerProcess:
-        """The one that leads, once one does and the other follows."""
+        """The one that leads, once one does and the other has read what it follows."""
         while True:
-            try:
-                leads = [member.metrics()["leads"] for member in self.members]
-            except OSError:
-                leads = []
-            if sorted(leads) == [0, 1]:
-                return self.members[leads.index(1)]
+            with contextlib.suppress(OSError):
+                found = [member.status() for member in self.members]
+                leads = [one["leads"] for one in found]
+                if sorted(leads) == [False, True] and all(map(self._knows_all, found)):
+                    return self.members[leads.index(True)]
             time.sleep(0.1)
+
+    def _knows_all(self, status: dict[str, Any]) -> bool:
+        return bool(sum(service["in_service"] for service in status["services"]) == self._tasks)
 
     def goes(self, end: Callable[[SchedulerProcess], object]) -> tuple[float, float]:
         """Have the leader end; returns the seconds until another one has subscribed, and has settled."""

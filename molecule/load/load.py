@@ -1,0 +1,83 @@
+"""Many services on a lab that is up, and a deployment a minute: how fast all is, and what the daemons hold.
+
+    python molecule/load/load.py --inventory inventory/lab-ha --services 20 --count 8 --minutes 60
+
+Each minute one service gets another image and another one another count, a container is killed, every
+instance is asked, and all daemons are looked at. Prints a table, a line for each minute, and in the end the
+medians of its first and last quarter: what grows or becomes slower shows there. Exits with 1 when a
+deployment or a request has failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("shared", "chaos"))
+
+from chaos_lab import Lab
+from load_figures import Figure, Measuring
+from load_services import Services
+
+MINUTE = 60.0
+Minute = Sequence[Figure]
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(description="Many services on a lab, and a deployment a minute.")
+    parser.add_argument("--inventory", type=Path, required=True, help="the lab's inventory, a folder")
+    parser.add_argument("--services", type=int, default=20)
+    parser.add_argument("--count", type=int, default=8, help="instances of each service")
+    parser.add_argument("--minutes", type=int, default=60)
+    return parser.parse_args()
+
+
+def head(minute: Minute) -> str:
+    """Return the table's first line."""
+    return "  ".join(["minute", *(figure.column for figure in minute)])
+
+
+def row(name: str, minute: Minute) -> str:
+    """Return a line of the table."""
+    figures = (
+        f"{figure.value:>{len(figure.column)}.{0 if figure.value >= 100 else 1}f}" for figure in minute
+    )
+    return "  ".join([f"{name:>6}", *figures])
+
+
+def medians(minutes: Sequence[Minute]) -> Minute:
+    """Return the median of each column."""
+    return [
+        Figure(column[0].column, statistics.median(figure.value for figure in column))
+        for column in zip(*minutes, strict=True)
+    ]
+
+
+def main() -> int:
+    """Go through the minutes; returns the exit status."""
+    chosen = arguments()
+    lab = Lab(chosen.inventory.resolve())
+    measuring = Measuring(lab, Services(lab.image, chosen.services, chosen.count))
+    print(f"from nothing: {measuring.deploy():.1f} s", flush=True)
+    minutes: list[Minute] = []
+    start = time.monotonic()
+    for number in range(chosen.minutes):
+        minutes.append(list(measuring.minute(number)))
+        if number == 0:
+            print(head(minutes[0]))
+        print(row(str(number + 1), minutes[-1]), flush=True)
+        time.sleep(max(0.0, start + (number + 1) * MINUTE - time.monotonic()))
+    quarter = max(1, len(minutes) // 4)
+    print(row("first", medians(minutes[:quarter])))
+    print(row("last", medians(minutes[-quarter:])))
+    print("\n".join([f"{len(measuring.failures)} failures", *measuring.failures]))
+    return 1 if measuring.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
