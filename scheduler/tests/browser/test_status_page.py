@@ -6,6 +6,7 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hand_driven_site import TOKEN, HandDrivenSite
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.operations import Operations
+from mesos_docker_scheduler.observability.snapshot import Leader
 from mesos_docker_scheduler.records.tokens import Role, digest, new_token
 from scheduler_fakes import Bench, offer_message, service
 from selenium.webdriver import Keys
@@ -133,6 +135,28 @@ def test_a_lost_master_is_said_at_once_and_so_is_the_next(visit: Visit) -> None:
     page.site.connect()
     page.misses("#notices")
     page.sees("#mesos", "m1:5050")
+
+
+def test_one_that_follows_says_where_changes_are_made(visit: Visit) -> None:
+    page = visit(service(count=2))
+    page.site.run("a", "b")
+    settle(page.site)
+    leader = Leader("scheduler2", "https://scheduler2.example.org:8090")
+    shown = page.site.bench.controller.snapshot
+    page.site.shown = replace(shown, connected=False, master=None, leads=False, leader=leader)
+    page.open("/services/web")
+    page.sees("#notices", "This scheduler follows: the scheduler on scheduler2 leads.")
+    link = page.element("#notices a")
+    assert (link.text, link.get_attribute("href")) == ("Go to scheduler2", f"{leader.url}/services/web")
+    page.sees("#instances", "Output")
+    assert "Kill" not in page.buttons("#instances")
+    assert page.buttons("#actions") == []
+    page.sees("#actions-elsewhere", "Changes are made at the scheduler that leads.")
+    page.site.shown = replace(shown, leads=False, leader=Leader("x", "javascript:alert(1)"))
+    page.sees("#notices", "the scheduler on x leads")
+    assert page.element("#notices a").get_attribute("href") is None
+    page.site.shown = None
+    page.sees("#actions", "Scale")
 
 
 def test_a_broken_configuration_is_said(visit: Visit) -> None:

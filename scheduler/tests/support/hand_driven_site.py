@@ -15,7 +15,7 @@ from mesos_docker_scheduler import web
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control.events import Command, ConfigRead, Disconnected, ThreadEnded
 from mesos_docker_scheduler.observability.metrics import Metrics
-from mesos_docker_scheduler.observability.snapshot import ServiceView
+from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.sandbox import Sandboxes
 from scheduler_fakes import Bench, configuration
 
@@ -40,10 +40,12 @@ class HandDrivenSite:
         certificate: web.Certificate | None = None,
     ) -> None:
         self.inbox: queue.SimpleQueue[Command | ThreadEnded | Callable[[], None]] = queue.SimpleQueue()
+        self.shown: Snapshot | None = None
+        """What is shown in place of what the controller has, if anything."""
         self.bench = Bench(Path(), *services, store=MemoryStore(), now=time.time())
         self.app = web.application(
             web.Sources(
-                snapshot=lambda: self.bench.controller.snapshot,
+                snapshot=lambda: self.shown or self.bench.controller.snapshot,
                 alive_at=time.monotonic,
                 log=self.bench.controller.log,
                 metrics=Metrics(),

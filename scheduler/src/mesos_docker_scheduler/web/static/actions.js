@@ -90,11 +90,17 @@ export class Actions {
     return this.model.services.get(this.name);
   }
 
+  // Whether changes are made here: where another scheduler leads, they are made there.
+  get here() {
+    return this.model.head.leads;
+  }
+
   render(service) {
-    for (const [action, button] of this.buttons) show(button, action.when(service), find("actions-title"));
+    for (const [action, button] of this.buttons) show(button, this.here && action.when(service), find("actions-title"));
     const texts = [];
     if (service.scaled_since !== null) texts.push(`Scaled by hand to ${service.wanted}; the configuration says ${service.configured}.`);
-    show(this.scale, service.mode === "replicated", find("actions-title"));
+    show(this.scale, this.here && service.mode === "replicated", find("actions-title"));
+    show(find("actions-elsewhere"), !this.here);
     if (service.update?.by_operator) texts.push(`Its update is ${service.update.state} by hand.`);
     setText(this.overridden, texts.join(" "));
     const at = service.scaled_since ?? service.update?.since ?? 0;

@@ -80,7 +80,7 @@ export class Instances {
       setText(address, [shown.address, shown.ports.length ? `host port ${shown.ports.join(", ")}` : ""].filter(Boolean).join(", ") || "–");
       setText(message, shown.message || "–");
       const gone = ENDED.has(shown.state);
-      show(kill, !gone && !shown.stopping, output);
+      show(kill, this.actions.here && !gone && !shown.stopping, output);
     };
     return node;
   }

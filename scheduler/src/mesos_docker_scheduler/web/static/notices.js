@@ -58,11 +58,15 @@ export class Notices {
     // A new age each second must not be read out each time.
     const changing = make("span", { "aria-live": "off" });
     const button = notice.button ? make("button", { type: "button", onclick: notice.button[1] }, notice.button[0]) : null;
-    const node = make("div", { class: `notice ${notice.level}` }, make("p", {}, title, " ", text, " ", changing), button);
+    const link = make("a");
+    const node = make("div", { class: `notice ${notice.level}` }, make("p", {}, title, " ", text, " ", changing, link), button);
     node.update = (shown) => {
       setText(title, shown.text ? `${shown.title}:` : `${shown.title.replace(/\.$/, "")}.`);
       setText(text, shown.text ? `${shown.text.replace(/\.$/, "")}.` : "");
       setText(changing, shown.changing ?? "");
+      const [label, href] = shown.link ?? ["", null];
+      setText(link, label);
+      setAttribute(link, "href", href);
     };
     return node;
   }
@@ -81,11 +85,11 @@ function ofTheScheduler(head) {
   if (head.problem) notices.push({ key: "problem", level: "bad", title: "Nothing is started or stopped", text: head.problem });
   if (!head.leads) {
     const { leader } = head;
-    const there = leader?.url ? `there: ${leader.url}` : "there";
     const text = leader
-      ? `the scheduler on ${leader.host} leads. What it has written is shown here, and changes are made ${there}`
+      ? `the scheduler on ${leader.host} leads. What it has written is shown here, and changes are made there`
       : "no scheduler leads at the moment. What the last one has written is shown here";
-    notices.push({ key: "follows", level: "note", title: "This scheduler follows", text });
+    const link = /^https?:/.test(leader?.url ?? "") ? [`Go to ${leader.host}`, leader.url + window.location.pathname] : null;
+    notices.push({ key: "follows", level: "note", title: "This scheduler follows", text, link });
   } else if (!head.connected) {
     const text = "what runs goes on running, but nothing can be started, stopped or checked until a master is found";
     notices.push({ key: "mesos", level: "bad", title: "The scheduler has no connection to Mesos", text });
