@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 import chaos_clock
 import chaos_network
+from chaos_changes import CHANGES
 from chaos_deploy import DEPLOYMENTS, deploy
 from chaos_draw import draw
 from chaos_faults import FAULTS
@@ -33,13 +34,13 @@ FAILED, UNHEALED, INTERRUPTED = 1, 2, 130
 
 
 def names(text: str) -> list[str]:
-    """Return the names of faults and deployments in a list with commas; all when it is empty."""
-    known = [*FAULTS, *DEPLOYMENTS]
+    """Return the names in a list with commas; when it is empty, all faults and deployments that are quick."""
+    known = [*FAULTS, *DEPLOYMENTS, *CHANGES]
     chosen = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in chosen if name not in known]
     if unknown:
         raise argparse.ArgumentTypeError(f"no faults: {', '.join(unknown)}. There are: {', '.join(known)}")
-    return chosen or known
+    return chosen or [*FAULTS, *DEPLOYMENTS]
 
 
 def arguments() -> argparse.Namespace:
@@ -50,7 +51,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each has the next one")
-    parser.add_argument("--faults", type=names, default="", help="names with commas between; without, all")
+    parser.add_argument(
+        "--faults",
+        type=names,
+        default="",
+        help="names with commas between; without, all but those that change the cluster",
+    )
     return parser.parse_args()
 
 
@@ -62,6 +68,7 @@ def main() -> int:
         signal.signal(ending, lambda *_: lab.interrupted.set())
     faults = {name: FAULTS[name].places for name in chosen.faults if name in FAULTS}
     deployments = [name for name in chosen.faults if name in DEPLOYMENTS]
+    changes = [name for name in chosen.faults if name in CHANGES]
     wanted = Wanted(lab.image, COUNT)
     rounds: list[Round] = []
     with Observer({slave: lab.addresses[slave] for slave in lab.slaves}) as observer:
@@ -77,7 +84,7 @@ def main() -> int:
             ephemeral, first = ephemeral_nodes(lab), usage(lab)
             print(HEADER, flush=True)
             for number in range(chosen.rounds):
-                drawn = draw(chosen.seed + number, faults, deployments)
+                drawn = draw(chosen.seed + number, faults, deployments, changes)
                 say(f"round {number + 1}, seed {drawn.seed}")
                 lived = live_through(lab, observer, drawn, wanted, ephemeral)
                 if number == chosen.rounds - 1 and lived.verdict.seconds is not None:

@@ -1,4 +1,4 @@
-"""Something is deployed in the middle of a fault: services.yml with another count or image, and once more."""
+"""What is deployed in the middle of a fault: services.yml with another count or image, and once more."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from chaos_judge import Wanted
 from chaos_lab import Lab
 from lab_site import ROOT
 
-PLAYBOOK = "playbooks/services.yml"
-LIMIT_SECONDS = 300
 COUNTS = (4, 5, 6, 7)
 VERSIONS = ("1", "2")  # of the demo image that work
 
@@ -38,15 +37,29 @@ DEPLOYMENTS: dict[str, Callable[[Wanted, int], Wanted]] = {
 }
 
 
-class Deployment:
-    """A run of services.yml that is under way."""
+@dataclass(frozen=True)
+class Play:
+    """A playbook to run. `added`: a file that adds to the inventory. limit_seconds: it is ended then."""
 
-    def __init__(self, lab: Lab, wanted: Wanted) -> None:
+    playbook: str = "playbooks/services.yml"
+    added: Path | None = None
+    limit_seconds: float = 300
+
+
+SERVICES = Play()
+
+
+class Deployment:
+    """A run of a playbook that is under way; in the end `wanted` runs."""
+
+    def __init__(self, lab: Lab, wanted: Wanted, play: Play = SERVICES) -> None:
         variables = {"scheduler_image": wanted.image, "scheduler_count": wanted.count}
+        self.playbook = play.playbook
+        self._limit_seconds = play.limit_seconds
         self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the process
         # Control-C does not reach it: `stop` does.
         self._process = subprocess.Popen(
-            lab.playbook_command(PLAYBOOK, variables),
+            lab.playbook_command(play.playbook, variables, play.added),
             cwd=ROOT,
             env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
             stdin=subprocess.DEVNULL,
@@ -62,7 +75,7 @@ class Deployment:
     def finish(self) -> tuple[int, str]:
         """Wait until it ends; returns its exit status and the end of what it wrote. It is ended in time."""
         try:
-            status = self._process.wait(LIMIT_SECONDS)
+            status = self._process.wait(self._limit_seconds)
         except subprocess.TimeoutExpired:
             self.stop()
             status = self._process.wait()
@@ -77,6 +90,6 @@ class Deployment:
             self._process.wait(60)
 
 
-def deploy(lab: Lab, wanted: Wanted) -> tuple[int, str]:
-    """Run services.yml; returns its exit status and the end of what it wrote."""
-    return Deployment(lab, wanted).finish()
+def deploy(lab: Lab, wanted: Wanted, play: Play = SERVICES) -> tuple[int, str]:
+    """Run a playbook; returns its exit status and the end of what it wrote."""
+    return Deployment(lab, wanted, play).finish()

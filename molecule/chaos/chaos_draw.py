@@ -36,18 +36,30 @@ class Blow:
 
 @dataclass(frozen=True)
 class Drawn:
-    """All of a round: faults that last so many seconds, and what is deployed meanwhile, if anything."""
+    """All of a round: faults that last so many seconds, and what is deployed meanwhile, if anything.
+
+    moment: when the faults strike a change that takes long, from 0, at its begin, to 1.
+    """
 
     seed: int
     seconds: float
     blows: tuple[Blow, ...]
     deployment: str = ""
     pick: int = 0
+    moment: float = 0.0
 
 
-def draw(seed: int, faults: Mapping[str, Sequence[Place]], deployments: Sequence[str]) -> Drawn:
-    """Return the round of this seed, of faults by name with their places. Raises ValueError without any."""
-    if not faults and not deployments:
+def draw(
+    seed: int,
+    faults: Mapping[str, Sequence[Place]],
+    deployments: Sequence[str],
+    changes: Sequence[str] = (),
+) -> Drawn:
+    """Return the round of this seed, of faults by name with their places. Raises ValueError without any.
+
+    changes: those that take long. If there are any, each round has one, and no other deployment.
+    """
+    if not faults and not deployments and not changes:
         raise ValueError("nothing to draw from")
     dice = random.Random(seed)  # noqa: S311 - it must be the same again
     number = min(2 if dice.random() < TWO_FAULTS else 1, len(faults))
@@ -57,5 +69,7 @@ def draw(seed: int, faults: Mapping[str, Sequence[Place]], deployments: Sequence
     )
     wants_deployment = dice.random() < WITH_DEPLOYMENT or not blows
     deployment = dice.choice(sorted(deployments)) if deployments and wants_deployment else ""
+    if changes:
+        deployment = dice.choice(sorted(changes))
     (seconds,) = dice.choices(SECONDS, WEIGHTS)
-    return Drawn(seed, seconds, blows, deployment, dice.randrange(1000))
+    return Drawn(seed, seconds, blows, deployment, dice.randrange(1000), dice.random())

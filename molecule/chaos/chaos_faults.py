@@ -39,6 +39,7 @@ SIDES = (
     Place("schedulers", leads=True, against="others"),
     Place("schedulers", leads=True, against="zookeepers"),
     Place("schedulers", whole=True, against="mesos_masters"),
+    Place("schedulers", whole=True, against="mesos_slaves"),
     Place("mesos_slaves", against="others"),
     Place("mesos_slaves", against="mesos_masters"),
     Place("zookeepers", leads=True, against="zookeepers"),

@@ -122,10 +122,16 @@ class Lab:
             return False
         return bool(status.get("leads", True))
 
-    def playbook_command(self, name: str, variables: Mapping[str, object]) -> list[str]:
-        """Return the command that runs a playbook on the lab with these variables."""
+    def playbook_command(
+        self, name: str, variables: Mapping[str, object], added: Path | None = None
+    ) -> list[str]:
+        """Return the command that runs a playbook on the lab with these variables.
+
+        added: a file that adds to the inventories.
+        """
+        inventories = (*self.inventories, *([added] if added is not None else []))
         program = _program("ansible-playbook")
-        return [program, name, *_options(self.inventories), "--extra-vars", json.dumps(variables)]
+        return [program, name, *_options(inventories), "--extra-vars", json.dumps(variables)]
 
 
 def _program(name: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 import chaos_judge
-from chaos_deploy import DEPLOYMENTS, Deployment, deploy
+from chaos_changes import CHANGES, Change
+from chaos_deploy import DEPLOYMENTS, SERVICES, Deployment, Play, deploy
 from chaos_draw import Drawn
 from chaos_faults import FAULTS
 from chaos_judge import SURGE, Toll, Verdict, Wanted
@@ -85,38 +86,52 @@ def live_through(lab: Lab, observer: Observer, drawn: Drawn, wanted: Wanted, eph
     injected = Injected(observer)
     verdict = Verdict()
     words: list[str] = []
+    quick = drawn.deployment in DEPLOYMENTS
     lasts = any(FAULTS[blow.fault].lasts for blow in drawn.blows)
-    seconds = drawn.seconds if lasts or drawn.deployment else MOMENT_SECONDS
-    new = DEPLOYMENTS[drawn.deployment](wanted, drawn.pick) if drawn.deployment else wanted
-    deployment: Deployment | None = None
-    try:
+    seconds = drawn.seconds if lasts or quick else MOMENT_SECONDS
+    new = DEPLOYMENTS[drawn.deployment](wanted, drawn.pick) if quick else wanted
+    with ExitStack() as ending:
+        deployment: Deployment | None = None
+        change: Change | None = None
         try:
+            if drawn.deployment in CHANGES:
+                change = ending.enter_context(CHANGES[drawn.deployment](lab))
+                deployment = _begin(lab, new, change.play, words, drawn.deployment, ending)
+                lab.wait(drawn.moment * change.seconds)
             words += _inject_all(lab, observer, drawn, injected, verdict)
-            if drawn.deployment:
-                words.append(f"{drawn.deployment} {new.count} of {new.image.rpartition('/')[2]}")
-                say(f"  {words[-1]}")
-                deployment = Deployment(lab, new)
-            words.append(f"{_hold(lab, seconds, deployment):.0f} s")
+            if quick:
+                what = f"{drawn.deployment} {new.count} of {new.image.rpartition('/')[2]}"
+                deployment = _begin(lab, new, SERVICES, words, what, ending)
+            words.append(f"{_hold(lab, seconds, deployment if quick else None):.0f} s")
         finally:
             say("  healing")
             injected.heal()
         if deployment is not None:
             status, _ = deployment.finish()
-            say(f"  services.yml during the fault: exit status {status}")
-            status, output = deploy(lab, new)
-            if status != 0:
-                verdict.problems.append(f"services.yml, once more: exit status {status}\n{output}")
+            say(f"  {deployment.playbook} during the fault: exit status {status}")
+            for play in (SERVICES,) if change is None else (change.play, *change.after):
+                status, output = deploy(lab, new, play)
+                if status != 0:
+                    verdict.problems.append(f"{play.playbook} afterwards: exit status {status}\n{output}")
         verdict.seconds, sentences = until_right(lab, observer, new)
         verdict.problems += [f"not right: {sentence}" for sentence in sentences]
-    finally:
-        if deployment is not None:
-            deployment.stop()
     if verdict.seconds is not None:
         ended = {host for toll in injected.tolls for host in toll.hosts}
         left = left_over(lab, observer, stopped=stopped, ended=ended, ephemeral=ephemeral)
         verdict.problems += [f"left over: {sentence}" for sentence in left]
     _judge(observer, verdict, injected.tolls, before=before, since=since, old=wanted, new=new)
     return Round(", ".join(words), new, verdict)
+
+
+def _begin(
+    lab: Lab, wanted: Wanted, play: Play, words: list[str], what: str, ending: ExitStack
+) -> Deployment:
+    """Begin to deploy, and say so; it ends with `ending`."""
+    words.append(what)
+    say(f"  {what}")
+    deployment = Deployment(lab, wanted, play)
+    ending.callback(deployment.stop)
+    return deployment
 
 
 def _hold(lab: Lab, seconds: float, deployment: Deployment | None) -> float:

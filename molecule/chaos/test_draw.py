@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from chaos_changes import CHANGES
 from chaos_deploy import DEPLOYMENTS
 from chaos_draw import SECONDS, draw
 from chaos_faults import FAULTS
@@ -39,6 +40,12 @@ def test_deployments_alone_make_rounds() -> None:
     assert (drawn.blows, drawn.deployment) == ((), "deploy-count")
     with pytest.raises(ValueError, match="nothing to draw from"):
         draw(1, {}, [])
+
+
+def test_where_a_change_is_named_each_round_has_one() -> None:
+    drawn = [draw(seed, PLACES, list(DEPLOYMENTS), list(CHANGES)) for seed in range(100)]
+    assert {each.deployment for each in drawn} == set(CHANGES)
+    assert all(0 <= each.moment < 1 and each.blows for each in drawn)
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

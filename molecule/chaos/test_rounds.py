@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from chaos_changes import CHANGES
 from chaos_draw import Blow, Place
 from chaos_judge import Toll
 from chaos_lab import CommandError, Lab
@@ -106,6 +108,19 @@ def test_a_container_is_struck_where_it_runs(lab: Lab) -> None:
     assert find(lab, blow, lives, ("slave1",)).container is lives[1]
     with pytest.raises(LookupError, match="no container runs"):
         find(lab, blow, [], ())
+
+
+def test_two_hosts_that_are_something_else_become_masters(lab: Lab) -> None:
+    with pytest.raises(LookupError, match="there are no two hosts"), CHANGES["grow-and-shrink"](lab):
+        pass
+    lab.groups["schedulers"] = ("scheduler1", "scheduler2")
+    del lab.members
+    with CHANGES["grow-and-shrink"](lab) as change:
+        assert change.play.added is not None
+        hosts = {"hosts": {"scheduler1": None, "scheduler2": None}}
+        groups = {"zookeepers": hosts, "mesos_masters": hosts}
+        assert json.loads(change.play.added.read_text()) == {"all": {"children": groups}}
+        assert [play.added for play in change.after] == [None]
 
 
 def test_daemons_may_grow_a_little() -> None:
