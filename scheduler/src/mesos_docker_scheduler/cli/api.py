@@ -118,6 +118,7 @@ class Api:
         self._seconds = seconds
         self._leader_ca_file = found.leader_ca_file
         self._client = self._client_of(found.url, headers, trusted)
+        self._first = self._url, self._right, self._client
 
     @classmethod
     def at(cls, given: Given) -> Api:
@@ -132,6 +133,10 @@ class Api:
         """Change something; `revision`: that of the service, as it was seen, or * for any."""
         headers = {"If-Match": revision if revision == "*" else f'"{revision}"'} if revision else {}
         return self._ask("POST", path, json=body or {}, headers=headers)
+
+    def go_back(self) -> None:
+        """Ask the one again that was asked first: it knows who leads now."""
+        self._url, self._right, self._client = self._first
 
     def stream(self, path: str, **parameters: Parameter) -> Iterator[Message]:
         """The messages of a stream of events, until it ends."""
@@ -154,7 +159,7 @@ class Api:
         try:
             answer = self._client.request(method, path, **more)
             if answer.status_code == 307:
-                self._go_to_the_leader(answer)
+                self.go_to(answer.headers.get("location", ""))
                 answer = self._client.request(method, path, **more)
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
@@ -176,16 +181,17 @@ class Api:
             verify=trusted,
         )
 
-    def _go_to_the_leader(self, answer: httpx2.Response) -> None:
-        """Ask the scheduler from now on that the one we have asked names as the leader."""
-        leader = httpx2.URL(answer.headers.get("location", ""))
+    def go_to(self, url_of_leader: str) -> None:
+        """From now on ask the scheduler that the one we have asked names as the leader."""
+        leader = httpx2.URL(url_of_leader)
         url = f"{leader.scheme}://{leader.netloc.decode()}"
         if leader.scheme != "https" and self._url.startswith("https:"):
             raise ExitError(REFUSED, f"{self._url} does not lead, and who does speaks no TLS: {url}")
+        trusted = self._trusted
         if self._leader_ca_file is not None:
-            self._trusted = _trusted(Target(url, None, self._leader_ca_file))
+            trusted = _trusted(Target(url, None, self._leader_ca_file))
         self._url, self._right = url, "one of a known authority"
-        self._client = self._client_of(url, self._headers, self._trusted)
+        self._client = self._client_of(url, self._headers, trusted)
 
     def _unreachable(self, error: Exception) -> NoAnswerError:
         wrong = _certificate_problem(error)

@@ -36,13 +36,19 @@ def missing(status: Message, names: Collection[str], sha256: str | None) -> list
         return [f"The scheduler refuses the configuration and keeps the old one: {config['error']}"]
     if not is_current(status, sha256):
         return ["The scheduler has not read the new configuration."]
+    if not status["leads"]:
+        leader = status["leader"]
+        if leader is None:
+            return ["No scheduler leads at the moment."]
+        return [f"The scheduler on {leader['host']} leads, and alone knows whether all is as wanted."]
     lines = []
     for service in awaited(status, names):
         update = service["update"]
         # What runs, but has not run for long enough yet, may still fail: no deploy has come true with that.
         proving = update is not None and update["state"] == "rolling"
         if proving or not service["converged"]:
-            waiting = service["waiting"] or (["the new instances to prove themselves"] if proving else [])
+            moving = "the new instances to prove themselves" if proving else "instances that start or end"
+            waiting = service["waiting"] or [moving]
             lines.append(f"{service['name']}: {service['running']} of {service['wanted']} run. Waiting for:")
             lines.extend(f"  - {' '.join(reason.split())}" for reason in waiting)
     if not lines and not status["connected"]:  # else the services' reasons say so

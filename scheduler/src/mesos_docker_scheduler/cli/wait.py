@@ -47,11 +47,12 @@ class _Look:
 
 
 class _Watch:
-    """Looks again and again; `newest`: the id of the newest event seen."""
+    """Looks again and again, at the scheduler that leads unless it is to be this very one."""
 
-    def __init__(self, found: Api) -> None:
+    def __init__(self, found: Api, *, this_one: bool) -> None:
         self._found = found
-        self._newest: int | None = None
+        self._this_one = this_one
+        self._newest: int | None = None  # the id of the newest event seen
 
     def look(self) -> _Look:
         """Ask for the status and the news."""
@@ -60,7 +61,11 @@ class _Watch:
                 "/v1/events", after=self._newest, limit=1 if self._newest is None else 1000
             )["events"]
             status = self._found.get("/v1/status", instances=False)
+            leader = status["leader"]
+            if not status["leads"] and leader is not None and leader["url"] and not self._this_one:
+                self._found.go_to(leader["url"])  # with the next look
         except NoAnswerError as error:
+            self._found.go_back()
             return _Look(None, str(error))
         news = [] if self._newest is None else events
         self._newest = events[-1]["id"] if events else self._newest or 0
@@ -101,7 +106,8 @@ def wait(
     scheduler does not answer, and with --fail-fast with 6 when something had failed before.
     """
     found, start = Api.at(given), time.monotonic()
-    watch = _Watch(found)
+    # Each host has a configuration file of its own.
+    watch = _Watch(found, this_one=config_sha256 is not None)
     patience = Patience(names, idle_seconds, start)
     with _Bars(quiet=as_json) as bars:
         while True:

@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx2
 import pytest
 from certificates import SelfSigned
 from hand_driven_site import TOKEN, HandDrivenSite
@@ -195,7 +194,14 @@ class Follower(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'{"wanted": 2, "revision": "r"}')
+        self.wfile.write(json.dumps(self.answer()).encode())
+
+    def answer(self) -> dict[str, Any]:
+        if self.path.startswith("/v1/status"):
+            leader = {"host": "m2", "url": self.leader} if self.leader else None
+            config = {"sha256": "s", "error": None}
+            return {"leads": False, "leader": leader, "connected": False, "config": config, "services": []}
+        return {"events": []} if self.path.startswith("/v1/events") else {"wanted": 2, "revision": "r"}
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -227,6 +233,25 @@ def test_goes_to_the_leader_where_another_scheduler_sends_it(
     assert "no scheduler answers at http://127.0.0.1:1" in capsys.readouterr().err
 
 
+def test_waits_for_what_the_leader_says(
+    follower: str, site: HandDrivenSite, token_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["wait", "--timeout", "3", "--url", follower, "--token-file", str(token_file)]
+    Follower.leader = site.url
+    assert cli.main(words) == OK
+    assert "web: all 2 wanted instances run" in capsys.readouterr().out
+    Follower.leader = ""
+    assert cli.main(words) == NOT_YET
+    assert "No scheduler leads at the moment." in capsys.readouterr().err
+    # It has gone, and the other one has not noticed.
+    Follower.leader = "http://127.0.0.1:1"
+    assert cli.main(words) == NOT_YET
+    # Its own configuration is what counts, and that of the leader is another file.
+    Follower.leader = site.url
+    assert cli.main([*words, "--config-sha256", "s"]) == NOT_YET
+    assert "The scheduler on m2 leads" in capsys.readouterr().err
+
+
 def test_the_leader_has_a_certificate_of_the_clusters_authority(
     tls_site: HandDrivenSite, certificate: SelfSigned, tmp_path: Path, follower: str
 ) -> None:
@@ -243,9 +268,8 @@ def test_the_leader_has_a_certificate_of_the_clusters_authority(
 
 def test_no_token_goes_to_a_leader_without_tls_from_a_scheduler_with_it() -> None:
     asked = api.Api(api.Target("https://127.0.0.1:1", None))
-    answer = httpx2.Response(307, headers={"Location": "http://127.0.0.1:2/v1/step-down"})
     with pytest.raises(ExitError, match=r"who does speaks no TLS: http://127\.0\.0\.1:2"):
-        asked._go_to_the_leader(answer)
+        asked.go_to("http://127.0.0.1:2/v1/step-down")
 
 
 def test_a_scheduler_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:

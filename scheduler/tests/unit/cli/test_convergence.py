@@ -29,6 +29,8 @@ def status(**changes: Any) -> Message:
     config = {"sha256": "new", "error": None}
     return {
         "connected": True,
+        "leads": True,
+        "leader": None,
         "config": config | changes.pop("config", {}),
         "services": [service | changes.pop("service", {})],
     } | changes
