@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from kazoo.client import KazooClient
+from kazoo.protocol.states import KazooState
 
 from mesos_docker_scheduler.driver.endpoint import parse_endpoint
 
@@ -53,7 +55,7 @@ def zookeeper_client(
     """
     log = logging.getLogger(f"{__name__}.kazoo")
     log.setLevel(logging.ERROR)  # what matters of it is said by those who use it
-    return KazooClient(
+    client = KazooClient(
         hosts,
         timeout=session_seconds,
         connection_retry={"max_tries": -1, "delay": _FIRST_RETRY_SECONDS, "max_delay": most_retry_seconds},
@@ -61,3 +63,32 @@ def zookeeper_client(
         logger=log,
         **more,
     )
+    client.add_listener(_Memory(client, session_seconds).state_changed)
+    return client
+
+
+class _Memory:
+    """What a client has seen of ZooKeeper, which is forgotten when it has had no connection for a session.
+
+    Servers refuse who has seen more than they have. An ensemble that was made anew, because the former one is
+    lost, would refuse a client for ever.
+    """
+
+    def __init__(self, client: KazooClient, seconds: float) -> None:
+        self._client = client
+        self._seconds = seconds
+        self._timer: threading.Timer | None = None
+
+    def state_changed(self, state: str) -> None:
+        """Hear of the connection; on kazoo's thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if state == KazooState.SUSPENDED:
+            self._timer = threading.Timer(self._seconds, self._forget)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _forget(self) -> None:
+        if not self._client.connected:
+            self._client.last_zxid = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from driver_process import both_drivers, start
 from kazoo.client import KazooClient
 from kazoo.security import make_digest_acl
 from mesos_docker_scheduler.driver.operator_api import OperatorApi, OperatorApiError
+from mesos_docker_scheduler.driver.zookeeper import zookeeper_client
 from mesos_testbed import ZooKeeper, eventually
 from recorder import running
 from scripted_master import ScriptedMaster
@@ -139,3 +141,21 @@ def test_an_unreachable_zookeeper_is_told_and_does_not_hold_up_stopping() -> Non
     with running("zk://u:pw@127.0.0.1:1,no-such-host.invalid:2181/mesos") as (driver, _):
         message = "zk://127.0.0.1:1,no-such-host.invalid:2181/mesos can't be reached"
         eventually(lambda: driver.problem == message, "the problem")
+
+
+def test_another_ensemble_at_the_same_addresses_is_joined(tmp_path: Path) -> None:
+    """A server refuses a client that has seen more than there is, and what was lost does not come back."""
+    with ZooKeeper(tmp_path) as server:
+        client = zookeeper_client(server.address, session_seconds=2, most_retry_seconds=0.5)
+        client.start()
+        try:
+            for _ in range(20):
+                client.create("/one-", sequence=True)
+            server.stop()
+            shutil.rmtree(tmp_path / "data")
+            server.start()
+            eventually(lambda: client.connected, "the client is connected", seconds=20)
+            assert client.get_children("/") == ["zookeeper"]
+        finally:
+            client.stop()
+            client.close()
