@@ -99,6 +99,8 @@ class _Plan:
             return self._begin_with(seeds[0])
         if self._led:
             return self._go_on()
+        if self._can_elect():
+            return "keep"
         if any(master["has_log"] for master in self._present.values()):
             self._mistakes.append(
                 f"No mesos-master leads. Those at {self._listed(self._present)} can be reached"
@@ -113,6 +115,17 @@ class _Plan:
                 " the first deployment needs all masters."
             )
         return "begin"
+
+    def _can_elect(self) -> bool:
+        """Tell whether only ZooKeeper is missing, as it is where it begins anew: all is there to elect by."""
+        holding = [host for host in self._staying if self._present[host]["has_log"]]
+        same = {(self._present[host]["quorum"], *sorted(self._present[host]["ensemble"])) for host in holding}
+        return (
+            not (self._absent or self._leaving)
+            and len(holding) >= self._quorum
+            and len(same) == 1
+            and self._present[holding[0]]["quorum"] == self._quorum
+        )
 
     def _go_on(self) -> str:
         """A master leads."""
