@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections.abc import Callable, Mapping
@@ -137,7 +138,12 @@ class Standby:
         needed = self.config.restart_needed(event.config)
         self.config, self.config_view = event.config, ConfigView(event.sha256, self._clock())
         self.written_at = event.written_at
-        self._edition = Edition.of(event.config, event.written_at)
+        with contextlib.suppress(StoreError):  # a damaged record is told of by the next look
+            known = recorded(self._replica.content.remembered().records) if event.asked else None
+            if known is not None:
+                # An operator means it, whatever the clock said when the one on record was written.
+                self.written_at = max(self.written_at, known.written_at)
+        self._edition = Edition.of(event.config, self.written_at)
         return needed
 
     def _look(self) -> None:

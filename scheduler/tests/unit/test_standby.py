@@ -9,7 +9,7 @@ import time
 
 import pytest
 from mesos_docker_scheduler.control import events
-from mesos_docker_scheduler.control.edition import Edition, Editions
+from mesos_docker_scheduler.control.edition import Edition, Editions, recorded
 from mesos_docker_scheduler.control.operations import NotLeadingError
 from mesos_docker_scheduler.control.ownership import MOVED
 from mesos_docker_scheduler.observability.metrics import Metrics
@@ -215,6 +215,20 @@ def test_does_not_stand_while_its_configuration_is_outdated(follower: Follower) 
     assert len(follower.stood) == 1
     assert follower.standby.snapshot.problem is None
     assert not follower.standby.snapshot.config.outdated
+
+
+def test_stands_when_asked_to_whatever_the_clock_of_the_last_leader_said(follower: Follower) -> None:
+    editions = Editions(None)
+    editions.take(Edition.of(configuration(service(count=5)), NOW + 86_400))
+    follower.replica.content.apply(Change(records=editions.take_records()))
+    follower.hear()
+    assert follower.standby.snapshot.config.outdated
+    follower.hear(events.ConfigRead(follower.standby.config, "same", asked=True, written_at=NOW))
+    follower.hear()
+    assert len(follower.stood) == 1
+    assert not Edition.of(follower.standby.config, follower.standby.written_at).is_older_than(
+        recorded(follower.replica.content.remembered().records)
+    )
 
 
 def test_does_not_stand_where_the_state_was_moved_away(follower: Follower) -> None:
