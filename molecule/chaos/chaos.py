@@ -15,8 +15,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
-import chaos_clock
-import chaos_network
 from chaos_changes import CHANGES
 from chaos_deploy import DEPLOYMENTS, deploy
 from chaos_draw import draw
@@ -71,9 +69,16 @@ def main() -> int:
     changes = [name for name in chosen.faults if name in CHANGES]
     wanted = Wanted(lab.image, COUNT)
     rounds: list[Round] = []
+    for name in changes:
+        try:
+            with CHANGES[name](lab):
+                pass
+        except LookupError as error:
+            say(f"{name}: {error}")
+            return FAILED
     with Observer({slave: lab.addresses[slave] for slave in lab.slaves}) as observer:
         try:
-            for package in (chaos_clock.PACKAGE, chaos_network.PACKAGE):
+            for package in sorted({FAULTS[name].package for name in faults} - {""}):
                 lab.install(package)
             say(f"deploying {wanted.count} of {wanted.image}")
             status, output = deploy(lab, wanted)
@@ -96,7 +101,10 @@ def main() -> int:
                     say("The lab is not right any more: no further rounds.")
                     break
         except Interrupted:
-            say("interrupted; all is healed")
+            say(
+                "interrupted; what was injected is healed"
+                + (f", and `make lab LAB={lab.inventories[0]}` ends what was begun" if changes else "")
+            )
             return INTERRUPTED
         except CommandError as error:
             say(str(error))

@@ -2,48 +2,67 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from chaos_daemons import Strike, await_unit, toll
+from chaos_daemons import Strike, toll
 from chaos_judge import Toll
 from chaos_lab import Lab
 from chaos_struck import Struck
+from lab_cluster import MASTER_PORT, SCHEDULER_PORT, SLAVE_PORT, ZOOKEEPER_PORT, eventually
 
 PACKAGE = "libfaketime"
 JUMP_SECONDS = 3600
-_SHIFT = "/run/chaos-clock"
-_PRELOADED = f"""[Service]
-Environment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1
-Environment=FAKETIME_TIMESTAMP_FILE={_SHIFT} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1"""
+PORTS = {
+    "zookeeper": ZOOKEEPER_PORT,
+    "mesos-master": MASTER_PORT,
+    "mesos-slave": SLAVE_PORT,
+    "mesos-docker-scheduler": SCHEDULER_PORT,
+}
+START_SECONDS = 60
+# From when it listens until it does its work.
+WORKING_SECONDS = 5
 
 
 def jumped(unit: str, seconds: int) -> Strike:
-    """Return the fault of a clock that jumps so far while the daemon runs, and back in the end.
+    """Return the fault of a clock that jumps so far while the daemon works, and back in the end.
 
     Before and after it the daemon is restarted: with the library, and without it.
     """
+    shift = f"/run/chaos-clock-{unit}"
     folder = f"/run/systemd/system/{unit}.service.d"
+    preloaded = f"""[Service]
+Environment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1
+Environment=FAKETIME_TIMESTAMP_FILE={shift} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1"""
 
     @contextmanager
     def strike(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
         def restart() -> None:
-            lab.on(struck.host, f"systemctl daemon-reload; systemctl restart --no-block {unit}")
-            await_unit(lab, struck.host, unit)
+            lab.on(struck.host, f"systemctl daemon-reload; systemctl restart {unit}")
+            eventually(f"{unit} listens on {struck.host}", listens, seconds=START_SECONDS)
 
-        def shift(seconds: int) -> None:
+        def listens() -> bool:
+            try:
+                socket.create_connection((lab.addresses[struck.host], PORTS[unit]), 1).close()
+            except OSError:
+                return False
+            return True
+
+        def shifted(by: int) -> str:
             # In one step: a daemon that reads half of it would see another time.
-            lab.on(struck.host, f"echo {seconds:+} >{_SHIFT}.new; mv {_SHIFT}.new {_SHIFT}")
+            return f"echo {by:+} >{shift}.new && mv {shift}.new {shift}"
 
         try:
-            shift(0)
-            lab.on(struck.host, f"mkdir -p {folder}; echo '{_PRELOADED}' >{folder}/chaos-clock.conf")
+            install = f"mkdir -p {folder} && echo '{preloaded}' >{folder}/chaos-clock.conf"
+            lab.on(struck.host, f"{shifted(0)} && {install}")
             restart()
-            shift(seconds)
+            lab.wait(WORKING_SECONDS)
+            lab.on(struck.host, shifted(seconds))
             yield toll(unit, struck, unreachable=False)
         finally:
-            shift(0)
-            lab.on(struck.host, f"rm -f {folder}/chaos-clock.conf")
+            lab.on(struck.host, f"rm -f {folder}/chaos-clock.conf; {shifted(0)}")
             restart()
+            lab.on(struck.host, f"rm -f {shift}")
 
     return strike

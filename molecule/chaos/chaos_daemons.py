@@ -37,7 +37,7 @@ def _runs(lab: Lab, host: str, unit: str) -> bool:
     return lab.on(host, f"systemctl is-active {unit} || true").strip() == "active"
 
 
-def await_unit(lab: Lab, host: str, unit: str) -> None:
+def _await(lab: Lab, host: str, unit: str) -> None:
     eventually(f"{unit} runs on {host}", lambda: _runs(lab, host, unit), seconds=60)
 
 
@@ -104,7 +104,7 @@ def _on_another_disk(unit: str, mount: str, spoil: str = ":") -> Strike:
                 " umount /run/chaos-disk; else umount $state; fi; fi"
             )
             shell(f"systemctl reset-failed {unit}; systemctl start --no-block {unit}")
-            await_unit(lab, struck.host, unit)
+            _await(lab, struck.host, unit)
 
     return strike
 
@@ -135,7 +135,7 @@ def no_registry(lab: Lab, struck: Struck) -> Generator[Toll, None, None]:
         yield Toll("registry")
     finally:
         lab.on(struck.host, "systemctl start docker-registry")
-        await_unit(lab, struck.host, "docker-registry")
+        _await(lab, struck.host, "docker-registry")
 
 
 @contextmanager

@@ -19,12 +19,14 @@ class Fault:
 
     lasts: until it is healed; the others are over at once. alone: while it lasts, no other fault strikes the
     host, because nothing can be done there, or both would mount something in the same place.
+    package: what hosts need for it.
     """
 
     strike: Strike
     places: tuple[Place, ...]
     lasts: bool = True
     alone: bool = False
+    package: str = ""
 
 
 # Where there are several of a kind, the one that leads is struck as often as any of them.
@@ -58,15 +60,10 @@ def _of_daemons() -> Iterable[tuple[str, Fault]]:
     for name, (unit, places) in UNITS.items():
         for manner, strike in manners.items():
             yield f"{manner}-{name}", Fault(strike(unit), places, lasts=manner == "freeze")
-        if unit != "docker":  # it has no rules about time
-            yield (
-                f"put-forward-clock-of-{name}",
-                Fault(clock.jumped(unit, clock.JUMP_SECONDS), places, alone=True),
-            )
-            yield (
-                f"put-back-clock-of-{name}",
-                Fault(clock.jumped(unit, -clock.JUMP_SECONDS), places, alone=True),
-            )
+        if unit in clock.PORTS:
+            for manner, seconds in (("forward", clock.JUMP_SECONDS), ("back", -clock.JUMP_SECONDS)):
+                jump = clock.jumped(unit, seconds)
+                yield f"put-{manner}-clock-of-{name}", Fault(jump, places, alone=True, package=clock.PACKAGE)
         if unit in daemons.STATE:
             yield f"fill-disk-of-{name}", Fault(daemons.full_disk(unit), places, alone=True)
             yield f"read-only-disk-of-{name}", Fault(daemons.read_only_disk(unit), places, alone=True)
@@ -80,7 +77,7 @@ FAULTS = dict(_of_daemons()) | {
     "cut-power-of-host": Fault(hosts.cut_off_power, (*MASTERS, *SCHEDULERS, *SLAVES), alone=True),
     "reboot-host": Fault(hosts.rebooted, (*MASTERS, *SCHEDULERS, *SLAVES), lasts=False, alone=True),
     "freeze-host": Fault(hosts.frozen, (*MASTERS, *SCHEDULERS, *SLAVES), alone=True),
-    "partition": Fault(network.cut("both_ways"), SIDES),
-    "partition-one-way": Fault(network.cut("one_way", one_way=True), SIDES),
-    "lose-packets": Fault(network.cut("loss", percent=20), SIDES),
+    "partition": Fault(network.cut("both_ways"), SIDES, package=network.PACKAGE),
+    "partition-one-way": Fault(network.cut("one_way", one_way=True), SIDES, package=network.PACKAGE),
+    "lose-packets": Fault(network.cut("loss", percent=20), SIDES, package=network.PACKAGE),
 }

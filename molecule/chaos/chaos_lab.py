@@ -79,7 +79,9 @@ class Lab:
 
     def install(self, package: str) -> None:
         """Install a package on all members that lack it. Raises CommandError."""
-        command = f"dpkg --status {package} >/dev/null 2>&1 || apt-get --quiet install --yes {package}"
+        lacks = f"! dpkg-query --show --showformat='${{db:Status-Status}}' {package} | grep -qx installed"
+        get = f"apt-get update; apt-get -o DPkg::Lock::Timeout={INSTALL_SECONDS} install --yes {package}"
+        command = f"if {lacks}; then {get}; fi"
         for host in self.members:
             self.on(host, command, seconds=INSTALL_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lab_example
 import pytest
 from chaos_changes import CHANGES
 from chaos_deploy import DEPLOYMENTS
@@ -27,6 +28,20 @@ def test_every_fault_place_and_time_is_drawn_sooner_or_later() -> None:
     assert {each.deployment for each in drawn} == {"", *DEPLOYMENTS}
     assert {each.seconds for each in drawn} == set(SECONDS)
     assert {len(each.blows) for each in drawn} == {1, 2}
+
+
+def test_the_rounds_of_the_example_strike_whoever_leads() -> None:
+    faults = {name: PLACES[name] for name in lab_example.FAULTS if name in PLACES}
+    drawn = [
+        draw(lab_example.SEED + number, faults, ["deploy-count"]) for number in range(lab_example.ROUNDS)
+    ]
+    assert {(blow.fault, blow.place.group) for each in drawn for blow in each.blows if blow.place.leads} == {
+        ("freeze-scheduler", "schedulers"),
+        ("partition", "mesos_masters"),
+        ("kill-both-leaders", "mesos_masters"),
+        ("cut-power-of-host", "schedulers"),
+    }
+    assert all(each.seconds <= 20 for each in drawn)
 
 
 def test_one_fault_strikes_once_in_a_round() -> None:

@@ -15,8 +15,7 @@ from lab_site import ROOT, UNREACHABLE, Measure
 
 COUNT = 6  # as the example says
 CHAOS = ROOT / "molecule" / "chaos" / "chaos.py"
-ROUNDS, SEED = 4, 13
-FAULTS = ("kill-scheduler", "freeze-scheduler", "cut-power-of-host", "kill-both-leaders", "deploy-count")
+CHAOS_SECONDS = 1800
 ADDRESSES = lab_example.addresses()
 
 
@@ -79,12 +78,15 @@ def test_the_example_is_deployed_as_it_stands_and_survives_the_loss_of_a_master(
             sys.executable,
             str(CHAOS),
             *(f"--inventory={inventory}" for inventory in lab_example.INVENTORIES),
-            *(f"--rounds={ROUNDS}", f"--seed={SEED}", f"--faults={','.join(FAULTS)}"),
+            f"--rounds={lab_example.ROUNDS}",
+            f"--seed={lab_example.SEED}",
+            f"--faults={','.join(lab_example.FAULTS)}",
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        timeout=CHAOS_SECONDS,
     )
     assert chaos.returncode == 0, chaos.stdout
     measure("rounds of disasters", chaos.stdout.splitlines()[-1])

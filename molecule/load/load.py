@@ -5,12 +5,13 @@
 Each minute one service gets another image and another one another count, a container is killed, every
 instance is asked, and all daemons are looked at. Prints a table, a line for each minute, and in the end the
 medians of its first and last quarter: what grows or becomes slower shows there. Exits with 1 when a
-deployment or a request has failed.
+deployment, a request or a replacement has failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -19,11 +20,13 @@ from pathlib import Path
 
 sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("shared", "chaos"))
 
-from chaos_lab import Lab
+from chaos_lab import CommandError, Lab
 from load_figures import Figure, Measuring
 from load_services import Services
 
 MINUTE = 60.0
+# What can go wrong while somebody is asked: nobody leads, a command on a host fails.
+TROUBLE = (OSError, CommandError, LookupError)
 Minute = Sequence[Figure]
 
 
@@ -58,6 +61,14 @@ def medians(minutes: Sequence[Minute]) -> Minute:
     ]
 
 
+def summary(minutes: Sequence[Minute], failures: Sequence[str]) -> str:
+    """Return the last lines: the medians of the first and the last quarter, and what has failed."""
+    quarter = max(1, len(minutes) // 4)
+    parts = {"first": minutes[:quarter], "last": minutes[-quarter:]}
+    rows = [row(name, medians(part)) for name, part in parts.items() if part]
+    return "\n".join([*rows, f"{len(failures)} failures", *failures])
+
+
 def main() -> int:
     """Go through the minutes; returns the exit status."""
     chosen = arguments()
@@ -66,17 +77,23 @@ def main() -> int:
     print(f"from nothing: {measuring.deploy():.1f} s", flush=True)
     minutes: list[Minute] = []
     start = time.monotonic()
-    while (begun := time.monotonic()) < start + chosen.minutes * MINUTE:
-        minutes.append(list(measuring.minute(len(minutes))))
-        if len(minutes) == 1:
-            print(head(minutes[0]))
-        print(row(f"{(begun - start) / MINUTE:.0f}", minutes[-1]), flush=True)
-        # A slow machine takes longer than a minute.
-        time.sleep(max(0.0, begun + MINUTE - time.monotonic()))
-    quarter = max(1, len(minutes) // 4)
-    print(row("first", medians(minutes[:quarter])))
-    print(row("last", medians(minutes[-quarter:])))
-    print("\n".join([f"{len(measuring.failures)} failures", *measuring.failures]))
+    try:
+        for number in itertools.count():
+            begun = time.monotonic()
+            if begun >= start + chosen.minutes * MINUTE:
+                break
+            try:
+                minutes.append(list(measuring.minute(number)))
+            except TROUBLE as error:
+                measuring.failures.append(f"minute {(begun - start) / MINUTE:.0f}: {error!r}")
+            else:
+                if len(minutes) == 1:
+                    print(head(minutes[0]))
+                print(row(f"{(begun - start) / MINUTE:.0f}", minutes[-1]), flush=True)
+            # A slow machine takes longer than a minute.
+            time.sleep(max(0.0, begun + MINUTE - time.monotonic()))
+    finally:
+        print(summary(minutes, measuring.failures))
     return 1 if measuring.failures else 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import statistics
 import time
 import urllib.request
@@ -21,7 +20,7 @@ from lab_site import playbook
 from load_services import Services
 
 TIMES_ASKED = 20
-REPLACED_SECONDS = 60
+REPLACED_SECONDS = 60.0
 ASKED_AT_ONCE = 8
 EXECUTOR = "mesos-docker-executor"
 
@@ -84,6 +83,8 @@ class Measuring:
         instances = self._instances(leader)
         if len(instances) != self._services.instances:
             self.failures.append(f"{len(instances)} instances run, {self._services.instances} are wanted")
+        if not instances:
+            raise LookupError("no instance is in service")
         yield Figure("instances", len(instances))
         yield Figure("replace s", self._replace(leader, instances[number % len(instances)]))
         for path in ("/v1/status", "/metrics"):
@@ -127,7 +128,7 @@ class Measuring:
             return eventually(f"{victim.task} is replaced", replaced, seconds=REPLACED_SECONDS)[1]
         except AssertionError as error:
             self.failures.append(str(error))
-            return math.nan
+            return REPLACED_SECONDS
 
     def _ask(self, instances: Sequence[Instance]) -> float:
         """Ask each instance once; returns the median of the seconds that an answer takes."""

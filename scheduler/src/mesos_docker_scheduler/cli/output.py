@@ -46,9 +46,10 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothi
 
 
 def state_text(service: Message, connected: bool) -> Text:
-    """How a service does, in a word of the status page that does not need its colour.
+    """How a service does, in a word that does not need its colour.
 
-    connected: whether the scheduler has a master. One that follows another has none.
+    connected: whether the scheduler has a master. Without one, as where it follows another scheduler, it
+    knows only how the service did last.
     """
     if service["converged"]:
         return Text("healthy", "green")
