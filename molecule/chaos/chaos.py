@@ -20,12 +20,13 @@ from chaos_deploy import DEPLOYMENTS, deploy
 from chaos_draw import draw
 from chaos_faults import FAULTS
 from chaos_judge import Wanted
-from chaos_lab import CommandError, Interrupted, Lab
-from chaos_leftovers import ephemeral_nodes, grown, usage
+from chaos_leftovers import ephemeral_nodes, grown
 from chaos_observer import Observer
 from chaos_right import until_right
 from chaos_rounds import Round, UnhealedError, live_through, say
 from chaos_table import HEADER, row, summary
+from lab_inventory import CommandError, Interrupted, Lab
+from lab_usage import usage
 
 COUNT = 6
 FAILED, UNHEALED, INTERRUPTED = 1, 2, 130

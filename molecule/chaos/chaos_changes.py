@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos_deploy import Play
-from chaos_lab import Lab
+from lab_inventory import Lab
 
 LIMIT_SECONDS = 3600
 SITE = "site.yml"

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from chaos_daemons import Strike, toll
 from chaos_judge import Toll
-from chaos_lab import Lab
 from chaos_struck import Struck
 from lab_cluster import MASTER_PORT, SCHEDULER_PORT, SLAVE_PORT, ZOOKEEPER_PORT, eventually
+from lab_inventory import Lab
 
 PACKAGE = "libfaketime"
 JUMP_SECONDS = 3600

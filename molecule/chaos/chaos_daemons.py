@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 
 from chaos_judge import Toll
-from chaos_lab import Lab
 from chaos_struck import Struck
 from lab_cluster import eventually
+from lab_inventory import Lab
 
 Strike = Callable[[Lab, Struck], AbstractContextManager[Toll]]
 STATE = {

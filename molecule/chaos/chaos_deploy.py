@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaos_judge import Wanted
-from chaos_lab import Lab
+from lab_inventory import Lab
 from lab_site import ROOT
 
 COUNTS = (4, 5, 6, 7)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import lab_ha
 from chaos_judge import Toll
-from chaos_lab import Lab, run
 from chaos_struck import Struck
 from lab_cluster import Cluster, eventually
+from lab_inventory import Lab, run
 
 
 def _toll(lab: Lab, struck: Struck, fault: str, *, ends: bool) -> Toll:

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 
 from chaos_daemons import Strike
 from chaos_judge import Toll
-from chaos_lab import Hosts, Lab
 from chaos_struck import Struck
+from lab_inventory import Hosts, Lab
 
 PACKAGE = "nftables"
 

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from chaos_judge import Wanted
-from chaos_lab import CommandError, Lab
-from chaos_leftovers import ephemeral_nodes, keepers
+from chaos_leftovers import ephemeral_nodes
 from chaos_observer import Observer
 from lab_cluster import eventually
 from lab_control_plane import zookeeper_state
+from lab_inventory import CommandError, Lab
+from lab_usage import keepers
 
 # A look or an answer that is older says nothing.
 FRESH_SECONDS = 8

@@ -14,11 +14,11 @@ from chaos_deploy import DEPLOYMENTS, SERVICES, Deployment, Play, deploy
 from chaos_draw import Drawn
 from chaos_faults import FAULTS
 from chaos_judge import SURGE, Toll, Verdict, Wanted
-from chaos_lab import CommandError, Lab
 from chaos_lives import Life
 from chaos_observer import Observer
 from chaos_right import left_over, until_right
 from chaos_struck import find
+from lab_inventory import CommandError, Lab
 
 # How long faults last that are over at once.
 MOMENT_SECONDS = 1.0

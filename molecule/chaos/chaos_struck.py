@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from chaos_draw import Blow
-from chaos_lab import Hosts, Lab
 from chaos_lives import Life
+from lab_inventory import Hosts, Lab
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ import pytest
 from chaos_changes import CHANGES
 from chaos_draw import Blow, Place
 from chaos_judge import Toll
-from chaos_lab import CommandError, Lab
-from chaos_leftovers import Usage, grown
+from chaos_leftovers import grown
 from chaos_lives import Life
 from chaos_observer import Observer
 from chaos_rounds import Injected, UnhealedError
 from chaos_struck import find
+from lab_inventory import CommandError, Lab
+from lab_usage import Usage
 
 HOSTS = """
 all:

@@ -18,9 +18,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("shared", "chaos"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
-from chaos_lab import CommandError, Lab
+from lab_inventory import CommandError, Lab
 from load_figures import Figure, Measuring
 from load_services import Services
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from chaos_lab import Lab
-from chaos_leftovers import UNITS, keepers, usage
 from lab_client import ask
 from lab_cluster import SCHEDULER_PORT, Cluster, eventually
 from lab_control_plane import zookeeper
+from lab_inventory import Lab
 from lab_site import playbook
+from lab_usage import UNITS, keepers, usage
 from load_services import Services
 
 TIMES_ASKED = 20
