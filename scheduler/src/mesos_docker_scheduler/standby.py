@@ -42,8 +42,9 @@ OUTDATED = (
 class Standby:
     """Follows until `run` says what comes next. Any thread may ask for what is shown.
 
-    `snapshot` has the leader's tasks, versions and events as they were written; what the leader alone knows
-    (offers, why something waits) it has not. `alive_at` is the monotonic time of the last look.
+    `snapshot` has the leader's tasks, versions and events as they were written, and the moment when they were
+    read; what the leader alone knows (offers, why something waits) it has not. `alive_at` is the monotonic
+    time of the last look.
 
     problem: why we could not lead if it were our turn. stand: becomes a candidate; it is called once, when it
     is known that our configuration is not outdated, and the state still there.
@@ -80,6 +81,7 @@ class Standby:
         self.tokens: tuple[Token, ...] = ()
         self.alive_at = time.monotonic()
         metrics.last_round.set_function(lambda: time.time() - (time.monotonic() - self.alive_at))
+        metrics.watch_reading(lambda: self.snapshot.at if self.snapshot.known else 0.0)
         self.snapshot = Snapshot(
             clock(),
             None,
@@ -151,6 +153,7 @@ class Standby:
         try:
             self._replica.catch_up()
             self._known = True
+            self.snapshot = replace(self.snapshot, at=self._clock())
             problem = self._obstacle() or self._problem()
         except StoreError as error:
             problem = str(error)
@@ -176,7 +179,7 @@ class Standby:
         return None
 
     def _snapshot(self, problem: str | None) -> Snapshot:
-        remembered, now, leader = self._replica.content.remembered(), self._clock(), self._replica.leader
+        remembered, now, leader = self._replica.content.remembered(), self.snapshot.at, self._replica.leader
         try:
             services, self.tokens = self._views.show(self.config, remembered, now)
         except StoreError as error:

@@ -60,6 +60,7 @@ class Follower:
     def __init__(self) -> None:
         self.replica = Replica()
         self.why_not: str | None = None
+        self.now = NOW
         self.stood: list[float] = []
         self.metrics = Metrics()
         self.standby = Standby(
@@ -71,7 +72,7 @@ class Follower:
             problem=lambda: self.why_not,
             stand=lambda: self.stood.append(self.standby.alive_at),
             metrics=self.metrics,
-            clock=lambda: NOW,
+            clock=lambda: self.now,
         )
 
     def hear(self, *told: events.AnyEvent) -> Fence | events.Stop | events.Deposed:
@@ -160,11 +161,32 @@ def test_what_has_not_changed_is_not_made_anew(follower: Follower) -> None:
     follower.hear()
     before = follower.standby.snapshot
     follower.hear()
-    assert follower.standby.snapshot is before
+    assert follower.standby.snapshot.services is before.services
     follower.replica.content.apply(Change(events=[Event(NOW, "kind", "text")]))
     follower.hear()
     assert follower.standby.snapshot is not before
     assert follower.standby.snapshot.services[0] is before.services[0]
+
+
+def test_says_how_old_it_is_what_it_shows(follower: Follower) -> None:
+    def told() -> float:
+        text = follower.metrics.text().decode()
+        (found,) = re.findall(r"^\S+_state_read_timestamp_seconds (\S+)$", text, re.M)
+        return float(found)
+
+    assert told() == 0
+    for _ in range(2):
+        follower.now += 60
+        follower.hear()
+        assert follower.standby.snapshot.at == told() == follower.now
+    read_at = follower.now
+    follower.replica.problem = "zk://z/: can't be read"
+    follower.now += 60
+    follower.hear()
+    assert follower.standby.snapshot.at == told() == read_at
+    follower.replica.problem = ""
+    follower.hear()
+    assert follower.standby.snapshot.at == told() == follower.now
 
 
 def test_looking_for_a_long_time_leaves_nothing_behind(follower: Follower) -> None:

@@ -137,10 +137,11 @@ def _role(body: Message) -> str:
     if body["leads"]:
         return f"connected to {body['master']}" if body["connected"] else "NOT CONNECTED to a Mesos master"
     leader = body["leader"]
+    read = f"read {output.age(body['at'])} ago"
     if leader is None:
-        return "follows, and no scheduler leads at the moment"
+        return f"follows, and no scheduler leads at the moment, {read}"
     place = f" ({leader['url']})" if leader["url"] else ""
-    return f"follows {leader['host']}{place}, which leads"
+    return f"follows {leader['host']}{place}, which leads, {read}"
 
 
 def _problems(body: Message) -> list[str]:

@@ -261,6 +261,12 @@ class Metrics:
             "http_certificate_end_timestamp_seconds", "When the certificate of the page and the API ends"
         ).set_function(ends_at)
 
+    def watch_reading(self, read_at: Callable[[], float]) -> None:
+        """Show when a scheduler that follows has read last what the leader had written; 0: never."""
+        self._gauge(
+            "state_read_timestamp_seconds", "When one that follows has read last what the leader had written"
+        ).set_function(read_at)
+
     def watch_waits(
         self,
         services: Callable[[], Mapping[str, Wait]],

@@ -179,6 +179,7 @@ class Leader:
 class Snapshot:
     """Everything at one moment.
 
+    `at`: of one that follows, when it has read last what the leader had written.
     `problem`: what keeps the scheduler from acting, if anything; `broken`: what else of it does not work.
     `known`: whether it is known what runs; until it is, `problem` says why.
     `leads`: whether this scheduler leads; if not, `leader` is the one that does, or did last.

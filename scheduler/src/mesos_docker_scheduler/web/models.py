@@ -253,7 +253,7 @@ class Leader(BaseModel):
 
 
 class Status(BaseModel):
-    """Everything at one moment."""
+    """Everything at one moment: where another scheduler leads, when what it had written was read last."""
 
     at: float
     framework_id: str | None

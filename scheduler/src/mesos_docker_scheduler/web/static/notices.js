@@ -86,8 +86,8 @@ function ofTheScheduler(head) {
   if (!head.leads) {
     const { leader } = head;
     const text = leader
-      ? `the scheduler on ${leader.host} leads. What it has written is shown here, and changes are made there`
-      : "no scheduler leads at the moment. What the last one has written is shown here";
+      ? `the scheduler on ${leader.host} leads. What it has written is shown here, as read at ${clock(head.at)} UTC, and changes are made there`
+      : `no scheduler leads at the moment. What the last one has written is shown here, as read at ${clock(head.at)} UTC`;
     const link = /^https?:/.test(leader?.url ?? "") ? [`Go to ${leader.host}`, leader.url + window.location.pathname] : null;
     notices.push({ key: "follows", level: "note", title: "This scheduler follows", text, link });
   } else if (!head.connected) {
