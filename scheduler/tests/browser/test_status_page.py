@@ -155,6 +155,8 @@ def test_one_that_follows_says_where_changes_are_made(visit: Visit) -> None:
     page.site.shown = replace(shown, leads=False, leader=Leader("x", "javascript:alert(1)"))
     page.sees("#notices", "the scheduler on x leads")
     assert page.element("#notices a").get_attribute("href") is None
+    page.site.shown = replace(shown, leads=False, problem="zk://z/: can't be read")
+    page.sees("#notices", "This scheduler could not lead now: zk://z/: can't be read.", "no scheduler leads")
     page.site.shown = None
     page.sees("#actions", "Scale")
 

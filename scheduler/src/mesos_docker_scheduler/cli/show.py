@@ -147,7 +147,8 @@ def _role(body: Message) -> str:
 def _problems(body: Message) -> list[str]:
     config, problems = body["config"], []
     if body["problem"]:
-        problems.append(f"nothing is started or stopped: {body['problem']}")
+        what = "nothing is started or stopped" if body["leads"] else "could not lead now"
+        problems.append(f"{what}: {body['problem']}")
     if config["error"]:
         problems.append(f"the configuration file is refused, the old one stays: {config['error']}")
     if config["restart_needed"]:

@@ -82,7 +82,10 @@ export class Notices {
 
 function ofTheScheduler(head) {
   const notices = [];
-  if (head.problem) notices.push({ key: "problem", level: "bad", title: "Nothing is started or stopped", text: head.problem });
+  if (head.problem) {
+    const title = head.leads ? "Nothing is started or stopped" : "This scheduler could not lead now";
+    notices.push({ key: "problem", level: "bad", title, text: head.problem });
+  }
   if (!head.leads) {
     const { leader } = head;
     const text = leader
