@@ -29,7 +29,8 @@ def mesos_masters_plan(
 
     The plan:
         mistakes: why nothing can be done, a sentence each. Everything else is void then.
-        action: "begin" where there is no log yet, "keep" where a majority stays, else "change".
+        action: "begin" where there is no log yet, "keep" where a majority stays, "elect" where it is all there
+            but nobody leads, else "change".
         source: the host whose log all begin with, with "change"; `packed` tells whether that log
             lies there packed already, because an earlier run was interrupted.
         leader: the host that leads; empty when it is not one of those that answer.
@@ -100,7 +101,7 @@ class _Plan:
         if self._led:
             return self._go_on()
         if self._can_elect():
-            return "keep"
+            return "elect"
         if any(master["has_log"] for master in self._present.values()):
             self._mistakes.append(
                 f"No mesos-master leads. Those at {self._listed(self._present)} can be reached"

@@ -138,13 +138,12 @@ def test_without_a_leader_nothing_is_done(plugin: ModuleType) -> None:
     assert "10.0.0.2, 10.0.0.3 can't" in plan["mistakes"][0]
 
 
-def test_masters_that_only_lack_zookeeper_keep_what_they_have(plugin: ModuleType) -> None:
+def test_masters_that_only_lack_zookeeper_elect_one_of_them(plugin: ModuleType) -> None:
     one = plugin.mesos_masters_plan(addresses("a"), {"a": master("a", leader="", quorum=1)}, 1)
-    assert (one["action"], one["mistakes"]) == ("keep", [])
+    assert (one["action"], one["mistakes"]) == ("elect", [])
     present = {host: master(host, leader="") for host in "ab"} | {"c": new("c")}
     three = plugin.mesos_masters_plan(addresses("abc"), present, 2)
-    assert (three["action"], three["mistakes"]) == ("keep", [])
-    assert three["restart_order"][0] == "c"
+    assert (three["action"], three["mistakes"], three["settled"]) == ("elect", [], False)
 
 
 @pytest.mark.parametrize(
@@ -155,8 +154,9 @@ def test_masters_that_only_lack_zookeeper_keep_what_they_have(plugin: ModuleType
         {host: master(host, leader="", quorum=1) for host in "abc"},
         {"a": master("a", leader="", ensemble=["x"])} | {host: master(host, leader="") for host in "bc"},
         {host: master(host, leader="") for host in "abcd"},
+        {"a": master("a", leader="", ensemble=["left"])} | {host: master(host, leader="") for host in "bc"},
     ],
-    ids=["logs lost", "host away", "other quorum", "missed a change", "leaving"],
+    ids=["logs lost", "host away", "other quorum", "missed a change", "leaving", "was away"],
 )
 def test_whose_log_counts_must_be_said(plugin: ModuleType, present: dict[str, dict[str, Any]]) -> None:
     (mistake,) = plugin.mesos_masters_plan(addresses("abc"), present, 2)["mistakes"]
