@@ -167,7 +167,7 @@ class Member:
         for result in results:
             if isinstance(result, Exception):
                 raise result
-        return Fence(path, results[1].version)
+        return Fence(path, results[1].version, f"{self._lock.path}/{node}")
 
     def _own_all(self) -> None:
         """Let only the first login change what is there: the others are being replaced."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +31,8 @@ from mesos_docker_scheduler.records.zookeeper_store import Fence, Replica
 _LOOK_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.5
 _EVENTS_SHOWN = 50
+# A moment that goes on alone is told so seldom to those who watch.
+_AGE_SECONDS = 15.0
 
 OUTDATED = (
     "the leader has acted on a newer configuration than that of this host, so this scheduler does not lead:"
@@ -77,13 +78,15 @@ class Standby:
         self._views = _FollowedViews()
         self._shown: object = None
         self._known = False
+        self._read_at = 0.0
+        self._meant = False  # whether an operator says so of our configuration, whatever is on record
         self.log = EventLog()
         self.tokens: tuple[Token, ...] = ()
         self.alive_at = time.monotonic()
         metrics.last_round.set_function(lambda: time.time() - (time.monotonic() - self.alive_at))
-        metrics.watch_reading(lambda: self.snapshot.at if self.snapshot.known else 0.0)
+        metrics.watch_reading(lambda: self._read_at)
         self.snapshot = Snapshot(
-            clock(),
+            0.0,
             None,
             False,
             None,
@@ -139,34 +142,35 @@ class Standby:
             return []
         needed = self.config.restart_needed(event.config)
         self.config, self.config_view = event.config, ConfigView(event.sha256, self._clock())
-        self.written_at = event.written_at
-        with contextlib.suppress(StoreError):  # a damaged record is told of by the next look
-            known = recorded(self._replica.content.remembered().records) if event.asked else None
-            if known is not None:
-                # An operator means it, whatever the clock said when the one on record was written.
-                self.written_at = max(self.written_at, known.written_at)
-        self._edition = Edition.of(event.config, self.written_at)
+        self._edition = Edition.of(event.config, event.written_at)
+        self._meant = event.asked
         return needed
 
     def _look(self) -> None:
         """Take in what was written since the last look, and show it if it is news."""
         try:
             self._replica.catch_up()
-            self._known = True
-            self.snapshot = replace(self.snapshot, at=self._clock())
+            self._known, self._read_at = True, self._clock()
+            leader = self._replica.leader
             problem = self._obstacle() or self._problem()
         except StoreError as error:
-            problem = str(error)
-        seen = (self._replica.generation, self._replica.leader, self.config_view, problem)
+            leader, problem = None, str(error)
+        seen = (self._replica.generation, leader, self.config_view, problem)
         if seen != self._shown:
             self._shown = seen
-            self.snapshot = self._snapshot(problem)
+            self.snapshot = self._snapshot(leader, problem)
             self._metrics.show(self.snapshot)
+        elif self._read_at - self.snapshot.at >= _AGE_SECONDS:
+            self.snapshot = replace(self.snapshot, at=self._read_at)
 
     def _obstacle(self) -> str | None:
         """Why we may not lead; stand if nothing keeps us from it."""
         records = self._replica.content.remembered().records
-        outdated = self._edition.is_older_than(recorded(records))
+        known = recorded(records)
+        if self._meant:
+            self._edition = self._edition.after(known)
+        self.written_at = self._edition.written_at
+        outdated = self._edition.is_older_than(known)
         if outdated is not self.config_view.outdated:
             self.config_view = replace(self.config_view, outdated=outdated)
         if MOVED in records:
@@ -178,15 +182,15 @@ class Standby:
             stand()
         return None
 
-    def _snapshot(self, problem: str | None) -> Snapshot:
-        remembered, now, leader = self._replica.content.remembered(), self.snapshot.at, self._replica.leader
+    def _snapshot(self, leader: Leader | None, problem: str | None) -> Snapshot:
+        remembered = self._replica.content.remembered()
         try:
-            services, self.tokens = self._views.show(self.config, remembered, now)
+            services, self.tokens = self._views.show(self.config, remembered, self._clock())
         except StoreError as error:
             services, problem = self.snapshot.services, str(error)
         self.log.extend(event for event in remembered.events if event.id > self.log.newest_id)
         return Snapshot(
-            now,
+            self._read_at,
             remembered.framework_id,
             False,
             None,

@@ -156,7 +156,8 @@ def test_one_that_follows_says_where_changes_are_made(visit: Visit) -> None:
     page.sees("#notices", "the scheduler on x leads")
     assert page.element("#notices a").get_attribute("href") is None
     page.site.shown = replace(shown, leads=False, problem="zk://z/: can't be read")
-    page.sees("#notices", "This scheduler could not lead now: zk://z/: can't be read.", "no scheduler leads")
+    page.sees("#notices", "This scheduler could not lead now: zk://z/: can't be read.")
+    page.sees("#notices", "This scheduler follows: it knows of none that leads.", "Read at 20")
     page.site.shown = None
     page.sees("#actions", "Scale")
 

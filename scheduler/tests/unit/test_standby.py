@@ -129,7 +129,7 @@ def test_changes_are_for_the_leader(follower: Follower) -> None:
 @pytest.mark.parametrize(
     ("event", "outcome"),
     [
-        (events.Elected(Fence("/leader", 3)), Fence("/leader", 3)),
+        (events.Elected(Fence("/leader", 3, "/ours")), Fence("/leader", 3, "/ours")),
         (events.Deposed("why"), events.Deposed("why")),
         (events.Stop(), events.Stop()),
         (
@@ -175,15 +175,24 @@ def test_says_how_old_it_is_what_it_shows(follower: Follower) -> None:
         return float(found)
 
     assert told() == 0
+    assert follower.standby.snapshot.at == 0
+    follower.replica.lead("web.1")
     for _ in range(2):
         follower.now += 60
         follower.hear()
         assert follower.standby.snapshot.at == told() == follower.now
+    shown = follower.standby.snapshot
+    assert shown.leader == LEADER
+    follower.now += 5
+    follower.hear()
+    assert follower.standby.snapshot is shown, "those who watch are not told each time"
+    assert told() == follower.now
     read_at = follower.now
     follower.replica.problem = "zk://z/: can't be read"
     follower.now += 60
     follower.hear()
     assert follower.standby.snapshot.at == told() == read_at
+    assert follower.standby.snapshot.leader is None, "it may have gone"
     follower.replica.problem = ""
     follower.hear()
     assert follower.standby.snapshot.at == told() == follower.now
@@ -240,17 +249,22 @@ def test_does_not_stand_while_its_configuration_is_outdated(follower: Follower) 
 
 
 def test_stands_when_asked_to_whatever_the_clock_of_the_last_leader_said(follower: Follower) -> None:
+    others = Edition.of(configuration(service(count=5)), NOW + 86_400)
     editions = Editions(None)
-    editions.take(Edition.of(configuration(service(count=5)), NOW + 86_400))
+    editions.take(others)
     follower.replica.content.apply(Change(records=editions.take_records()))
-    follower.hear()
-    assert follower.standby.snapshot.config.outdated
+    # It is asked before it knows what is on record.
+    follower.replica.problem = "zk://z/: can't be read"
     follower.hear(events.ConfigRead(follower.standby.config, "same", asked=True, written_at=NOW))
+    assert follower.stood == []
+    follower.replica.problem = ""
     follower.hear()
     assert len(follower.stood) == 1
-    assert not Edition.of(follower.standby.config, follower.standby.written_at).is_older_than(
-        recorded(follower.replica.content.remembered().records)
-    )
+    ours = Edition.of(follower.standby.config, follower.standby.written_at)
+    assert others.is_older_than(ours)
+    editions.take(ours)
+    follower.replica.content.apply(Change(records=editions.take_records()))
+    assert others.is_older_than(recorded(follower.replica.content.remembered().records))
 
 
 def test_does_not_stand_where_the_state_was_moved_away(follower: Follower) -> None:

@@ -136,6 +136,9 @@ class Api:
 
     def go_back(self) -> None:
         """Ask the one again that was asked first: it knows who leads now."""
+        first = self._first[-1]
+        if self._client is not first:
+            self._client.close()
         self._url, self._right, self._client = self._first
 
     def stream(self, path: str, **parameters: Parameter) -> Iterator[Message]:
@@ -190,6 +193,7 @@ class Api:
         trusted = self._trusted
         if self._leader_ca_file is not None:
             trusted = _trusted(Target(url, None, self._leader_ca_file))
+        self.go_back()
         self._url, self._right = url, "one of a known authority"
         self._client = self._client_of(url, self._headers, trusted)
 

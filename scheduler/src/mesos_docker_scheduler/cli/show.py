@@ -137,9 +137,9 @@ def _role(body: Message) -> str:
     if body["leads"]:
         return f"connected to {body['master']}" if body["connected"] else "NOT CONNECTED to a Mesos master"
     leader = body["leader"]
-    read = f"read {output.age(body['at'])} ago"
+    read = f"read {output.age(body['at'])} ago" if body["at"] else "nothing was read yet"
     if leader is None:
-        return f"follows, and no scheduler leads at the moment, {read}"
+        return f"follows, and knows of none that leads, {read}"
     place = f" ({leader['url']})" if leader["url"] else ""
     return f"follows {leader['host']}{place}, which leads, {read}"
 

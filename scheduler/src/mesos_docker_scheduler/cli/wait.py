@@ -57,13 +57,14 @@ class _Watch:
     def look(self) -> _Look:
         """Ask for the status and the news."""
         try:
-            events = self._found.get(
-                "/v1/events", after=self._newest, limit=1 if self._newest is None else 1000
-            )["events"]
             status = self._found.get("/v1/status", instances=False)
             leader = status["leader"]
             if not status["leads"] and leader is not None and leader["url"] and not self._this_one:
-                self._found.go_to(leader["url"])  # with the next look
+                self._found.go_to(leader["url"])
+                status = self._found.get("/v1/status", instances=False)
+            events = self._found.get(
+                "/v1/events", after=self._newest, limit=1 if self._newest is None else 1000
+            )["events"]
         except NoAnswerError as error:
             self._found.go_back()
             return _Look(None, str(error))
@@ -113,7 +114,8 @@ def wait(
         while True:
             look, now = watch.look(), time.monotonic()
             lines = _lines(look, names, config_sha256)
-            current = look.status is not None and is_current(look.status, config_sha256)
+            # One that follows can change nothing, nor tell what has failed.
+            current = look.status is not None and _counts(look.status, config_sha256)
             if reset and current and _taken_back(found, as_json):
                 reset = False
                 continue
@@ -151,11 +153,16 @@ def _lines(look: _Look, names: tuple[str, ...], sha256: str | None) -> list[str]
     if look.status is None:
         return [look.problem]
     known = {service["name"] for service in look.status["services"]}
-    current = is_current(look.status, sha256)
+    current = _counts(look.status, sha256)
     for name in names:
         if name not in known and current:
             raise ExitError(REFUSED, f'service "{name}" is not in the configuration')
     return missing(look.status, names, sha256)
+
+
+def _counts(status: Message, sha256: str | None) -> bool:
+    """Whether it is the leader's, and about the configuration that is waited for."""
+    return bool(status["leads"]) and is_current(status, sha256)
 
 
 def _end(exit_status: int, text: str, status: Message | None, names: tuple[str, ...], as_json: bool) -> int:

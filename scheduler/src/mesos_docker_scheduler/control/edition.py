@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -47,6 +48,14 @@ class Edition:
         """Whether the other one was made of this one, or of others that came after it."""
         return other is not None and self.digest != other.digest and self.written_at < other.written_at
 
+    def after(self, other: Edition | None) -> Edition:
+        """This one, made after the other one whatever the times of their files say."""
+        if other is None or self.written_at > other.written_at:
+            return self
+        if self.digest == other.digest:
+            return other
+        return Edition(self.digest, math.nextafter(other.written_at, math.inf))
+
 
 def recorded(records: Mapping[tuple[str, str], str]) -> Edition | None:
     """What a leader has acted on last. StoreError: the record is damaged."""
@@ -63,10 +72,7 @@ class Editions:
 
     def take(self, edition: Edition) -> None:
         """Act on this one: an operator has put it there, or it was there when we were elected."""
-        if self._current is not None:
-            # Whatever the file's time says, it comes after the one of before.
-            edition = Edition(edition.digest, max(edition.written_at, self._current.written_at))
-        self._current = edition
+        self._current = edition.after(self._current)
 
     def take_records(self) -> dict[tuple[str, str], str | None]:
         """Return what is to be written of the changes since the last call."""

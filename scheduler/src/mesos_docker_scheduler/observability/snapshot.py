@@ -179,10 +179,10 @@ class Leader:
 class Snapshot:
     """Everything at one moment.
 
-    `at`: of one that follows, when it has read last what the leader had written.
+    `at`: of one that follows, when it has read last what the leader had written, or 0.
     `problem`: what keeps the scheduler from acting, if anything; `broken`: what else of it does not work.
     `known`: whether it is known what runs; until it is, `problem` says why.
-    `leads`: whether this scheduler leads; if not, `leader` is the one that does, or did last.
+    `leads`: whether this scheduler leads; if not, `leader` is the one that does, if that is known.
     `agents` goes on changing: read it as a whole, with `tuple`. `avoided`: by id, why agents get nothing.
     """
 

@@ -6,9 +6,10 @@
     ROOT/parts/N-A-P    part P of change N, as attempt A has written it
     ROOT/snapshots/N-A-P  part P of what the changes before N come to
 
-Every write carries a check of the leader's node in the same transaction: once another has taken it over,
-nothing can be written any more, and so nothing be acted on. A change counts with its node in the log, which
-only one can make; whether one whose answer was lost is there is looked up before the next.
+Every write carries a check of the leader's node, and of our own, in the same transaction: once another has
+taken it over, or our session has ended, nothing can be written any more, and so nothing be acted on. A change
+counts with its node in the log, which only one can make; whether one whose answer was lost is there is looked
+up before the next.
 """
 
 from __future__ import annotations
@@ -74,10 +75,14 @@ class FencedError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The leader's node, as it was when we took it over."""
+    """The leader's node, as it was when we took it over, and our own in the election.
+
+    Ours ends with our session. It tells us from a leader of the same version in an ensemble made anew.
+    """
 
     path: str
     version: int
+    ours: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,12 +311,13 @@ class ZooKeeperStore:
     def _transaction(self) -> TransactionRequest:
         transaction = TransactionRequest(self._client)
         transaction.check(self._fence.path, self._fence.version)
+        transaction.check(self._fence.ours, -1)
         return transaction
 
     def _commit(self, transaction: TransactionRequest) -> None:
         """Have all of it done, or nothing. FencedError, KazooException."""
         results = answer(transaction.commit_async())
-        if isinstance(results[0], (BadVersionError, NoNodeError)):
+        if any(isinstance(result, (BadVersionError, NoNodeError)) for result in results[:2]):
             self._fenced()
             raise FencedError("another scheduler leads by now")
         failures = [result for result in results if isinstance(result, Exception)]

@@ -253,7 +253,7 @@ class Leader(BaseModel):
 
 
 class Status(BaseModel):
-    """Everything at one moment: where another scheduler leads, when what it had written was read last."""
+    """Everything at one moment: of one that follows, when it has read last what was written; 0: never."""
 
     at: float
     framework_id: str | None

@@ -238,10 +238,12 @@ def test_waits_for_what_the_leader_says(
 ) -> None:
     words = ["wait", "--timeout", "3", "--url", follower, "--token-file", str(token_file)]
     Follower.leader = site.url
-    assert cli.main(words) == OK
-    assert "web: all 2 wanted instances run" in capsys.readouterr().out
+    # What a follower has not heard of is not refused.
+    for names in ([], ["web"]):
+        assert cli.main([*words, *names, "--fail-fast"]) == OK
+        assert "web: all 2 wanted instances run" in capsys.readouterr().out
     Follower.leader = ""
-    assert cli.main(words) == NOT_YET
+    assert cli.main([*words, "web", "--reset"]) == NOT_YET
     assert "No scheduler leads at the moment." in capsys.readouterr().err
     # It has gone, and the other one has not noticed.
     Follower.leader = "http://127.0.0.1:1"

@@ -33,11 +33,16 @@ def test_which_one_is_older(ours: Edition, is_older: bool) -> None:
 
 
 def test_what_an_operator_puts_in_place_is_newer_whatever_its_time() -> None:
-    editions = Editions(edition(configuration(WEB), NOW))
-    editions.take(edition(configuration(service(count=3)), NOW - 1000))
+    former, ours = edition(configuration(WEB), NOW), edition(configuration(service(count=3)), NOW - 1000)
+    editions = Editions(former)
+    editions.take(ours)
     now = recorded({key: str(value) for key, value in editions.take_records().items()})
-    assert now == edition(configuration(service(count=3)), NOW)
+    assert now is not None
+    assert now.digest == ours.digest
+    assert former.is_older_than(now)
     assert editions.take_records() == {}
+    editions.take(edition(configuration(service(count=3)), NOW - 500))
+    assert editions.take_records() == {}, "it is the same"
 
 
 def test_what_the_leader_acts_on_is_written_down(tmp_path: Path) -> None:

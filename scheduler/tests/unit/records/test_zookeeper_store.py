@@ -47,10 +47,11 @@ class Root:
         self.path = next(ROOTS)
         self.opened: list[ZooKeeperStore] = []
         client.create(f"{self.path}/leader", makepath=True)
+        self.ours = client.create(f"{self.path}/ours")
 
     def open(self) -> ZooKeeperStore:
         version = self.client.set(f"{self.path}/leader", b"").version
-        store = ZooKeeperStore(self.client, self.path, Fence(f"{self.path}/leader", version))
+        store = ZooKeeperStore(self.client, self.path, Fence(f"{self.path}/leader", version, self.ours))
         store.load()
         self.opened.append(store)
         return store
@@ -68,6 +69,16 @@ class TestZooKeeperStore(StoreContract):
     @pytest.fixture
     def make(self, client: KazooClient) -> Callable[[], Root]:
         return lambda: Root(client)
+
+
+def test_who_is_no_candidate_any_more_writes_nothing(root: Root) -> None:
+    store = root.open()
+    store.commit(Change("one"))
+    root.client.delete(root.ours)
+    with pytest.raises(FencedError):
+        store.commit(Change("two"))
+    root.client.create(root.ours)
+    assert root.open().load().framework_id == "one"
 
 
 def test_a_leader_of_before_writes_nothing_any_more(root: Root) -> None:
@@ -172,7 +183,7 @@ def test_who_has_read_what_is_discarded_sees_that_it_counts_no_more(root: Root) 
     replica.catch_up()
     assert replica.content.remembered() == Content().remembered()
     version = root.client.set(f"{root.path}/leader", b"").version
-    after = ZooKeeperStore(root.client, root.path, Fence(f"{root.path}/leader", version), replica)
+    after = ZooKeeperStore(root.client, root.path, Fence(f"{root.path}/leader", version, root.ours), replica)
     after.load()
     after.commit(Change("two"))
     assert root.open().load().framework_id == "two"

@@ -1,7 +1,7 @@
 // Says at once what keeps the page, or the scheduler, from doing its work.
 import { list, make, setAttribute, setText, show } from "./dom.js";
 import { say } from "./outcome.js";
-import { clock, duration, now } from "./wording.js";
+import { clock, dateAndClock, duration, now } from "./wording.js";
 
 const find = (id) => document.querySelector(`#${id}`);
 
@@ -89,10 +89,11 @@ function ofTheScheduler(head) {
   if (!head.leads) {
     const { leader } = head;
     const text = leader
-      ? `the scheduler on ${leader.host} leads. What it has written is shown here, as read at ${clock(head.at)} UTC, and changes are made there`
-      : `no scheduler leads at the moment. What the last one has written is shown here, as read at ${clock(head.at)} UTC`;
+      ? `the scheduler on ${leader.host} leads. What it has written is shown here, and changes are made there`
+      : "it knows of none that leads. What the last one has written is shown here";
+    const changing = head.at ? `Read at ${dateAndClock(head.at)} UTC.` : "Nothing was read yet.";
     const link = /^https?:/.test(leader?.url ?? "") ? [`Go to ${leader.host}`, leader.url + window.location.pathname] : null;
-    notices.push({ key: "follows", level: "note", title: "This scheduler follows", text, link });
+    notices.push({ key: "follows", level: "note", title: "This scheduler follows", text, changing, link });
   } else if (!head.connected) {
     const text = "what runs goes on running, but nothing can be started, stopped or checked until a master is found";
     notices.push({ key: "mesos", level: "bad", title: "The scheduler has no connection to Mesos", text });
