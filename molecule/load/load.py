@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
@@ -25,8 +26,8 @@ from load_figures import Figure, Measuring
 from load_services import Services
 
 MINUTE = 60.0
-# What can go wrong while somebody is asked: nobody leads, a command on a host fails.
-TROUBLE = (OSError, CommandError, LookupError)
+# What can go wrong while somebody is asked: nobody leads, a command on a host fails, an answer breaks off.
+TROUBLE = (OSError, CommandError, LookupError, HTTPException, ValueError)
 Minute = Sequence[Figure]
 
 
