@@ -111,6 +111,17 @@ def test_a_container_is_struck_where_it_runs(lab: Lab) -> None:
         find(lab, blow, [], ())
 
 
+def test_a_slave_may_have_a_name_without_the_domain(lab: Lab) -> None:
+    lab.slaves = ("slave1.example.org", "slave2")
+    names = ("slave1", "slave1.example.org", "slave2", "slave3")
+    assert [lab.host_of_slave(name) for name in names] == [
+        "slave1.example.org",
+        "slave1.example.org",
+        "slave2",
+        "slave3",
+    ]
+
+
 def test_two_hosts_that_are_something_else_become_masters(lab: Lab) -> None:
     with pytest.raises(LookupError, match="there are no two hosts"), CHANGES["grow-and-shrink"](lab):
         pass

@@ -104,14 +104,11 @@ class Measuring:
     def _instances(self, leader: str) -> list[Instance]:
         services = json.loads(self._fetch(leader, "/v1/status"))["services"]
         return [
-            Instance(
-                instance["task_id"],
-                instance["hostname"],
-                f"http://{self._lab.addresses[instance['hostname']]}:{instance['ports'][0]}/",
-            )
+            Instance(instance["task_id"], host, f"http://{self._lab.addresses[host]}:{instance['ports'][0]}/")
             for service in services
             for instance in service["instances"]
             if instance["in_service"]
+            for host in [self._lab.host_of_slave(instance["hostname"])]
         ]
 
     def _replace(self, leader: str, victim: Instance) -> float:

@@ -106,9 +106,14 @@ class Lab:
         if leader is None:
             return []
         try:
-            return Cluster(master=leader, slaves=self.slaves, security=self.security).registered_slaves()
+            names = Cluster(master=leader, slaves=self.slaves, security=self.security).registered_slaves()
         except (HTTPException, ValueError):  # it ends in the middle of its answer
             return []
+        return sorted(self.host_of_slave(name) for name in names)
+
+    def host_of_slave(self, name: str) -> str:
+        """Return the host that a slave calls by this name: its own, or that without the domain."""
+        return next((host for host in self.slaves if name in (host, host.partition(".")[0])), name)
 
     def _serves(self, host: str) -> bool:
         return zookeeper_state(self.addresses[host]) == "leader"
