@@ -127,13 +127,16 @@ class Client:
     def _status(self) -> dict[str, Any] | None:
         """What the scheduler says that leads; another one if none does."""
         status: dict[str, Any] | None = None
-        for request in self._schedulers:
+        for request in list(self._schedulers):
             try:
                 with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                     status = json.load(answer)
             except (OSError, ValueError):
                 continue
             if status is not None and status["leads"]:
+                # To wait each time for a host that is gone would leave it with a list of seconds ago.
+                self._schedulers.remove(request)
+                self._schedulers.insert(0, request)
                 return status
         return status
 
