@@ -66,7 +66,6 @@ class Standby:
     ) -> None:
         self.config = config
         """As it was read last."""
-        self.written_at = written_at
         self._edition = Edition.of(config, written_at)
         self.config_view = ConfigView(sha256, clock())
         self._replica = replica
@@ -96,6 +95,11 @@ class Standby:
             leads=False,
             known=False,
         )
+
+    @property
+    def written_at(self) -> float:
+        """When the configuration was written last, as it counts against the one on record."""
+        return self._edition.written_at
 
     def run(
         self, inbox: queue.SimpleQueue[events.AnyEvent], after_round: Callable[[], None]
@@ -169,7 +173,6 @@ class Standby:
         known = recorded(records)
         if self._meant:
             self._edition = self._edition.after(known)
-        self.written_at = self._edition.written_at
         outdated = self._edition.is_older_than(known)
         if outdated is not self.config_view.outdated:
             self.config_view = replace(self.config_view, outdated=outdated)
