@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Mapping
 from http.client import HTTPException
@@ -14,6 +13,7 @@ from typing import Any
 
 from lab_cluster import Cluster, SecurityFolder
 from lab_control_plane import leading_master, zookeeper_state
+from lab_site import program
 
 COMMAND_SECONDS, INSTALL_SECONDS = 90, 300
 Hosts = tuple[str, ...]
@@ -52,7 +52,7 @@ class Lab:
         self.inventories = inventories
         self.interrupted = threading.Event()
         described: dict[str, Any] = json.loads(
-            run([_program("ansible-inventory"), "--list", *_options(inventories)])
+            run([program("ansible-inventory"), "--list", *_options(inventories)])
         )
         variables: dict[str, dict[str, Any]] = described.pop("_meta")["hostvars"]
         self.addresses: dict[str, str] = {host: its["lab_address"] for host, its in variables.items()}
@@ -137,12 +137,8 @@ class Lab:
         added: a file that adds to the inventories.
         """
         inventories = (*self.inventories, *([added] if added is not None else []))
-        program = _program("ansible-playbook")
-        return [program, name, *_options(inventories), "--extra-vars", json.dumps(variables)]
-
-
-def _program(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
+        options = [*_options(inventories), "--extra-vars", json.dumps(variables)]
+        return [program("ansible-playbook"), name, *options]
 
 
 def _options(inventories: Iterable[Path]) -> list[str]:

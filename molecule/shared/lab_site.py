@@ -62,9 +62,14 @@ WEB: dict[str, object] = {
 }
 
 
+def program(name: str) -> str:
+    """Return a program of Ansible's that stands beside this Python."""
+    return str(Path(sys.executable).with_name(name))
+
+
 def playbook(name: str, *arguments: str, inventory: Path = INVENTORY) -> Run:
     """Run a playbook on a lab."""
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), name, f"--inventory={inventory}"]
+    command = [program("ansible-playbook"), name, f"--inventory={inventory}"]
     start = time.monotonic()
     run = subprocess.run(
         [*command, *arguments],
