@@ -29,8 +29,8 @@ def mesos_masters_plan(
 
     The plan:
         mistakes: why nothing can be done, a sentence each. Everything else is void then.
-        action: "begin" where there is no log yet, "keep" where a majority stays, "elect" where it is all there
-            but nobody leads, else "change".
+        action: "begin" where there is no log yet, "keep" where a majority stays, "elect" where it is all
+            there but nobody leads, else "change".
         source: the host whose log all begin with, with "change"; `packed` tells whether that log
             lies there packed already, because an earlier run was interrupted.
         leader: the host that leads; empty when it is not one of those that answer.
