@@ -10,6 +10,7 @@ is busy does not slow it down.
 from __future__ import annotations
 
 import json
+import math
 import re
 import ssl
 import subprocess
@@ -27,6 +28,7 @@ from typing import Any
 from lab_cluster import SCHEDULER_PORT, Cluster
 
 LOOK_SECONDS = 0.2
+LEADER_SILENT_SECONDS = 1.0
 WORKERS = 3
 PAUSE_SECONDS = 0.1
 TIMEOUT_SECONDS = 5
@@ -75,7 +77,7 @@ class Client:
         token: str | None,
     ) -> None:
         shown = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        self._schedulers = [urllib.request.Request(url, headers=shown) for url in status_urls]
+        schedulers = [urllib.request.Request(url, headers=shown) for url in status_urls]
         context = ssl.create_default_context(cafile=ca_file)
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
@@ -88,11 +90,13 @@ class Client:
         self._report = Report()
         self._versions: Counter[str] = Counter()
         self._urls: list[str] = []
+        self._led = -math.inf
         self._turn = 0
-        self._look()
+        for scheduler in schedulers:
+            self._look(scheduler)
         self._threads = [
-            threading.Thread(target=target, daemon=True)
-            for target in (self._keep_looking, *[self._keep_asking] * WORKERS)
+            *(threading.Thread(target=self._keep_looking, args=(each,), daemon=True) for each in schedulers),
+            *(threading.Thread(target=self._keep_asking, daemon=True) for _ in range(WORKERS)),
         ]
         for thread in self._threads:
             thread.start()
@@ -106,43 +110,41 @@ class Client:
         self._report.seconds = time.monotonic() - self._start
         return self._report
 
-    def _look(self) -> None:
-        status = self._status()
-        if status is None:
-            # A client of a scheduler that is away goes on with what it knows.
-            self._report.blind_looks += 1
-            return
-        instances = {
-            instance["task_id"]: f"http://{self._addresses[instance['hostname']]}:{instance['ports'][0]}"
-            for service in status["services"]
-            if service["name"] == self._service
-            for instance in service["instances"]
-            if instance["in_service"]
-        }
+    def _look(self, scheduler: urllib.request.Request) -> None:
+        status = self._status(scheduler)
         with self._lock:
+            now = time.monotonic()
+            if status is None:
+                # A client of a scheduler that is away goes on with what it knows.
+                self._report.blind_looks += 1
+                return
+            if status["leads"]:
+                self._led = now
+            elif now - self._led < LEADER_SILENT_SECONDS:
+                return  # a follower's list may be a moment older
+            instances = {
+                instance["task_id"]: f"http://{self._addresses[instance['hostname']]}:{instance['ports'][0]}"
+                for service in status["services"]
+                if service["name"] == self._service
+                for instance in service["instances"]
+                if instance["in_service"]
+            }
             self._urls = list(instances.values())
             if not self._report.lists or self._report.lists[-1][1] != sorted(instances):
-                self._report.lists.append((time.monotonic() - self._start, sorted(instances)))
+                self._report.lists.append((now - self._start, sorted(instances)))
 
-    def _status(self) -> dict[str, Any] | None:
-        """What the scheduler says that leads; another one if none does."""
-        status: dict[str, Any] | None = None
-        for request in list(self._schedulers):
-            try:
-                with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                    status = json.load(answer)
-            except (OSError, ValueError):
-                continue
-            if status is not None and status["leads"]:
-                # To wait each time for a host that is gone would leave it with a list of seconds ago.
-                self._schedulers.remove(request)
-                self._schedulers.insert(0, request)
-                return status
+    def _status(self, scheduler: urllib.request.Request) -> dict[str, Any] | None:
+        try:
+            with self._opener.open(scheduler, timeout=TIMEOUT_SECONDS) as answer:
+                status: dict[str, Any] = json.load(answer)
+        except (OSError, HTTPException, ValueError):
+            return None
         return status
 
-    def _keep_looking(self) -> None:
+    def _keep_looking(self, scheduler: urllib.request.Request) -> None:
+        # A thread for each scheduler: to wait for one that is gone would leave a list of seconds ago.
         while not self._stop.wait(LOOK_SECONDS):
-            self._look()
+            self._look(scheduler)
 
     def _keep_asking(self) -> None:
         while not self._stop.wait(PAUSE_SECONDS):
