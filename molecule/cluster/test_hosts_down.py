@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import lab_ha
+import pytest
 from lab_cluster import Cluster, eventually
 from lab_control_plane import leading_host, zookeeper_members, zookeeper_state
 from lab_site import UNREACHABLE, Measure, playbook
@@ -44,6 +45,20 @@ def test_the_leading_masters_host_is_off(lab: Cluster, measure: Measure, tmp_pat
     assert run.exit_code == 0, run.output
     verified = lab_ha.verify()
     assert verified.exit_code == 0, verified.output
+
+
+@pytest.mark.parametrize("zeros", [0, 4096], ids=["empty", "zeros"])
+def test_zookeeper_had_no_room_to_begin_a_log(lab: Cluster, zeros: int) -> None:
+    name = lab_ha.MASTERS[1]
+    host = lab.host(name)
+    # Newer than all others, as a server leaves it that finds its disk full or loses its power.
+    log = "/var/lib/zookeeper/version-2/log.fffffffffffffff"
+    host.check_output(
+        f"systemctl stop zookeeper && truncate --size={zeros} {log} && chown zookeeper: {log}"
+        " && systemctl start zookeeper"
+    )
+    eventually("it serves", lambda: zookeeper_state(lab_ha.address(name)) != "", seconds=30)
+    assert not host.file(log).exists
 
 
 def test_a_masters_disk_is_emptied(lab: Cluster) -> None:

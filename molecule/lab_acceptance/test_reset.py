@@ -22,6 +22,7 @@ PATHS = (
     "/opt/mesos-docker-scheduler",
     "/run/mesos",
     "/usr/local/bin/mesos-docker-scheduler",
+    "/usr/local/sbin/zookeeper-drop-unbegun-log",
     "/usr/local/sbin/zookeeper-server",
     "/var/lib/mesos",
     "/var/lib/mesos-docker-scheduler",
