@@ -46,7 +46,6 @@ class Report:
     failures: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
     lists: list[tuple[float, list[str]]] = field(default_factory=list)
-    blind_looks: int = 0
     seconds: float = 0.0
 
     @property
@@ -90,7 +89,7 @@ class Client:
         self._report = Report()
         self._versions: Counter[str] = Counter()
         self._urls: list[str] = []
-        self._led = -math.inf
+        self._leader_answered = -math.inf
         self._turn = 0
         for scheduler in schedulers:
             self._look(scheduler)
@@ -112,15 +111,13 @@ class Client:
 
     def _look(self, scheduler: urllib.request.Request) -> None:
         status = self._status(scheduler)
+        if status is None:
+            return  # a client of a scheduler that is away goes on with what it knows
         with self._lock:
             now = time.monotonic()
-            if status is None:
-                # A client of a scheduler that is away goes on with what it knows.
-                self._report.blind_looks += 1
-                return
             if status["leads"]:
-                self._led = now
-            elif now - self._led < LEADER_SILENT_SECONDS:
+                self._leader_answered = now
+            elif now - self._leader_answered < LEADER_SILENT_SECONDS:
                 return  # a follower's list may be a moment older
             instances = {
                 instance["task_id"]: f"http://{self._addresses[instance['hostname']]}:{instance['ports'][0]}"
