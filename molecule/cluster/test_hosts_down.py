@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import lab_ha
@@ -59,6 +60,27 @@ def test_zookeeper_had_no_room_to_begin_a_log(lab: Cluster, zeros: int) -> None:
     )
     eventually("it serves", lambda: zookeeper_state(lab_ha.address(name)) != "", seconds=30)
     assert not host.file(log).exists
+
+
+def test_a_leader_that_cannot_read_the_registry_steps_back(lab: Cluster, measure: Measure) -> None:
+    leads = leader()
+    others = [host for host in lab_ha.MASTERS if host != leads]
+    started = time.time()
+    for host in others:
+        lab.host(host).check_output("systemctl kill --signal=SIGSTOP mesos-master")
+    try:
+        lab.host(leads).check_output("systemctl kill --signal=SIGKILL mesos-master")
+        # A session of 10 seconds ends before it is elected again.
+        _, seconds = eventually(
+            "it steps back",
+            lambda: "Failed to recover registrar" in lab.said(leads, "mesos-master", started),
+            seconds=45,
+        )
+    finally:
+        for host in others:
+            lab.host(host).check_output("systemctl kill --signal=SIGCONT mesos-master")
+    measure("a leader that can't read the registry steps back", seconds)
+    leader()
 
 
 def test_a_masters_disk_is_emptied(lab: Cluster) -> None:
