@@ -54,12 +54,15 @@ def test_zookeeper_had_no_room_to_begin_a_log(lab: Cluster, zeros: int) -> None:
     host = lab.host(name)
     # Newer than all others, as a server leaves it that finds its disk full or loses its power.
     log = "/var/lib/zookeeper/version-2/log.fffffffffffffff"
-    host.check_output(
-        f"systemctl stop zookeeper && truncate --size={zeros} {log} && chown zookeeper: {log}"
-        " && systemctl start zookeeper"
-    )
-    eventually("it serves", lambda: zookeeper_state(lab_ha.address(name)) != "", seconds=30)
-    assert not host.file(log).exists
+    try:
+        host.check_output(
+            f"systemctl stop zookeeper && truncate --size={zeros} {log} && chown zookeeper: {log}"
+            " && systemctl start zookeeper"
+        )
+        eventually("it serves", lambda: zookeeper_state(lab_ha.address(name)) != "", seconds=30)
+        assert not host.file(log).exists
+    finally:
+        host.check_output(f"rm --force {log}")
 
 
 def test_a_leader_that_cannot_read_the_registry_steps_back(lab: Cluster, measure: Measure) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -33,18 +34,50 @@ def names(data: Path) -> set[str]:
     return {path.name for path in (data / "version-2").iterdir()}
 
 
-@pytest.mark.parametrize("unbegun", [b"", b"ZKLG", HEADER[:15], ZEROS])
+@pytest.mark.parametrize("unbegun", [b"", b"ZKLG", HEADER[:15], ZEROS, bytes(64 << 20)])
 def test_the_newest_log_goes_when_it_was_never_begun(tmp_path: Path, unbegun: bytes) -> None:
     there = written(tmp_path, x100000001=HEADER + ZEROS, x300000006=unbegun)
     assert drop(tmp_path) == f"{tmp_path}/version-2/log.300000006 was never begun: removing it\n"
     assert names(tmp_path) == there - {"log.300000006"}
 
 
-@pytest.mark.parametrize("begun", [HEADER, HEADER + ZEROS, ZEROS[:8] + b"damaged!" + ZEROS])
+@pytest.mark.parametrize(
+    "begun", [HEADER, HEADER + ZEROS, ZEROS[:8] + b"damaged!" + ZEROS, ZEROS[:16] + b"damaged before this"]
+)
 def test_a_log_that_holds_something_stays(tmp_path: Path, begun: bytes) -> None:
     there = written(tmp_path, x100000001=begun)
     assert drop(tmp_path) == ""
     assert names(tmp_path) == there
+
+
+def test_a_log_that_cannot_be_read_stays(tmp_path: Path) -> None:
+    there = written(tmp_path, x100=HEADER)
+    (tmp_path / "version-2" / "log.100").chmod(0)
+    for folder in (tmp_path.parents[1], tmp_path.parents[0], tmp_path):
+        folder.chmod(0o755)
+    (tmp_path / "version-2").chmod(0o777)
+    # As root one can read everything.
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    subprocess.run([*nobody, "sh", "-c", PROGRAM.read_text(), "drop", tmp_path], check=False)
+    assert names(tmp_path) == there
+
+
+def test_what_is_no_log_of_zookeepers_is_not_looked_at(tmp_path: Path) -> None:
+    there = written(tmp_path, x100=HEADER, x200=b"")
+    folder = tmp_path / "version-2"
+    (folder / "log.100.bak").touch()
+    (folder / "log.zz").mkdir()
+    (folder / "log.fff").symlink_to("log.100")
+    drop(tmp_path)
+    assert names(tmp_path) == {*there, "log.100.bak", "log.zz", "log.fff"} - {"log.200"}
+
+
+def test_the_folder_may_be_a_link(tmp_path: Path) -> None:
+    written(tmp_path, x100=HEADER, x200=b"")
+    (tmp_path / "version-2").rename(tmp_path / "elsewhere")
+    (tmp_path / "version-2").symlink_to("elsewhere")
+    drop(tmp_path)
+    assert "log.200" not in names(tmp_path)
 
 
 def test_an_older_log_stays_for_something_was_lost_with_it(tmp_path: Path) -> None:
