@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import ssl
 import subprocess
@@ -164,10 +165,16 @@ def ask(url: str) -> tuple[str, str]:
     try:
         with _direct.open(url, timeout=TIMEOUT_SECONDS) as answer:
             text = answer.read().decode()
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
         return "", repr(error)
     version = re.search(r"version (\d+)", text)
     return (version[1], "") if version else ("", f"answered {text!r}")
+
+
+def _end_with_thread(failed: threading.ExceptHookArgs) -> None:
+    """End the program with a thread of it: one that asks no more would find no failures."""
+    sys.excepthook(failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    os._exit(1)
 
 
 class Asking:
@@ -200,12 +207,14 @@ def asking(cluster: Cluster, service: str) -> Generator[Asking, None, None]:
             written, _ = process.communicate("")
     assert process.returncode == 0, "the client itself failed"
     result.report = Report(**json.loads(written))
+    assert result.report.requests > 0, "the client has not asked"
 
 
 def main(
     status_urls: str, service: str, addresses: str, ca_file: str | None = None, token: str | None = None
 ) -> None:
     """Ask until the standard input ends."""
+    threading.excepthook = _end_with_thread
     client = Client(json.loads(status_urls), service, json.loads(addresses), ca_file, token)
     print("asking", flush=True)
     sys.stdin.read()
