@@ -67,7 +67,7 @@ class Standby:
         self.config = config
         """As it was read last."""
         self._edition = Edition.of(config, written_at)
-        self.config_view = ConfigView(sha256, clock())
+        self.config_view = ConfigView(sha256, clock(), self._edition.digest)
         self._replica = replica
         self._us = us
         self._problem = problem
@@ -80,7 +80,8 @@ class Standby:
         self._read_at = 0.0
         self._meant = False  # whether an operator says so of our configuration, whatever is on record
         self.log = EventLog()
-        self.tokens: tuple[Token, ...] = ()
+        self.tokens: tuple[Token, ...] | None = None
+        """Those made over the API; None: they were not read yet."""
         self.alive_at = time.monotonic()
         metrics.last_round.set_function(lambda: time.time() - (time.monotonic() - self.alive_at))
         metrics.watch_reading(lambda: self._read_at)
@@ -145,8 +146,9 @@ class Standby:
             self.config_view = replace(self.config_view, error=event.error)
             return []
         needed = self.config.restart_needed(event.config)
-        self.config, self.config_view = event.config, ConfigView(event.sha256, self._clock())
         self._edition = Edition.of(event.config, event.written_at)
+        self.config = event.config
+        self.config_view = ConfigView(event.sha256, self._clock(), self._edition.digest)
         self._meant = event.asked
         return needed
 
@@ -188,7 +190,9 @@ class Standby:
     def _snapshot(self, leader: Leader | None, problem: str | None) -> Snapshot:
         remembered = self._replica.content.remembered()
         try:
-            services, self.tokens = self._views.show(self.config, remembered, self._clock())
+            services, tokens = self._views.show(self.config, remembered, self._clock())
+            if self._known:
+                self.tokens = tokens
         except StoreError as error:
             services, problem = self.snapshot.services, str(error)
         self.log.extend(event for event in remembered.events if event.id > self.log.newest_id)

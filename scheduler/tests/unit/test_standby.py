@@ -295,9 +295,11 @@ def test_what_runs_is_not_known_before_it_was_read_once(follower: Follower) -> N
     follower.replica.problem = "zk://z/: can't be read"
     follower.hear()
     assert not follower.standby.snapshot.known
+    assert follower.standby.tokens is None
     follower.replica.problem = ""
     follower.hear()
     assert follower.standby.snapshot.known
+    assert follower.standby.tokens == ()
     follower.replica.problem = "zk://z/: can't be read"
     follower.hear()
     assert follower.standby.snapshot.known

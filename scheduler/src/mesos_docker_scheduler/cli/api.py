@@ -25,7 +25,7 @@ _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
 
 
 class NoAnswerError(ExitError):
-    """Nobody is there."""
+    """Nobody is there, or can answer now."""
 
 
 Message = dict[str, Any]
@@ -217,6 +217,8 @@ class Api:
             text = str(answer.json()["error"])
         except (ValueError, LookupError, TypeError):
             text = f"HTTP {answer.status_code} from {self._url}"
+        if answer.status_code in (429, 503):
+            return NoAnswerError(REFUSED, text)
         if answer.status_code in (401, 403):
             return ExitError(UNREACHABLE, f"{text}{self._token_problem}")
         return ExitError(REFUSED, text)

@@ -58,7 +58,7 @@ What is changed here holds until the configuration says something new of the sam
 class Sources:
     """What the application shows, and where it hands requests on.
 
-    `tokens`: those that were made over the API.
+    `tokens`: those that were made over the API; None: they are not known yet.
 
     `alive_at`: the monotonic time at which the controller last did a round. `put` hands it an event.
     """
@@ -69,7 +69,7 @@ class Sources:
     metrics: Metrics
     put: Callable[[events.Command | events.ThreadEnded], None]
     sandboxes: Sandboxes
-    tokens: Callable[[], tuple[Token, ...]]
+    tokens: Callable[[], tuple[Token, ...] | None]
 
 
 def application(sources: Sources, access: Access) -> Guard:

@@ -20,6 +20,11 @@ Refusal = tuple[int, str, dict[str, str]]
 COOKIE = "mesos-docker-scheduler-session"
 
 _WRONG_TOKENS = (0.2, 10)  # a second, and at once
+_NOT_KNOWN: Refusal = (
+    503,
+    "whose token this is can't be said before the state was read from ZooKeeper; try again",
+    {"Retry-After": "5"},
+)
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="mesos-docker-scheduler"'}
 
 
@@ -39,10 +44,11 @@ class Caller:
 class Callers:
     """Knows all tokens: that of the configuration (None: there is none), and `made`, those of the API.
 
+    Where `made` gives None, they are not known yet, and one that is not the configuration's may be right.
     A right token is always taken, after many wrong ones, too.
     """
 
-    def __init__(self, site_token: str | None, made: Callable[[], Iterable[Token]]) -> None:
+    def __init__(self, site_token: str | None, made: Callable[[], Iterable[Token] | None]) -> None:
         self._site = (
             () if site_token is None else (Token(SITE, "admin", digest(site_token), by="http.token_file"),)
         )
@@ -53,7 +59,7 @@ class Callers:
     @property
     def tokens(self) -> tuple[Token, ...]:
         """All that are good now."""
-        return (*self._site, *self._made())
+        return (*self._site, *(self._made() or ()))
 
     def by_header(self, authorization: str, address: str) -> Caller | Refusal:
         """Who shows this header, or why it is no good."""
@@ -66,6 +72,8 @@ class Callers:
         found = [one for one in self.tokens if hmac.compare_digest(one.digest, shown)]
         if found:
             return Caller(found[0], address)
+        if self._made() is None:
+            return _NOT_KNOWN
         wait = self._wrong.wait(address)
         if wait:
             return too_many(wait)

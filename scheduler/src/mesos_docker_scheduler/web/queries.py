@@ -24,7 +24,7 @@ _MOST_EVENTS = 1_000
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
 BAD_INPUT: dict[int | str, dict[str, Any]] = {400: {"model": models.Error}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": models.Error} for status in (401, 403, 413, 421, 429)
+    status: {"model": models.Error} for status in (401, 403, 413, 421, 429, 503)
 }
 
 

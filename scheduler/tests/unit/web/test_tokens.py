@@ -12,8 +12,9 @@ from memory_store import MemoryStore
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.control.events import Command
 from mesos_docker_scheduler.records.store import Change, SqliteStore, StoreError
-from mesos_docker_scheduler.records.tokens import MOST_TOKENS, digest, new_token
+from mesos_docker_scheduler.records.tokens import MOST_TOKENS, Token, digest, new_token
 from mesos_docker_scheduler.web.bucket import Bucket
+from mesos_docker_scheduler.web.callers import Caller, Callers
 from scheduler_fakes import Bench, service
 from site_fake import ANY, TOKEN, Site
 
@@ -52,6 +53,21 @@ def test_who_may_not_is_told_what_he_lacks(site: Site) -> None:
     answer = site.stranger.get("/v1/tokens", headers=create(site, "ann", "operate"))
     assert answer.json()["error"] == 'the token "ann" has the role operate; this needs admin'
     assert site.stranger.get("/v1/tokens").status_code == 401  # open to read is not open to admit
+
+
+def test_no_token_is_called_wrong_before_those_of_the_api_are_known() -> None:
+    known: list[Token] = []
+    callers = Callers(TOKEN, lambda: known or None)
+    for _ in range(50):
+        answer = callers.by_token("made over the API", "10.0.0.1")
+        assert isinstance(answer, tuple)
+        assert answer[0] == 503
+    assert isinstance(callers.by_token(TOKEN, "10.0.0.1"), Caller)
+    known.append(Token("ann", "read", digest("made over the API"), by="site"))
+    assert isinstance(callers.by_token("made over the API", "10.0.0.1"), Caller)
+    answer = callers.by_token("made by nobody", "10.0.0.1")
+    assert isinstance(answer, tuple)
+    assert answer[0] == 401
 
 
 def test_tokens_are_listed_without_themselves(site: Site) -> None:
