@@ -109,6 +109,22 @@ def test_the_leaders_host_is_lost_during_an_update(lab: Cluster, measure: Measur
     assert services(lab_ha.IMAGE).exit_code == 0
 
 
+def test_another_one_leads_during_a_deployment(lab: Cluster, measure: Measure) -> None:
+    assert services(lab_ha.IMAGE).exit_code == 0
+    leader = lab.scheduler
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(services, lab_ha.NEXT_IMAGE)
+        eventually("the update is under way", lambda: lab_ha.NEXT_IMAGE in images(lab), seconds=60)
+        lab.host(leader).check_output("mesos-docker-scheduler step-down")
+        _, took = eventually("another one leads", another_leads(lab, leader), seconds=30)
+        measure("the leader steps down: until another one is connected", took)
+        # It has waited for what the other one made of the same configuration.
+        assert run.result().exit_code == 0, run.result().output
+    assert images(lab) == [lab_ha.NEXT_IMAGE] * lab_ha.COUNT
+    assert lab.scheduler == other(leader)
+    assert services(lab_ha.IMAGE).exit_code == 0
+
+
 def test_a_frozen_leader_never_leads_again(lab: Cluster, measure: Measure) -> None:
     leader, containers = lab.scheduler, lab.containers().keys()
     framework, host = lab.status()["framework_id"], lab.host(leader)

@@ -21,20 +21,15 @@ def awaited(status: Message, names: Collection[str]) -> list[Message]:
     return [service for service in status["services"] if not names or service["name"] in names]
 
 
-def is_current(status: Message, sha256: str | None) -> bool:
-    """Whether the configuration of this checksum is in use; None: any will do."""
-    return sha256 is None or bool(status["config"]["sha256"] == sha256)
-
-
-def missing(status: Message, names: Collection[str], sha256: str | None) -> list[str]:
+def missing(status: Message, names: Collection[str], *, current: bool = True) -> list[str]:
     """What the status lacks, a sentence each; nothing when all is as wanted.
 
-    `sha256`: of the configuration that must be in use; None: of any.
+    `current`: whether the configuration that is waited for is in use.
     """
     config = status["config"]
     if config["error"]:
         return [f"The scheduler refuses the configuration and keeps the old one: {config['error']}"]
-    if not is_current(status, sha256):
+    if not current:
         return ["The scheduler has not read the new configuration."]
     if not status["leads"]:
         leader = status["leader"]

@@ -16,7 +16,6 @@ from mesos_docker_scheduler.cli.convergence import (
     Patience,
     awaited,
     has_failed,
-    is_current,
     missing,
     overridden,
 )
@@ -39,29 +38,43 @@ _GOES_ON = "The scheduler goes on trying."
 
 @dataclass
 class _Look:
-    """What the scheduler says now: its status (None: no answer, and why), and what has happened since."""
+    """What the scheduler says now: its status (None: no answer, and why), and what has happened since.
+
+    `current`: whether the configuration that is waited for is in use.
+    """
 
     status: Message | None
     problem: str = ""
     events: list[Message] = field(default_factory=list)
+    current: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is the leader's, and about the configuration that is waited for."""
+        return self.current and self.status is not None and bool(self.status["leads"])
 
 
 class _Watch:
-    """Looks again and again, at the scheduler that leads unless it is to be this very one."""
+    """Looks again and again, at the scheduler that leads.
 
-    def __init__(self, found: Api, *, this_one: bool) -> None:
+    Each host has a configuration file of its own. Where one of this checksum is waited for, the host that has
+    it is asked what edition that is; from then on any leader that acts on this edition will do.
+    """
+
+    def __init__(self, found: Api, sha256: str | None) -> None:
         self._found = found
-        self._this_one = this_one
+        self._sha256 = sha256
+        self._edition: str | None = None
         self._newest: int | None = None  # the id of the newest event seen
 
     def look(self) -> _Look:
         """Ask for the status and the news."""
         try:
-            status = self._found.get("/v1/status", instances=False)
-            leader = status["leader"]
-            if not status["leads"] and leader is not None and leader["url"] and not self._this_one:
+            status = self._status()
+            leader, known = status["leader"], self._sha256 is None or self._edition is not None
+            if not status["leads"] and leader is not None and leader["url"] and known:
                 self._found.go_to(leader["url"])
-                status = self._found.get("/v1/status", instances=False)
+                status = self._status()
             events = self._found.get(
                 "/v1/events", after=self._newest, limit=1 if self._newest is None else 1000
             )["events"]
@@ -70,7 +83,16 @@ class _Watch:
             return _Look(None, str(error))
         news = [] if self._newest is None else events
         self._newest = events[-1]["id"] if events else self._newest or 0
-        return _Look(status, "", news)
+        return _Look(status, "", news, self._is_current(status["config"]))
+
+    def _status(self) -> Message:
+        status = self._found.get("/v1/status", instances=False)
+        if status["config"]["sha256"] == self._sha256:
+            self._edition = status["config"]["edition"]
+        return status
+
+    def _is_current(self, config: Message) -> bool:
+        return self._sha256 in (None, config["sha256"]) or self._edition == config["edition"]
 
 
 @click.command()
@@ -107,28 +129,26 @@ def wait(
     scheduler does not answer, and with --fail-fast with 6 when something had failed before.
     """
     found, start = Api.at(given), time.monotonic()
-    # Each host has a configuration file of its own.
-    watch = _Watch(found, this_one=config_sha256 is not None)
+    watch = _Watch(found, config_sha256)
     patience = Patience(names, idle_seconds, start)
     with _Bars(quiet=as_json) as bars:
         while True:
             look, now = watch.look(), time.monotonic()
-            lines = _lines(look, names, config_sha256)
+            lines = _lines(look, names)
             # One that follows can change nothing, nor tell what has failed.
-            current = look.status is not None and _counts(look.status, config_sha256)
-            if reset and current and _taken_back(found, as_json):
+            if reset and look.counts and _taken_back(found, as_json):
                 reset = False
                 continue
             if look.status is not None and not lines and not reset:
                 return _end(OK, "", look.status, names, as_json)
             if look.status is not None:
-                if fail_fast and current:
+                if fail_fast and look.counts:
                     fail_fast = False
                     if has_failed(look.status, names):
                         text = "Something had failed before."
                         return _end(FAILED_BEFORE, "\n".join([text, *lines]), look.status, names, as_json)
                 bars.show(awaited(look.status, names))
-            lost = patience.lost(look.status, look.events, now, current=current)
+            lost = patience.lost(look.status, look.events, now, current=look.counts)
             if lost is not None:
                 status = FAILED if look.status is not None else UNREACHABLE
                 return _end(status, "\n".join([lost, *lines, _GOES_ON]), look.status, names, as_json)
@@ -149,20 +169,14 @@ def _taken_back(found: Api, quiet: bool) -> bool:
     return True
 
 
-def _lines(look: _Look, names: tuple[str, ...], sha256: str | None) -> list[str]:
+def _lines(look: _Look, names: tuple[str, ...]) -> list[str]:
     if look.status is None:
         return [look.problem]
     known = {service["name"] for service in look.status["services"]}
-    current = _counts(look.status, sha256)
     for name in names:
-        if name not in known and current:
+        if name not in known and look.counts:
             raise ExitError(REFUSED, f'service "{name}" is not in the configuration')
-    return missing(look.status, names, sha256)
-
-
-def _counts(status: Message, sha256: str | None) -> bool:
-    """Whether it is the leader's, and about the configuration that is waited for."""
-    return bool(status["leads"]) and is_current(status, sha256)
+    return missing(look.status, names, current=look.current)
 
 
 def _end(exit_status: int, text: str, status: Message | None, names: tuple[str, ...], as_json: bool) -> int:

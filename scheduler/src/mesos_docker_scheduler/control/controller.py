@@ -113,7 +113,8 @@ class Controller:
         now = clock()
         self._started_with = started_with or config
         waiting = tuple(self._started_with.restart_needed(config))
-        self._config_view = ConfigView(sha256, now, restart_needed=waiting)
+        edition = Edition.of(config, written_at)
+        self._config_view = ConfigView(sha256, now, edition.digest, restart_needed=waiting)
         self._inbox = inbox
         self._clock = clock
         self._metrics = metrics
@@ -125,7 +126,7 @@ class Controller:
         self._dependencies = Dependencies()
         self._tokens = Tokens()
         self._editions = Editions(recorded(remembered.records))
-        self._editions.take(Edition.of(config, written_at))
+        self._editions.take(edition)
         self._versions = Versions(remembered.versions)
         self._reconciliation = Reconciliation()
         self._recovery_query = RecoveryQuery()
@@ -459,7 +460,8 @@ class Controller:
                 self._ledger.note(now, "config refused", f"the old configuration stays: {event.error}")
             return
         before = self._desired.services
-        self._editions.take(Edition.of(event.config, event.written_at))
+        edition = Edition.of(event.config, event.written_at)
+        self._editions.take(edition)
         self._take_desired(event.config, now)
         for kept in (self._rollouts, self._views):
             kept.forget_except(self._desired.services)
@@ -472,7 +474,7 @@ class Controller:
             again = self._try_again(changed, "its configuration has changed", now)
         self._decisions.read_anew(before, again)
         waiting = tuple(self._started_with.restart_needed(event.config))
-        self._config_view = ConfigView(event.sha256, now, restart_needed=waiting)
+        self._config_view = ConfigView(event.sha256, now, edition.digest, restart_needed=waiting)
         text = f"applied ({event.sha256[:12]})"
         if waiting:
             text += f"; with the next restart of the scheduler: {', '.join(waiting)}"

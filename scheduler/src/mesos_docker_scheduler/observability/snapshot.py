@@ -157,11 +157,13 @@ class ServiceView:
 class ConfigView:
     """The configuration in force, and what is wrong with a newer one. `applied_at`: seconds of the epoch.
 
-    `outdated`: the leader has acted on a newer one, which this host does not have.
+    `sha256`: of the file, which each host has for itself; `edition`: of what it says of services, the same on
+    all hosts. `outdated`: the leader has acted on a newer one, which this host does not have.
     """
 
     sha256: str
     applied_at: float
+    edition: str = ""
     error: str | None = None
     restart_needed: tuple[str, ...] = ()
     outdated: bool = False

@@ -235,11 +235,13 @@ class Event(BaseModel):
 class Configuration(BaseModel):
     """The configuration in force. `error`: what is wrong with a newer one.
 
-    `outdated`: the leader has acted on a newer one, which this host does not have.
+    `sha256`: of the file, which each host has for itself; `edition`: of what it says of services, the same on
+    all hosts. `outdated`: the leader has acted on a newer one, which this host does not have.
     """
 
     sha256: str
     applied_at: float
+    edition: str
     error: str | None
     restart_needed: list[str]
     outdated: bool

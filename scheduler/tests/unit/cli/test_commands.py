@@ -190,6 +190,7 @@ class Follower(BaseHTTPRequestHandler):
     """A scheduler that follows: it sends who wants to change something to the leader."""
 
     leader: ClassVar[str]
+    edition: ClassVar[str] = ""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -199,7 +200,7 @@ class Follower(BaseHTTPRequestHandler):
     def answer(self) -> dict[str, Any]:
         if self.path.startswith("/v1/status"):
             leader = {"host": "m2", "url": self.leader} if self.leader else None
-            config = {"sha256": "s", "error": None}
+            config = {"sha256": "s", "edition": self.edition, "error": None}
             return {"leads": False, "leader": leader, "connected": False, "config": config, "services": []}
         return {"events": []} if self.path.startswith("/v1/events") else {"wanted": 2, "revision": "r"}
 
@@ -248,10 +249,21 @@ def test_waits_for_what_the_leader_says(
     # It has gone, and the other one has not noticed.
     Follower.leader = "http://127.0.0.1:1"
     assert cli.main(words) == NOT_YET
-    # Its own configuration is what counts, and that of the leader is another file.
-    Follower.leader = site.url
+
+
+def test_waits_for_a_leader_that_acts_on_what_this_hosts_configuration_says(
+    follower: str, site: HandDrivenSite, token_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["wait", "--timeout", "1", "--url", follower, "--token-file", str(token_file)]
+    Follower.leader, Follower.edition = site.url, "another"
     assert cli.main([*words, "--config-sha256", "s"]) == NOT_YET
-    assert "The scheduler on m2 leads" in capsys.readouterr().err
+    assert "has not read the new configuration" in capsys.readouterr().err
+    # This host has not read it: nobody knows what it says.
+    Follower.edition = site.bench.controller.snapshot.config.edition
+    assert cli.main([*words, "--config-sha256", "another"]) == NOT_YET
+    assert "has not read the new configuration" in capsys.readouterr().err
+    assert cli.main([*words, "--config-sha256", "s", "--reset", "--fail-fast"]) == OK
+    assert "web: all 2 wanted instances run" in capsys.readouterr().out
 
 
 def test_the_leader_has_a_certificate_of_the_clusters_authority(

@@ -41,46 +41,46 @@ def event(kind: str, service: str = "web") -> Message:
 
 
 def test_nothing_is_missing_when_all_runs() -> None:
-    assert missing(status(), (), "new") == []
-    assert missing(status(), (), None) == []
+    assert missing(status(), ()) == []
+    assert missing(status(), (), current=True) == []
 
 
 def test_a_status_of_the_old_configuration_does_not_count() -> None:
     old = status(config={"sha256": "old"})
-    assert missing(old, (), "new") == ["The scheduler has not read the new configuration."]
-    assert missing(old, (), None) == []
+    assert missing(old, (), current=False) == ["The scheduler has not read the new configuration."]
+    assert missing(old, ()) == []
 
 
 def test_says_why_a_configuration_was_refused() -> None:
-    lines = missing(status(config={"sha256": "old", "error": "count: -1"}), (), "new")
+    lines = missing(status(config={"sha256": "old", "error": "count: -1"}), (), current=False)
     assert lines == ["The scheduler refuses the configuration and keeps the old one: count: -1"]
 
 
 def test_gives_the_schedulers_reasons() -> None:
     service = {"running": 0, "converged": False, "waiting": ["No slave offers 999999 MiB of memory."]}
-    assert missing(status(service=service), (), "new") == [
+    assert missing(status(service=service), ()) == [
         "web: 0 of 2 run. Waiting for:",
         "  - No slave offers 999999 MiB of memory.",
     ]
 
 
 def test_instances_that_still_have_to_prove_themselves_are_waited_for() -> None:
-    assert missing(status(service={"update": {"state": "rolling"}}), (), None) == [
+    assert missing(status(service={"update": {"state": "rolling"}}), ()) == [
         "web: 2 of 2 run. Waiting for:",
         "  - the new instances to prove themselves",
     ]
-    assert missing(status(service={"update": {"state": "complete"}}), (), None) == []
+    assert missing(status(service={"update": {"state": "complete"}}), ()) == []
 
 
 def test_only_those_that_are_named_count() -> None:
     service = {"converged": False, "running": 0}
-    assert missing(status(service=service), ("db",), "new") == []
-    assert missing(status(service=service), ("web",), "new") != []
+    assert missing(status(service=service), ("db",)) == []
+    assert missing(status(service=service), ("web",)) != []
 
 
 def test_a_scheduler_without_a_master_is_not_done_even_when_nothing_should_run() -> None:
     service = {"wanted": 0, "running": 0}
-    assert missing(status(service=service, connected=False), (), "new") == [
+    assert missing(status(service=service, connected=False), ()) == [
         "The scheduler is not connected to a Mesos master."
     ]
 
