@@ -86,6 +86,22 @@ def test_a_leader_that_cannot_read_the_registry_steps_back(lab: Cluster, measure
     leader()
 
 
+def test_a_slave_that_is_back_in_time_is_not_lost(lab: Cluster) -> None:
+    slave, since = lab.slaves[0], time.time()
+    with lab_ha.powered_off(slave):
+        time.sleep(50)
+    # Five pings, one each 15 seconds: the last one that it could have missed is over then.
+    time.sleep(60)
+    said = "".join(lab.said(master, "mesos-master", since) for master in lab_ha.MASTERS)
+    assert f"({slave}) disconnected" in said
+    assert f"({slave}) unreachable" not in said
+    eventually(
+        "all run again, and no more",
+        lambda: lab.converged() and len(lab.containers()) == lab_ha.COUNT,
+        seconds=60,
+    )
+
+
 def test_a_masters_disk_is_emptied(lab: Cluster) -> None:
     containers = lab.containers().keys()
     members = zookeeper_members(lab_ha.address(lab_ha.MASTERS[0]))
