@@ -146,7 +146,7 @@ lint: prepare-tests ## Check style and types
 test-unit: prepare-tests package ## Unit, property and simulation tests, and lintian on the package
 	pytest -q -m 'not integration and not browser' scheduler roles control_node molecule/chaos
 	$(MAKE) -C packaging/mesos lint-deb
-	$(MAKE) -C packaging/mesos/executor build/pure
+	$(MAKE) -C packaging/mesos/libexec build/pure
 	pytest -q -m 'not integration' packaging/mesos
 
 .PHONY: test-browser
@@ -161,7 +161,7 @@ test-simulation: prepare-tests ## Live through HISTORIES generated histories (10
 EXAMPLES ?= 5000
 .PHONY: test-properties
 test-properties: prepare-tests package ## Look for a counterexample in EXAMPLES new cases for each property (5000: some minutes)
-	$(MAKE) -C packaging/mesos/executor build/pure
+	$(MAKE) -C packaging/mesos/libexec build/pure
 	for folder in scheduler packaging/mesos; do \
 	  EXAMPLES=$(EXAMPLES) HYPOTHESIS_PROFILE=searching pytest -q -m 'hypothesis and not integration' $$folder; \
 	done
@@ -198,7 +198,7 @@ test-vm: prepare-tests package ## Boot a virtual machine with cgroup v2 only and
 
 .PHONY: bench
 bench: prepare-tests package ## Print the figures: executor, scheduler, replacement, deployment (makes the lab anew)
-	python packaging/mesos/executor/bench/executor_figures.py
+	python packaging/mesos/libexec/bench/executor_figures.py
 	python scheduler/bench/planning.py
 	python scheduler/bench/scripted_cluster.py --stores sqlite,zookeeper
 	python scheduler/bench/takeover.py

@@ -34,13 +34,15 @@ bool isIpv6(const Json& object, const std::string& where) {
 void readCommand(const Json& command, const std::string& where, CheckSpec& spec) {
   if (!has(command, "value")) throw InvalidField(where + ".value is missing: a COMMAND check needs it");
   const std::string value = textOr(command, "value", "", where);
-  if (boolOr(command, "shell", true, where)) {
-    spec.command = {"/bin/sh", "-c", value};
+  spec.shell = boolOr(command, "shell", true, where);
+  if (spec.shell) {
+    spec.program = "/bin/sh";
+    spec.arguments = {"-c", value};
   } else {
-    spec.command = {value};
+    spec.program = value;
     for (const Json& argument : arrayOf(command, "arguments", where)) {
       if (!argument.is_string()) throw InvalidField(where + ".arguments must be texts");
-      spec.command.push_back(argument.get<std::string>());
+      spec.arguments.push_back(argument.get<std::string>());
     }
   }
   for (const Json& variable : arrayOf(member(command, "environment", where), "variables", where)) {

@@ -29,8 +29,8 @@ void write(LogLevel level, char letter, const std::string& message) {
   char prefix[64];
   const size_t length = std::strftime(prefix + 1, sizeof prefix - 1, "%m%d %H:%M:%S", &local);
   prefix[0] = letter;
-  std::snprintf(prefix + 1 + length, sizeof prefix - 1 - length, ".%06ld %d executor] ",
-                static_cast<long>(now.tv_usec), getpid());
+  std::snprintf(prefix + 1 + length, sizeof prefix - 1 - length, ".%06ld %d %s] ", static_cast<long>(now.tv_usec),
+                getpid(), current.name.c_str());
   // One write a line: the container's own output goes to the same file.
   const std::string line = prefix + message + "\n";
   if (!current.quiet && writeToStderr(line) < 0) {
@@ -46,7 +46,7 @@ void write(LogLevel level, char letter, const std::string& message) {
 void configureLog(const LogSettings& settings) {
   current = settings;
   if (!settings.directory.empty()) {
-    const std::string path = settings.directory + "/mesos-docker-executor.log";
+    const std::string path = settings.directory + "/" + program_invocation_short_name + ".log";
     logFile = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (logFile < 0) logWarning("--log_dir: can't write " + path + ": " + std::strerror(errno));
   }

@@ -4,22 +4,20 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <iostream>
 #include <memory>
 
 #include "agent_connection.hpp"
+#include "docker_task.hpp"
 #include "engine.hpp"
 #include "environment.hpp"
 #include "event_loop.hpp"
-#include "flags.hpp"
+#include "docker_flags.hpp"
 #include "guard.hpp"
 #include "http.hpp"
 #include "log.hpp"
 #include "recovery_endpoint.hpp"
 #include "sandbox_file.hpp"
-#include "task_lifecycle.hpp"
 
 namespace executor {
 namespace {
@@ -29,10 +27,10 @@ uint64_t totalMemory() {
   return sysinfo(&info) == 0 ? uint64_t{info.totalram} * info.mem_unit : 0;
 }
 
-TaskSettings taskSettings(const Flags& flags, const Environment& environment) {
-  TaskSettings settings;
-  settings.dockerProgram = flags.docker;
-  settings.dockerSocket = flags.dockerSocket;
+DockerSettings dockerSettings(const DockerFlags& flags, const Environment& environment) {
+  DockerSettings settings;
+  settings.program = flags.docker;
+  settings.socket = flags.dockerSocket;
   settings.create.containerName = flags.container;
   settings.create.sandboxDirectory = flags.sandboxDirectory;
   settings.create.mappedDirectory = flags.mappedDirectory;
@@ -42,6 +40,12 @@ TaskSettings taskSettings(const Flags& flags, const Environment& environment) {
   settings.create.defaultContainerDns = flags.defaultContainerDns;
   settings.create.cgroupsEnableCfs = flags.cgroupsEnableCfs;
   settings.create.totalMemory = totalMemory();
+  return settings;
+}
+
+TaskSettings taskSettings(const DockerFlags& flags, const Environment& environment) {
+  TaskSettings settings;
+  settings.executorKind = "docker";
   settings.containerLogger = environment.containerLogger;
   settings.shutdownGracePeriod = environment.shutdownGracePeriod;
   // The agent's old --docker_stop_timeout counts when it is the longer one.
@@ -49,7 +53,7 @@ TaskSettings taskSettings(const Flags& flags, const Environment& environment) {
   return settings;
 }
 
-int run(const Flags& flags, char* argumentArea, size_t argumentLength) {
+void run(const DockerFlags& flags, char* argumentArea, size_t argumentLength) {
   configureLog(flags.log);
   const Environment environment = readEnvironment();
 
@@ -70,12 +74,12 @@ int run(const Flags& flags, char* argumentArea, size_t argumentLength) {
   Engine engine(http, flags.dockerSocket);
   engine.negotiate();
 
-  std::unique_ptr<TaskLifecycle> task;
+  std::unique_ptr<DockerTask> task;
   AgentConnection agent(loop, http, environment,
                         {[&](const Json& event) { task->handle(event); },
                          [&](const std::string& reason) { task->agentLost(reason); }});
-  task = std::make_unique<TaskLifecycle>(loop, engine, agent, guard, files,
-                                         taskSettings(flags, environment), [&] { loop.stop(); });
+  task = std::make_unique<DockerTask>(loop, engine, agent, guard, files, dockerSettings(flags, environment),
+                                      taskSettings(flags, environment), [&] { loop.stop(); });
   loop.onTerminate([&] { task->terminate(); });
 
   std::unique_ptr<RecoveryEndpoint> recovery;
@@ -84,32 +88,15 @@ int run(const Flags& flags, char* argumentArea, size_t argumentLength) {
   }
   agent.connect();
   loop.run();
-  return EXIT_SUCCESS;
 }
 
 }  // namespace
 }  // namespace executor
 
 int main(int argc, char** argv) {
-  executor::Flags flags;
-  try {
-    flags = executor::parseFlags(argc, argv);
-  } catch (const std::invalid_argument& error) {
-    std::cerr << argv[0] << ": " << error.what() << "\n\n" << executor::usage(argv[0]);
-    return EXIT_FAILURE;
-  }
-  if (flags.help) {
-    std::cout << executor::usage(argv[0]);
-    return EXIT_SUCCESS;
-  }
-  if (flags.version) {
-    std::cout << "mesos-docker-executor " MESOS_VERSION "\n";
-    return EXIT_SUCCESS;
-  }
-  try {
-    return executor::run(flags, argv[0], static_cast<size_t>(argv[argc - 1] + std::strlen(argv[argc - 1]) - argv[0]));
-  } catch (const std::exception& error) {
-    executor::logError(error.what());
-    return EXIT_FAILURE;
-  }
+  executor::DockerFlags flags;
+  executor::CommandLine line("mesos-docker-executor", "Runs one Docker container as a Mesos task.",
+                             executor::dockerFlags(flags));
+  const auto argumentLength = static_cast<size_t>(argv[argc - 1] + std::strlen(argv[argc - 1]) - argv[0]);
+  return line.run(argc, argv, [&] { executor::run(flags, argv[0], argumentLength); });
 }

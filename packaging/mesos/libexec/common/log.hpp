@@ -10,9 +10,10 @@ namespace executor {
 enum class LogLevel { Info, Warning, Error };
 
 struct LogSettings {
+  std::string name = "executor";  // what each line says of its origin
   LogLevel level = LogLevel::Info;
   bool quiet = false;    // nothing to stderr
-  std::string directory;  // also into <directory>/mesos-docker-executor.log when not empty
+  std::string directory;  // also into <directory>/<program>.log when not empty
 };
 
 void configureLog(const LogSettings& settings);

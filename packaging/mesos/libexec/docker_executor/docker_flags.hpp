@@ -2,34 +2,30 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "duration.hpp"
+#include "flag_parser.hpp"
 #include "json.hpp"
 #include "log.hpp"
 
 namespace executor {
 
-struct Flags {
+struct DockerFlags {
   std::string container;
   std::string docker;
   std::string dockerSocket;
   std::string sandboxDirectory;
   std::string mappedDirectory;
-  std::string launcherDirectory;
   Duration stopTimeout{};
   std::map<std::string, std::string> taskEnvironment;
   Json defaultContainerDns;  // ContainerDNSInfo or null
   bool cgroupsEnableCfs = false;
   LogSettings log;
-  bool help = false;
-  bool version = false;
 };
 
-// Throws std::invalid_argument with a message for people; unknown flags are errors, as in Mesos.
-Flags parseFlags(int argc, char** argv);
-
-std::string usage(const std::string& program);
+// The flags that fill `into`, which must outlive them.
+std::vector<Flag> dockerFlags(DockerFlags& into);
 
 }  // namespace executor

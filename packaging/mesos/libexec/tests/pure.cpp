@@ -100,7 +100,8 @@ Json check(const Json& request) {
   if (!spec) return nullptr;
   CheckResult result;
   if (request.contains("result")) result.value = request.at("result").get<int>();
-  return {{"command", spec->command},
+  return {{"program", spec->program},
+          {"arguments", spec->arguments},
           {"environment", spec->environment},
           {"url", spec->url},
           {"port", spec->port},

@@ -4,10 +4,9 @@
 
 namespace executor {
 
-TaskChecks::TaskChecks(EventLoop& loop, Engine& engine, SandboxFile& output, const Json& task, Handlers handlers)
+TaskChecks::TaskChecks(EventLoop& loop, CheckCommands& commands, const Json& task, Handlers handlers)
     : loop_(loop),
-      engine_(engine),
-      output_(output),
+      commands_(commands),
       handlers_(std::move(handlers)),
       check_(checkOf(task)),
       health_(healthCheckOf(task)) {
@@ -17,14 +16,14 @@ TaskChecks::TaskChecks(EventLoop& loop, Engine& engine, SandboxFile& output, con
   }
 }
 
-void TaskChecks::start(const std::string& container, pid_t process) {
+void TaskChecks::start(pid_t process) {
   if (check_) {
-    checking_ = std::make_unique<PeriodicCheck>(loop_, engine_, output_, container, process, *check_,
+    checking_ = std::make_unique<PeriodicCheck>(loop_, commands_, process, *check_,
                                                 [this](const CheckResult& result) { checkResult(result); });
   }
   if (health_) {
     judge_.emplace(*health_, Clock::now());
-    healthChecking_ = std::make_unique<PeriodicCheck>(loop_, engine_, output_, container, process, health_->check,
+    healthChecking_ = std::make_unique<PeriodicCheck>(loop_, commands_, process, health_->check,
                                                       [this](const CheckResult& result) { healthResult(result); });
   }
 }

@@ -62,7 +62,8 @@ void dieWithParent(pid_t parent) {
   if (getppid() != parent) _exit(1);
 }
 
-std::unique_ptr<Child> Child::program(EventLoop& loop, const std::vector<std::string>& arguments,
+std::unique_ptr<Child> Child::program(EventLoop& loop, const std::string& program,
+                                      const std::vector<std::string>& arguments,
                                       const std::map<std::string, std::string>& environment, Done done) {
   Pipe output;
   Pipe errors;
@@ -80,8 +81,8 @@ std::unique_ptr<Child> Child::program(EventLoop& loop, const std::vector<std::st
     dup2(output.writeEnd.get(), STDOUT_FILENO);
     dup2(errors.writeEnd.get(), STDERR_FILENO);
     for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
-    execvp(argv[0], argv.data());
-    dprintf(STDERR_FILENO, "can't run %s: %s\n", argv[0], std::strerror(errno));
+    execvp(program.c_str(), argv.data());
+    dprintf(STDERR_FILENO, "can't run %s: %s\n", program.c_str(), std::strerror(errno));
     _exit(127);
   }
   std::unique_ptr<Child> self(new Child(loop, std::move(done)));

@@ -18,14 +18,14 @@ def health_task(**fields: Any) -> dict[str, Any]:
 def test_a_shell_command(pure: Pure) -> None:
     command = {"value": "test -f /ok", "environment": {"variables": [{"name": "A", "value": "1"}]}}
     spec = pure("check", task={"health_check": {"type": "COMMAND", "command": command}}, health=True)
-    assert spec["command"] == ["/bin/sh", "-c", "test -f /ok"]
+    assert (spec["program"], spec["arguments"]) == ("/bin/sh", ["-c", "test -f /ok"])
     assert spec["environment"] == ["A=1"]
 
 
 def test_an_executable_and_the_nested_command_of_a_check(pure: Pure) -> None:
     command = {"shell": False, "value": "/bin/true", "arguments": ["a"]}
     spec = pure("check", task={"check": {"type": "COMMAND", "command": {"command": command}}})
-    assert spec["command"] == ["/bin/true", "a"]
+    assert (spec["program"], spec["arguments"]) == ("/bin/true", ["a"])
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,8 @@ void probeTcp(const CheckSpec& spec, int fd) {
 }  // namespace
 
 void probe(const CheckSpec& spec, pid_t process, int fd) {
-  if (!enterNetworkOf(process)) {
-    writeError(fd, std::string("can't enter the container's network: ") + std::strerror(errno));
+  if (process > 0 && !enterNetworkOf(process)) {
+    writeError(fd, std::string("can't enter the task's network: ") + std::strerror(errno));
   } else if (spec.kind == CheckKind::Http) {
     probeHttp(spec, fd);
   } else {

@@ -16,7 +16,9 @@ enum class CheckKind { Command, Http, Tcp };
 // How to look at the task, and how often; the same for both kinds of checks.
 struct CheckSpec {
   CheckKind kind = CheckKind::Command;
-  std::vector<std::string> command;      // with its arguments
+  std::string program;                   // of the COMMAND check
+  std::vector<std::string> arguments;    // as CommandInfo has them; of the shell: -c and the command
+  bool shell = true;
   std::vector<std::string> environment;  // NAME=VALUE
   std::string url;                       // of the HTTP check
   uint16_t port = 0;                     // of the TCP check

@@ -8,7 +8,7 @@ executors that show the agent a token, over its socket.
 The columns for others are what the genuine C++ 1.11.0 executor and a Python one with a docker client each
 gave on an idle machine of two cores; they are for comparison, not measured again.
 
-    python packaging/mesos/executor/bench/executor_figures.py [--runs 10] [--containers 10]
+    python packaging/mesos/libexec/bench/executor_figures.py [--runs 10] [--containers 10]
 """
 
 from __future__ import annotations

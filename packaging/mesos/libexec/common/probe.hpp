@@ -1,4 +1,4 @@
-// A single HTTP or TCP attempt, made by a forked helper process inside the network namespace of a container.
+// A single HTTP or TCP attempt, made by a forked helper process inside the network namespace of a task.
 #pragma once
 
 #include <sys/types.h>
@@ -9,7 +9,7 @@
 
 namespace executor {
 
-// Enters the network namespace of `process`, tries what `spec` says and writes the outcome to `fd`.
+// Enters the network namespace of `process`, unless it is 0, tries what `spec` says and writes the outcome to `fd`.
 void probe(const CheckSpec& spec, pid_t process, int fd);
 
 // The outcome that probe() wrote.

@@ -31,9 +31,11 @@ class Child {
  public:
   using Done = std::function<void(const ChildResult&)>;
 
-  // Runs a program, found through PATH, without a shell; `environment` is added to this process' own. Throws std::runtime_error when fork fails; a program that
-  // can't be executed ends with status 127 and says so on stderr.
-  static std::unique_ptr<Child> program(EventLoop& loop, const std::vector<std::string>& arguments,
+  // Runs a program, found through PATH, without a shell. `arguments`: with its name, as it sees them; `environment` is
+  // added to this process' own. Throws std::runtime_error when fork fails; a program that can't be executed ends with
+  // status 127 and says so on stderr.
+  static std::unique_ptr<Child> program(EventLoop& loop, const std::string& program,
+                                        const std::vector<std::string>& arguments,
                                         const std::map<std::string, std::string>& environment, Done done);
 
   // Runs `work` in a fork of this process; it writes its result to the descriptor that it is given, and must not
@@ -45,6 +47,8 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   void kill() const;
+  // -1 once it has ended.
+  pid_t pid() const { return pid_; }
 
  private:
   Child(EventLoop& loop, Done done) : loop_(loop), done_(std::move(done)) {}
@@ -54,7 +58,7 @@ class Child {
 
   EventLoop& loop_;
   Done done_;
-  pid_t pid_ = -1;  // -1 once it has ended
+  pid_t pid_ = -1;
   bool ended_ = false;
   FileDescriptor output_;
   FileDescriptor errors_;

@@ -1,4 +1,4 @@
-// A task's check and health check, while its container runs.
+// A task's check and health check, while it runs.
 #pragma once
 
 #include <functional>
@@ -6,11 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "check_commands.hpp"
 #include "check_results.hpp"
-#include "engine.hpp"
 #include "event_loop.hpp"
 #include "periodic_check.hpp"
-#include "sandbox_file.hpp"
 
 namespace executor {
 
@@ -22,11 +21,11 @@ class TaskChecks {
     std::function<void()> onUnhealthy;  // the task must be killed
   };
 
-  // `output`: for what commands print. Throws InvalidField when the task's checks can't be performed.
-  TaskChecks(EventLoop& loop, Engine& engine, SandboxFile& output, const Json& task, Handlers handlers);
+  // Throws InvalidField when the task's checks can't be performed.
+  TaskChecks(EventLoop& loop, CheckCommands& commands, const Json& task, Handlers handlers);
 
-  // `process`: the container's first process.
-  void start(const std::string& container, pid_t process);
+  // `process`: the task's first, whose network namespace is meant; 0 for the executor's own.
+  void start(pid_t process);
   void stop();
 
   // What every TASK_RUNNING update says of the checks so far: `healthy` and `check_status`.
@@ -37,8 +36,7 @@ class TaskChecks {
   void checkResult(const CheckResult& result);
 
   EventLoop& loop_;
-  Engine& engine_;
-  SandboxFile& output_;
+  CheckCommands& commands_;
   const Handlers handlers_;
   const std::optional<CheckSpec> check_;
   const std::optional<HealthSpec> health_;

@@ -1,0 +1,99 @@
+#include "container_checks.hpp"
+
+#include <signal.h>
+
+#include "output_stream.hpp"
+
+namespace executor {
+namespace {
+
+constexpr Duration kLookAgain = std::chrono::milliseconds(200);
+constexpr int kLooks = 150;  // half a minute: as long as a busy engine may take to begin a command
+
+// The engine can't end a command: finds its process and does it. The engine may not have begun it yet, and still will.
+void endCommand(EventLoop& loop, Engine& engine, const std::string& exec, int looks) {
+  engine.inspectExec(exec, [&loop, &engine, exec, looks](const HttpResponse& response) {
+    if (!response.ok()) return;
+    const Json answer = parseJson(response.body, "answer");
+    const int64_t pid = integerOr(answer, "Pid", 0, "answer");
+    if (pid > 1 && boolOr(answer, "Running", false, "answer")) {
+      ::kill(static_cast<pid_t>(pid), SIGKILL);
+    } else if (looks > 1 && !has(answer, "ExitCode")) {
+      loop.after(kLookAgain, [&loop, &engine, exec, looks] { endCommand(loop, engine, exec, looks - 1); });
+    }
+  });
+}
+
+class ContainerCheck : public CheckCommand {
+ public:
+  ContainerCheck(EventLoop& loop, Engine& engine, SandboxFile& output, const std::string& container,
+                 const CheckSpec& spec, CheckCommands::Done done)
+      : loop_(loop), engine_(engine), output_(output, output, true), done_(std::move(done)) {
+    // Like Mesos' docker executor: all arguments follow the program, none is its name.
+    std::vector<std::string> words{spec.program};
+    words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
+    Json command = {{"Cmd", words}};
+    if (!spec.environment.empty()) command["Env"] = spec.environment;
+    engine_.createExec(container, std::move(command), whileAlive([this](const HttpResponse& response) {
+      start(textOr(parseJson(response.body, "answer"), "Id", "", "answer"));
+    }));
+  }
+
+  ~ContainerCheck() override {
+    if (running_) endCommand(loop_, engine_, exec_, kLooks);
+  }
+
+ private:
+  // Answers of the engine may come when this is gone.
+  Engine::Done whileAlive(std::function<void(const HttpResponse&)> action) {
+    return [this, action, alive = std::weak_ptr<int>(alive_)](const HttpResponse& response) {
+      if (alive.expired()) return;
+      try {
+        if (!response.ok()) throw InvalidField(response.describe());
+        action(response);
+      } catch (const InvalidField& error) {
+        finish({std::nullopt, error.what()});
+      }
+    };
+  }
+
+  void start(const std::string& exec) {
+    exec_ = exec;
+    HttpHandlers handlers;
+    handlers.onData = [this](std::string_view bytes) {
+      output_.write(bytes);
+      return bytes.size();
+    };
+    handlers.onDone = [this](const HttpResponse&) { ended(); };
+    running_ = engine_.startExec(exec_, std::move(handlers));
+  }
+
+  void ended() {
+    running_.reset();
+    engine_.inspectExec(exec_, whileAlive([this](const HttpResponse& response) {
+      const int64_t code = integerOr(parseJson(response.body, "answer"), "ExitCode", -1, "answer");
+      finish({static_cast<int>(code), ""});
+    }));
+  }
+
+  void finish(const CheckResult& result) {
+    const auto done = done_;
+    done(result);  // destroys this
+  }
+
+  EventLoop& loop_;
+  Engine& engine_;
+  OutputStream output_;
+  const CheckCommands::Done done_;
+  const std::shared_ptr<int> alive_ = std::make_shared<int>();
+  std::string exec_;
+  std::unique_ptr<HttpTransfer> running_;
+};
+
+}  // namespace
+
+std::unique_ptr<CheckCommand> ContainerChecks::run(const CheckSpec& spec, Done done) {
+  return std::make_unique<ContainerCheck>(loop_, engine_, output_, container_, spec, std::move(done));
+}
+
+}  // namespace executor
