@@ -25,6 +25,7 @@ present() {
       g++) command -v g++ ;;
       binutils) command -v strip ;;
       dpkg-dev) command -v dpkg-shlibdeps ;;
+      libarchive-dev) includes archive.h ;;
       libcurl4-openssl-dev) includes curl/curl.h ;;
       nlohmann-json3-dev) includes nlohmann/json.hpp ;;
       libsvn1) loads libsvn_subr-1.so.1 ;;

@@ -124,7 +124,7 @@ void refuseAgentFlags(const FlagValues& flags)
   const std::string folder = flags.text("launcher_dir");
   const auto needs = [&folder](const std::string& what, const std::string& program) {
     return "it configures " + what + ", which needs the program " + program + " in --launcher_dir (" + folder +
-           "), and this package has none";
+           "), and it is not there";
   };
   const auto lacks = [&folder](const std::string& program) {
     return access(joinedPath(folder, program).c_str(), X_OK) != 0;

@@ -32,7 +32,11 @@ def test_the_programs_and_private_libraries_are_there() -> None:
         "usr/lib/mesos/libmesos-python.so.2",
         "usr/lib/mesos/libmesos.so",
         "usr/lib/mesos/libssl.so.1.0.0",
+        "usr/libexec/mesos/mesos-container-setup",
+        "usr/libexec/mesos/mesos-containerizer",
         "usr/libexec/mesos/mesos-docker-executor",
+        "usr/libexec/mesos/mesos-executor",
+        "usr/libexec/mesos/mesos-fetcher",
         "usr/sbin/mesos-master",
         "usr/sbin/mesos-slave",
     }
@@ -48,9 +52,11 @@ def test_no_binary_needs_a_newer_library_than_the_oldest_target_has(binary: Path
             assert tuple(map(int, version.split("."))) <= CEILINGS[node], (node, version)
 
 
-@pytest.mark.parametrize("program", ["mesos-master", "mesos-slave"])
+@pytest.mark.parametrize(
+    "program", ["sbin/mesos-master", "sbin/mesos-slave", "libexec/mesos/mesos-container-setup"]
+)
 def test_libraries_are_found_without_help_and_shadow_nothing(program: str) -> None:
-    path = STAGED_TREE / "usr/sbin" / program
+    path = STAGED_TREE / "usr" / program
     environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
     listing = subprocess.run(
         ["ldd", path], check=True, capture_output=True, text=True, env=environment

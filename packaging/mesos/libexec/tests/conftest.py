@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mesos_testbed import Agent, Framework, Master, PrivateDocker, cluster, eventually
+from mesos_testbed import (
+    STAGED_TREE,
+    Agent,
+    Certificates,
+    Framework,
+    Master,
+    PrivateDocker,
+    cluster,
+    eventually,
+    socket_flags,
+    token_flags,
+)
 
 BUILD = Path(os.environ.get("EXECUTOR_BUILD", Path(__file__).resolve().parents[1] / "build"))
 Pure = Callable[..., Any]
@@ -168,6 +179,53 @@ def own_bed(tmp_path: Path, executor: Path, request: pytest.FixtureRequest) -> I
     with cluster(tmp_path, agent_flags=flags) as (master, agent, docker):
         yield Bed(master, agent, docker)
         end_tasks(agent, docker)
+
+
+def open_to_all(folder: Path) -> Path:
+    """Let a task's user go into a folder of pytest's."""
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mesos_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the programs under test, and the staged ones that they need."""
+    folder = open_to_all(tmp_path_factory.mktemp("libexec"))
+    for program in (STAGED_TREE / "usr/libexec/mesos").iterdir():
+        built = BUILD / program.name
+        (folder / program.name).symlink_to(built if built.exists() else program)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def command_bed(tmp_path_factory: pytest.TempPathFactory, mesos_programs: Path) -> Iterator[Bed]:
+    """A cluster for tasks of the Mesos containerizer."""
+    folder = open_to_all(tmp_path_factory.mktemp("command_bed"))
+    with cluster(folder, agent_flags={"launcher_dir": str(mesos_programs)}) as (master, agent, docker):
+        yield Bed(master, agent, docker)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Those of a secured cluster."""
+    return Certificates.make(tmp_path_factory.mktemp("certificates") / "tls")
+
+
+@pytest.fixture
+def secured_command_bed(tmp_path: Path, mesos_programs: Path, certificates: Certificates) -> Iterator[Bed]:
+    """A cluster with TLS, whose executors show a token over its socket."""
+    folder = open_to_all(tmp_path) / "bed"
+    flags = {"launcher_dir": str(mesos_programs), **token_flags(tmp_path), **socket_flags(tmp_path)}
+    with cluster(folder, agent_flags=flags, tls=certificates) as (master, agent, docker):
+        yield Bed(master, agent, docker)
+
+
+@pytest.fixture
+def own_command_bed(tmp_path: Path, mesos_programs: Path) -> Iterator[Bed]:
+    """The same, for a test that hurts it."""
+    with cluster(tmp_path, agent_flags={"launcher_dir": str(mesos_programs)}) as (master, agent, docker):
+        yield Bed(master, agent, docker)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ docker.io, iproute2 and busybox-static (and zookeeper for `ZooKeeper`), and the 
 
 from mesos_testbed.certificates import Certificates
 from mesos_testbed.docker_engine import PrivateDocker
-from mesos_testbed.framework import Framework, docker_task
+from mesos_testbed.framework import Framework, command_task, docker_task
 from mesos_testbed.mesos import STAGED_TREE, Agent, Master, cluster, socket_flags, token_flags
 from mesos_testbed.process import Daemon, DaemonError, eventually, free_port
 from mesos_testbed.zookeeper import ZooKeeper
@@ -24,6 +24,7 @@ __all__ = [
     "PrivateDocker",
     "ZooKeeper",
     "cluster",
+    "command_task",
     "docker_task",
     "eventually",
     "free_port",

@@ -46,6 +46,12 @@ def docker_task(
     return {**task, **fields}
 
 
+def command_task(value: str = "", **fields: Any) -> Message:
+    """A TaskInfo of a shell command, for the Mesos containerizer; `fields` as for a Docker task."""
+    task = {**docker_task(), "command": {"shell": True, "value": value}, **fields}
+    return {name: field for name, field in task.items() if name != "container" or name in fields}
+
+
 class Framework:
     """A subscribed framework; `updates` holds every status update with its arrival time in `received`.
 

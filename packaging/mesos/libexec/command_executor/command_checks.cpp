@@ -1,0 +1,65 @@
+#include "command_checks.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <cstring>
+
+#include "children.hpp"
+#include "process_tree.hpp"
+
+namespace executor {
+namespace {
+
+// A program with its arguments, the first of which is its name, and the variables that it gets.
+struct Command {
+  std::string program;
+  std::vector<std::string> arguments;
+  Variables variables;
+};
+
+class RunningCheck : public CheckCommand {
+ public:
+  RunningCheck(EventLoop& loop, const Command& command, SandboxFile& output, CheckCommands::Done done) {
+    child_ = Child::program(loop, command.program, command.arguments, command.variables,
+                            [&output, done](const ChildResult& result) {
+                              output.write(result.output);
+                              output.write(result.errors);
+                              done(resultOf(result.status));  // destroys this
+                            });
+  }
+
+  ~RunningCheck() override {
+    if (child_->pid() > 0) killDescendants(child_->pid());
+  }
+
+ private:
+  static CheckResult resultOf(int status) {
+    if (WIFEXITED(status)) return {WEXITSTATUS(status), ""};
+    return {std::nullopt, std::string("the command was ended by the signal ") + strsignal(WTERMSIG(status))};
+  }
+
+  std::unique_ptr<Child> child_;
+};
+
+}  // namespace
+
+std::unique_ptr<CheckCommand> CommandChecks::run(const CheckSpec& spec, Done done) {
+  Variables variables = variables_;
+  for (const std::string& variable : spec.environment) {
+    const size_t equals = variable.find('=');
+    variables[variable.substr(0, equals)] = variable.substr(equals + 1);
+  }
+  Command command{spec.program, spec.arguments, variables};
+  if (spec.shell || spec.arguments.empty()) command.arguments.insert(command.arguments.begin(), spec.program);
+
+  if (!flags_.rootfs.empty()) {
+    const Json info = checkLaunchInfo(command.program, command.arguments, flags_, variables);
+    command = {flags_.launcherDirectory + "/mesos-containerizer",
+               {"mesos-containerizer", "launch", "--namespace_mnt_target=" + std::to_string(process_)},
+               {{"MESOS_CONTAINERIZER_LAUNCH_INFO", dump(info)}}};
+  }
+  return std::make_unique<RunningCheck>(loop_, command, output_, std::move(done));
+}
+
+}  // namespace executor

@@ -1,0 +1,139 @@
+#include "command_task.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "log.hpp"
+#include "process_tree.hpp"
+
+namespace executor {
+namespace {
+
+std::string reason() { return std::strerror(errno); }
+
+Variables ownVariables() {
+  Variables variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const char* const equals = std::strchr(*entry, '=');
+    if (equals != nullptr) variables[std::string(*entry, static_cast<size_t>(equals - *entry))] = equals + 1;
+  }
+  return variables;
+}
+
+// In the forked child: the terminal's keys are for the task, not for its executor.
+void takeTerminal() {
+  setpgid(0, 0);
+  signal(SIGTTOU, SIG_IGN);
+  tcsetpgrp(STDIN_FILENO, getpid());
+  signal(SIGTTOU, SIG_DFL);
+}
+
+}  // namespace
+
+CommandTask::CommandTask(EventLoop& loop, AgentConnection& agent, SandboxFiles& files, const CommandFlags& flags,
+                         TaskSettings settings, std::function<void()> onFinished)
+    : TaskLifecycle(loop, agent, files, std::move(settings), std::move(onFinished)),
+      flags_(flags),
+      // What a check prints helps whoever reads the sandbox; it is not the task's output, so it goes to stderr.
+      checks_(loop, flags, files.err) {
+  adoptOrphans();
+}
+
+CommandTask::~CommandTask() {
+  if (executing_) loop_.unwatch(executing_.get());
+}
+
+// --- Start
+
+void CommandTask::begin() {
+  const Variables variables = taskVariables(task(), flags_, ownVariables());
+  const Json info = launchInfo(task(), flags_, variables);
+  handOverSandbox();
+  out_ = std::make_unique<TaskOutput>(loop_, files_.out);
+  err_ = std::make_unique<TaskOutput>(loop_, files_.err);
+  start(dump(info));
+  checks_.setTask(process_, variables);
+}
+
+// With a root file system of its own the task's executor is root, and so is the sandbox.
+void CommandTask::handOverSandbox() const {
+  if (flags_.rootfs.empty() || flags_.user.empty()) return;
+  const passwd* const user = getpwnam(flags_.user.c_str());
+  if (user == nullptr) throw std::runtime_error("no such user on this host: '" + flags_.user + "'");
+  if (chown(".", user->pw_uid, user->pw_gid) != 0) {
+    throw std::runtime_error("can't give the sandbox to '" + flags_.user + "': " + reason());
+  }
+}
+
+void CommandTask::start(const std::string& launchInfo) {
+  const std::string program = flags_.launcherDirectory + "/mesos-containerizer";
+  if (access(program.c_str(), X_OK) != 0) throw std::runtime_error(program + ": " + reason());
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe: " + reason());
+  executing_ = FileDescriptor(ends[0]);
+  const FileDescriptor untilExecuted(ends[1]);
+
+  // Its own mounts, and its own root, must not become the executor's.
+  const char* const unshare = flags_.rootfs.empty() ? nullptr : "--unshare_namespace_mnt";
+  process_ = fork();
+  if (process_ < 0) throw std::runtime_error("fork: " + reason());
+  if (process_ == 0) {
+    restoreSignals();
+    if (flags_.tty) {
+      takeTerminal();
+    } else {
+      setsid();
+    }
+    // The setup of the container marks all descriptors to be closed when it executes the command.
+    fcntl(untilExecuted.get(), F_SETFD, 0);
+    dup2(out_->writeEnd(), STDOUT_FILENO);
+    dup2(err_->writeEnd(), STDERR_FILENO);
+    // Not as an argument, which everybody could read.
+    setenv("MESOS_CONTAINERIZER_LAUNCH_INFO", launchInfo.c_str(), 1);
+    execl(program.c_str(), "mesos-containerizer", "launch", unshare, nullptr);
+    dprintf(STDERR_FILENO, "%s: %s\n", program.c_str(), std::strerror(errno));
+    _exit(127);
+  }
+  out_->closeWriteEnd();
+  err_->closeWriteEnd();
+  loop_.watch(executing_.get(), POLLIN, [this] { executing(); });
+  loop_.onChildEnd(process_, [this](int status) { commandEnded(status); });
+}
+
+void CommandTask::executing() {
+  loop_.unwatch(executing_.get());
+  executing_.close();
+  running(status("TASK_RUNNING"), 0);
+}
+
+// --- End
+
+void CommandTask::commandEnded(int status) {
+  killDescendants(getpid());
+  out_->drain();
+  err_->drain();
+  exited(status);
+}
+
+std::string CommandTask::describeEnd() const {
+  if (!exitStatus()) return "Command was not started";
+  const int status = *exitStatus();
+  if (WIFEXITED(status)) return "Command exited with status " + std::to_string(WEXITSTATUS(status));
+  return std::string("Command terminated with signal ") + strsignal(WTERMSIG(status));
+}
+
+// --- Kill
+
+void CommandTask::stop(Duration) { signalDescendants(getpid(), SIGTERM); }
+
+void CommandTask::killNow() { killDescendants(getpid()); }
+
+}  // namespace executor

@@ -1,0 +1,25 @@
+// What mesos-containerizer is told to launch: Mesos' ContainerLaunchInfo. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "command_flags.hpp"
+
+namespace executor {
+
+using Variables = std::map<std::string, std::string>;
+
+// The task's variables: those of the executor, of Mesos' isolators and of the task's command; the later ones win.
+// `own`: the executor's. Secrets that no isolator has resolved are left out.
+Variables taskVariables(const Json& task, const CommandFlags& flags, const Variables& own);
+
+// Throws InvalidField when the task has no command, or one that Mesos refuses.
+Json launchInfo(const Json& task, const CommandFlags& flags, const Variables& variables);
+
+// For a check's command, which runs as the task does, in its root file system.
+// `arguments`: with the program's name.
+Json checkLaunchInfo(const std::string& program, const std::vector<std::string>& arguments, const CommandFlags& flags,
+                     const Variables& variables);
+
+}  // namespace executor

@@ -1,0 +1,59 @@
+// mesos-executor: runs one command as a Mesos task. Started by mesos-agent's MesosContainerizer.
+#include <curl/curl.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "agent_connection.hpp"
+#include "command_task.hpp"
+#include "environment.hpp"
+#include "event_loop.hpp"
+#include "flag_parser.hpp"
+#include "http.hpp"
+#include "log.hpp"
+#include "sandbox_file.hpp"
+
+namespace executor {
+namespace {
+
+TaskSettings taskSettings(const Environment& environment) {
+  TaskSettings settings;
+  settings.executorKind = "command";
+  settings.containerLogger = environment.containerLogger;
+  settings.shutdownGracePeriod = environment.shutdownGracePeriod;
+  settings.killGracePeriod = std::chrono::seconds(3);  // Mesos' own, whatever the shutdown's is
+  return settings;
+}
+
+void run(const CommandFlags& flags) {
+  configureLog(flags.log);
+  const Environment environment = readEnvironment();
+
+  // Static, because the last message may come after this function.
+  static SandboxFiles files{{STDOUT_FILENO, environment.sandbox + "/stdout"},
+                            {STDERR_FILENO, environment.sandbox + "/stderr"}};
+  files.out.onProblem(logWarning);
+  files.err.onProblem(logWarning);
+  logThrough(files.err);
+
+  curl_global_init(CURL_GLOBAL_ALL);
+  EventLoop loop;
+  HttpClient http(loop);
+  std::unique_ptr<CommandTask> task;
+  AgentConnection agent(loop, http, environment,
+                        {[&](const Json& event) { task->handle(event); },
+                         [&](const std::string& reason) { task->agentLost(reason); }});
+  task = std::make_unique<CommandTask>(loop, agent, files, flags, taskSettings(environment), [&] { loop.stop(); });
+  loop.onTerminate([&] { task->terminate(); });
+  agent.connect();
+  loop.run();
+}
+
+}  // namespace
+}  // namespace executor
+
+int main(int argc, char** argv) {
+  executor::CommandFlags flags;
+  executor::CommandLine line("mesos-executor", "Runs one command as a Mesos task.", executor::commandFlags(flags));
+  return line.run(argc, argv, [&] { executor::run(flags); });
+}

@@ -1,0 +1,23 @@
+// Processes that descend from one, whatever sessions and groups they are in.
+#pragma once
+
+#include <sys/types.h>
+
+#include <vector>
+
+namespace executor {
+
+// Makes this process the parent of all descendants that lose theirs: none can get away by ending its own parent.
+void adoptOrphans();
+
+// All running descendants of `root`, without itself; zombies are not running.
+std::vector<pid_t> descendantsOf(pid_t root);
+
+// Sends `signal` to all descendants of `root`.
+void signalDescendants(pid_t root, int signal);
+
+// Kills all descendants of `root`, also those that they start meanwhile; waits for that, but no longer than a tenth of
+// a second.
+void killDescendants(pid_t root);
+
+}  // namespace executor
