@@ -89,7 +89,7 @@ def test_a_leader_that_cannot_read_the_registry_steps_back(lab: Cluster, measure
 def test_a_slave_that_is_back_in_time_is_not_lost(lab: Cluster) -> None:
     slave, since = lab.slaves[0], time.time()
     with lab_ha.powered_off(slave):
-        time.sleep(50)
+        time.sleep(40)
     # Five pings, one each 15 seconds: the last one that it could have missed is over then.
     time.sleep(60)
     said = "".join(lab.said(master, "mesos-master", since) for master in lab_ha.MASTERS)

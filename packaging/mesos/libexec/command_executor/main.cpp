@@ -28,13 +28,7 @@ TaskSettings taskSettings(const Environment& environment) {
 void run(const CommandFlags& flags) {
   configureLog(flags.log);
   const Environment environment = readEnvironment();
-
-  // Static, because the last message may come after this function.
-  static SandboxFiles files{{STDOUT_FILENO, environment.sandbox + "/stdout"},
-                            {STDERR_FILENO, environment.sandbox + "/stderr"}};
-  files.out.onProblem(logWarning);
-  files.err.onProblem(logWarning);
-  logThrough(files.err);
+  SandboxFiles& files = logThroughSandbox(environment.sandbox);
 
   curl_global_init(CURL_GLOBAL_ALL);
   EventLoop loop;

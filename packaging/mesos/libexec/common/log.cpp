@@ -52,7 +52,13 @@ void configureLog(const LogSettings& settings) {
   }
 }
 
-void logThrough(SandboxFile& file) { stderrFile = &file; }
+SandboxFiles& logThroughSandbox(const std::string& sandbox) {
+  static SandboxFiles files{{STDOUT_FILENO, sandbox + "/stdout"}, {STDERR_FILENO, sandbox + "/stderr"}};
+  files.out.onProblem(logWarning);
+  files.err.onProblem(logWarning);
+  stderrFile = &files.err;
+  return files;
+}
 
 void logInfo(const std::string& message) { write(LogLevel::Info, 'I', message); }
 void logWarning(const std::string& message) { write(LogLevel::Warning, 'W', message); }

@@ -18,8 +18,9 @@ struct LogSettings {
 
 void configureLog(const LogSettings& settings);
 
-// What is meant for stderr goes through `file` from now on, which must outlive all messages.
-void logThrough(SandboxFile& file);
+// This process' stdout and stderr as the files of the sandbox. What is logged to stderr goes through them from now on;
+// they are never destroyed, because the last message may come late.
+SandboxFiles& logThroughSandbox(const std::string& sandbox);
 
 void logInfo(const std::string& message);
 void logWarning(const std::string& message);

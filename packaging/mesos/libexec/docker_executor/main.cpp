@@ -56,13 +56,7 @@ TaskSettings taskSettings(const DockerFlags& flags, const Environment& environme
 void run(const DockerFlags& flags, char* argumentArea, size_t argumentLength) {
   configureLog(flags.log);
   const Environment environment = readEnvironment();
-
-  // Static, because the last message may come after this function.
-  static SandboxFiles files{{STDOUT_FILENO, environment.sandbox + "/stdout"},
-                            {STDERR_FILENO, environment.sandbox + "/stderr"}};
-  files.out.onProblem(logWarning);
-  files.err.onProblem(logWarning);
-  logThrough(files.err);
+  SandboxFiles& files = logThroughSandbox(environment.sandbox);
 
   // Before anything that takes memory: the guard shares what is there now.
   Guard guard(flags.dockerSocket, flags.container, files.err, argumentArea, argumentLength);
