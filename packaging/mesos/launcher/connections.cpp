@@ -1,4 +1,4 @@
-// How long a connection to a host that does not answer is kept.
+// How long a connection is kept whose other side takes nothing.
 //
 // Mesos has one connection to a host, and what it sends waits behind what was sent before. The kernel tries ever more
 // rarely to reach a host that is off: every minute in the end. A host that came back was not heard of until the next
@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 namespace {
 
 constexpr unsigned LONGEST_SILENCE_MS = 10000;
@@ -20,9 +22,11 @@ constexpr unsigned LONGEST_SILENCE_MS = 10000;
 // In place of the C library's, also for libmesos.so.
 extern "C" int connect(int descriptor, const sockaddr* address, socklen_t length)
 {
-  if (address->sa_family == AF_INET || address->sa_family == AF_INET6) {
+  if (address != nullptr && (address->sa_family == AF_INET || address->sa_family == AF_INET6)) {
+    const int before = errno;
     const unsigned silence = LONGEST_SILENCE_MS;
     setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence, sizeof silence); // datagram sockets have none
+    errno = before;
   }
   return static_cast<int>(syscall(SYS_connect, descriptor, address, length));
 }

@@ -44,7 +44,7 @@ void writeStatus(int status)
 void handOn(int signal)
 {
   const int before = errno;
-  kill(first, signal);
+  if (first > 0) kill(first, signal);
   errno = before;
 }
 
@@ -99,7 +99,7 @@ int openStatus(const char* directory)
 {
   char path[4096];
   snprintf(path, sizeof path, "%s/status", directory);
-  const int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) fail("opening", path);
   return file;
 }
@@ -117,7 +117,10 @@ int waitForFirst()
     int status = 0;
     const pid_t ended = waitpid(-1, &status, 0);
     if (ended < 0 && errno != EINTR) fail("waiting for", "the container");
-    if (ended == first) return status;
+    if (ended == first) {
+      first = 0; // the number may be another process' soon
+      return status;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "executor_handover.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -45,16 +46,32 @@ std::string signedToken(const Json& claims, const std::string& key)
   return message + "." + base64Url(signature.get());
 }
 
-// For nobody but the executor, which is root's, too; never half of it.
-void writePrivately(const std::string& path, const std::string& text)
+// For nobody but the executor, whose user has its sandbox; never half of it.
+void writePrivately(const std::string& path, const std::string& text, uid_t owner)
 {
   const std::string aside = path + ".tmp";
   unlink(aside.c_str());
   const int file = open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  const bool written = file >= 0 && write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const bool written = file >= 0 && fchown(file, owner, static_cast<gid_t>(-1)) == 0 &&
+                       write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   if (file >= 0) close(file);
   if (!written || rename(aside.c_str(), path.c_str()) != 0)
     logWarning("Can't tell an executor how to reach this agent: " + path + ": " + std::strerror(errno));
+}
+
+// What is checkpointed in <work_dir>/meta/slaves/... is of a run in <work_dir>/slaves/...
+filesystem::path sandboxOf(const FlagValues& flags, const filesystem::path& run)
+{
+  std::error_code none;
+  const filesystem::path work = filesystem::canonical(flags.text("work_dir"), none);
+  return work / filesystem::relative(run, work / "meta", none);
+}
+
+struct stat statusOf(const filesystem::path& file)
+{
+  struct stat status = {};
+  stat(file.c_str(), &status); // root's, when it is gone
+  return status;
 }
 
 std::vector<filesystem::path> entriesOf(const filesystem::path& folder)
@@ -78,11 +95,17 @@ void handOverExecutors(const FlagValues& flags)
     for (const auto& executor : entriesOf(framework / "executors")) {
       std::error_code none;
       const filesystem::path run = filesystem::canonical(executor / "runs/latest", none);
-      if (!filesystem::exists(run / "pids/libprocess.pid", none)) continue;
+      // Docker executors have left the first, those of the HTTP API the second.
+      if (!filesystem::exists(run / "pids/libprocess.pid", none) && !filesystem::exists(run / "http.marker", none))
+        continue;
 
       const Json claims = {{"fid", framework.filename()}, {"eid", executor.filename()}, {"cid", run.filename()}};
       const Json access = {{"domain_socket", socket}, {"token", key.empty() ? "" : signedToken(claims, key)}};
-      writePrivately(run / "pids/agent_access.json", access.dump());
+      const struct stat sandbox = statusOf(sandboxOf(flags, run));
+      // The folder is root's and its group's, and the executor must get in.
+      if (sandbox.st_uid != 0 && chown(run.c_str(), static_cast<uid_t>(-1), sandbox.st_gid) != 0)
+        logWarning("Can't let an executor into " + run.string() + ": " + std::strerror(errno));
+      writePrivately(run / "pids/agent_access.json", access.dump(), sandbox.st_uid);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <fstream>
 #include <string>
 
 #include "diagnostics.hpp"
@@ -102,6 +103,22 @@ bool isolatorNeedsVersion1(const std::string& isolator)
          isolator == "linux/devices" || isolator == "network/ports" || isolator == "network/port_mapping";
 }
 
+// Mesos knows the capabilities of 2014, and ends when the kernel has others.
+void refuseUnknownCapabilities(const FlagValues& flags)
+{
+  constexpr int LAST_KNOWN = 37;
+  int last = LAST_KNOWN;
+  std::ifstream("/proc/sys/kernel/cap_last_cap") >> last;
+  if (last <= LAST_KNOWN) return;
+
+  const std::string reason = "this kernel has capabilities that Mesos does not know (" + std::to_string(last + 1) +
+                             " instead of " + std::to_string(LAST_KNOWN + 1) + ")";
+  for (const std::string& isolator : split(flags.text("isolation"), ','))
+    if (isolator == "linux/capabilities") refuse("isolation", flags.text("isolation"), reason);
+  for (const char* flag : {"effective_capabilities", "bounding_capabilities"})
+    if (flags.isSet(flag)) refuse(flag, flags.text(flag), reason);
+}
+
 }
 
 void refuseMasterFlags(const FlagValues& flags)
@@ -132,6 +149,8 @@ void refuseAgentFlags(const FlagValues& flags)
   if (lacks("mesos-containerizer"))
     refuseChanged(flags, MESOS_CONTAINERS, needs("containers of the Mesos containerizer", "mesos-containerizer"));
   if (lacks("mesos-fetcher")) refuseChanged(flags, FETCHER, needs("the download of tasks' URIs", "mesos-fetcher"));
+
+  refuseUnknownCapabilities(flags);
 
   const std::string location = flags.text("domain_socket_location");
   if (startsWith(location, "systemd:"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mesos_programs import PACKAGE, flags_of, leading, refusal
-from mesos_testbed import Master
+from mesos_testbed import STAGED_TREE, Master
 
 pytestmark = pytest.mark.integration
 
@@ -291,6 +291,24 @@ def test_an_agent_refuses_flags_of_the_mesos_containerizer(flag: str, folder: Pa
 def test_an_agent_refuses_flags_of_the_fetcher(flag: str, folder: Path) -> None:
     assert f"needs the program mesos-fetcher in --launcher_dir ({folder})" in agent_refusal(
         flag, NEEDS_MESOS_FETCHER[flag], folder
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("effective_capabilities", '{"capabilities": ["NET_RAW"]}'),
+        ("bounding_capabilities", '{"capabilities": ["NET_RAW"]}'),
+        ("isolation", "posix/cpu,linux/capabilities"),
+    ],
+)
+def test_an_agent_refuses_capabilities_that_would_end_it(flag: str, value: str) -> None:
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    assert last > 37, "a kernel before 5.8"
+    message = agent_refusal(flag, value, STAGED_TREE / "usr/libexec/mesos")
+    assert message.startswith(f"--{flag}=")
+    assert message.endswith(
+        f" cannot be honoured: this kernel has capabilities that Mesos does not know ({last + 1} instead of 38)\n"
     )
 
 

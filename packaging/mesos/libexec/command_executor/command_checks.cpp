@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -27,11 +28,11 @@ class RunningCheck : public CheckCommand {
                               output.write(result.errors);
                               done(resultOf(result.status));  // destroys this
                             });
+    session_ = child_->pid();
   }
 
-  ~RunningCheck() override {
-    if (child_->pid() > 0) killDescendants(child_->pid());
-  }
+  // Also what the command has left behind, as far as it has stayed in its session.
+  ~RunningCheck() override { killSession(getpid(), session_); }
 
  private:
   static CheckResult resultOf(int status) {
@@ -40,6 +41,7 @@ class RunningCheck : public CheckCommand {
   }
 
   std::unique_ptr<Child> child_;
+  pid_t session_ = 0;
 };
 
 }  // namespace

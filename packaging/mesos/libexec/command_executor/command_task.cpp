@@ -17,6 +17,10 @@
 namespace executor {
 namespace {
 
+constexpr Duration kLookAtRest = std::chrono::milliseconds(50);
+
+const std::string kOfContainerizer = "MESOS_CONTAINERIZER_";
+
 std::string reason() { return std::strerror(errno); }
 
 Variables ownVariables() {
@@ -48,6 +52,7 @@ CommandTask::CommandTask(EventLoop& loop, AgentConnection& agent, SandboxFiles& 
 }
 
 CommandTask::~CommandTask() {
+  loop_.cancel(rest_);
   if (executing_) loop_.unwatch(executing_.get());
 }
 
@@ -55,10 +60,14 @@ CommandTask::~CommandTask() {
 
 void CommandTask::begin() {
   const Variables variables = taskVariables(task(), flags_, ownVariables());
+  // The task's own variables are this process', too, and must not steer what it starts.
+  for (const auto& [name, value] : ownVariables()) {
+    if (name.compare(0, kOfContainerizer.size(), kOfContainerizer) == 0) unsetenv(name.c_str());
+  }
   const Json info = launchInfo(task(), flags_, variables);
-  handOverSandbox();
   out_ = std::make_unique<TaskOutput>(loop_, files_.out);
   err_ = std::make_unique<TaskOutput>(loop_, files_.err);
+  handOverSandbox();
   start(dump(info));
   checks_.setTask(process_, variables);
 }
@@ -68,6 +77,10 @@ void CommandTask::handOverSandbox() const {
   if (flags_.rootfs.empty() || flags_.user.empty()) return;
   const passwd* const user = getpwnam(flags_.user.c_str());
   if (user == nullptr) throw std::runtime_error("no such user on this host: '" + flags_.user + "'");
+  // And what it writes to, which it may open again as /dev/stdout.
+  for (const int fd : {out_->writeEnd(), err_->writeEnd()}) {
+    if (fchown(fd, user->pw_uid, user->pw_gid) != 0) logWarning("The task can't open its output again: " + reason());
+  }
   if (chown(".", user->pw_uid, user->pw_gid) != 0) {
     throw std::runtime_error("can't give the sandbox to '" + flags_.user + "': " + reason());
   }
@@ -92,35 +105,54 @@ void CommandTask::start(const std::string& launchInfo) {
     } else {
       setsid();
     }
-    // The setup of the container marks all descriptors to be closed when it executes the command.
+    // The setup of the container has all descriptors closed when it executes the command.
     fcntl(untilExecuted.get(), F_SETFD, 0);
+    setenv("MESOS_CONTAINERIZER_FAILURES_DESCRIPTOR", std::to_string(untilExecuted.get()).c_str(), 1);
     dup2(out_->writeEnd(), STDOUT_FILENO);
     dup2(err_->writeEnd(), STDERR_FILENO);
     // Not as an argument, which everybody could read.
     setenv("MESOS_CONTAINERIZER_LAUNCH_INFO", launchInfo.c_str(), 1);
     execl(program.c_str(), "mesos-containerizer", "launch", unshare, nullptr);
     dprintf(STDERR_FILENO, "%s: %s\n", program.c_str(), std::strerror(errno));
+    dprintf(untilExecuted.get(), "f");
     _exit(127);
   }
   out_->closeWriteEnd();
   err_->closeWriteEnd();
   loop_.watch(executing_.get(), POLLIN, [this] { executing(); });
-  loop_.onChildEnd(process_, [this](int status) { commandEnded(status); });
+  loop_.onChildEnd(process_, [this](int status) {
+    commandStatus_ = status;
+    commandEnded();
+  });
 }
 
 void CommandTask::executing() {
+  char failed = 0;
+  const bool made = ::read(executing_.get(), &failed, 1) == 0;
   loop_.unwatch(executing_.get());
   executing_.close();
-  running(status("TASK_RUNNING"), 0);
+  if (!made) {
+    failLaunch("The container can't be made; stderr says why", kLaunchFailed);
+  } else if (!killed()) {
+    running(status("TASK_RUNNING"), 0);
+  } else if (ended()) {
+    reportEnd("", false);
+  }
 }
 
 // --- End
 
-void CommandTask::commandEnded(int status) {
+// The rest gets the same time as the command to end when it is killed, and none when the command ends by itself.
+void CommandTask::commandEnded() {
+  if (killed() && !descendantsOf(getpid()).empty()) {
+    rest_ = loop_.after(kLookAtRest, [this] { commandEnded(); });
+    return;
+  }
   killDescendants(getpid());
   out_->drain();
   err_->drain();
-  exited(status);
+  exited(*commandStatus_);
+  if (phase() == Phase::Starting && killed() && !executing_) reportEnd("", false);
 }
 
 std::string CommandTask::describeEnd() const {
@@ -132,7 +164,11 @@ std::string CommandTask::describeEnd() const {
 
 // --- Kill
 
-void CommandTask::stop(Duration) { signalDescendants(getpid(), SIGTERM); }
+void CommandTask::stop(Duration) {
+  signalDescendants(getpid(), SIGTERM);
+  // What stands still does not hear it.
+  signalDescendants(getpid(), SIGCONT);
+}
 
 void CommandTask::killNow() { killDescendants(getpid()); }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "command_checks.hpp"
@@ -22,7 +23,7 @@ class CommandTask : public TaskLifecycle {
 
  protected:
   void begin() override;
-  void cancelStart() override {}
+  void cancelStart() override { killNow(); }
   void stop(Duration grace) override;
   void killNow() override;
   void explainEnd() override { reportEnd("", false); }
@@ -34,14 +35,16 @@ class CommandTask : public TaskLifecycle {
   void handOverSandbox() const;
   void start(const std::string& launchInfo);
   void executing();
-  void commandEnded(int status);
+  void commandEnded();
 
   const CommandFlags& flags_;
   CommandChecks checks_;
   std::unique_ptr<TaskOutput> out_;
   std::unique_ptr<TaskOutput> err_;
   pid_t process_ = 0;
-  FileDescriptor executing_;  // ends when the command is executed, or has ended before
+  FileDescriptor executing_;  // ends when the command is executed; says before if it can't be
+  std::optional<int> commandStatus_;
+  EventLoop::TimerId rest_ = 0;
 };
 
 }  // namespace executor

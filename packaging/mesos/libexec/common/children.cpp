@@ -75,6 +75,7 @@ std::unique_ptr<Child> Child::program(EventLoop& loop, const std::string& progra
   const pid_t child = forkOrThrow();
   if (child == 0) {
     dieWithParent(parent);
+    setsid();
     restoreSignals();
     const int null = open("/dev/null", O_RDONLY);
     dup2(null, STDIN_FILENO);
@@ -125,9 +126,10 @@ void Child::follow(pid_t pid, FileDescriptor output, FileDescriptor errors) {
   if (errors_) loop_.watch(errors_.get(), POLLIN, [this] { read(errors_, result_.errors); });
   loop_.onChildEnd(pid, [this](int status) {
     pid_ = -1;
-    ended_ = true;
     result_.status = status;
-    finishIfComplete();
+    drain(output_, result_.output);
+    drain(errors_, result_.errors);
+    finish();
   });
 }
 
@@ -138,14 +140,25 @@ void Child::read(FileDescriptor& from, std::string& into) {
   if (count <= 0) {
     loop_.unwatch(from.get());
     from.close();
-    finishIfComplete();
   } else if (into.size() < kLongestOutput) {
     into.append(bytes, static_cast<size_t>(count));
   }
 }
 
-void Child::finishIfComplete() {
-  if (!ended_ || output_ || errors_ || !done_) return;
+// All that is in the pipe, without waiting for whom it has left that to.
+void Child::drain(FileDescriptor& from, std::string& into) {
+  while (from) {
+    const size_t before = into.size();
+    read(from, into);
+    if (from && into.size() == before) break;
+  }
+  if (!from) return;
+  loop_.unwatch(from.get());
+  from.close();
+}
+
+void Child::finish() {
+  if (!done_) return;
   const auto done = std::move(done_);
   done_ = nullptr;
   const ChildResult result = std::move(result_);

@@ -31,8 +31,8 @@ class Child {
  public:
   using Done = std::function<void(const ChildResult&)>;
 
-  // Runs a program, found through PATH, without a shell. `arguments`: with its name, as it sees them; `environment` is
-  // added to this process' own. Throws std::runtime_error when fork fails; a program that can't be executed ends with
+  // Runs a program, found through PATH, without a shell, in a session of its own. `arguments`: with its name, as it sees
+  // them; `environment` is added to this process' own. It is done when it has ended, whoever has its stdout then. Throws std::runtime_error when fork fails; a program that can't be executed ends with
   // status 127 and says so on stderr.
   static std::unique_ptr<Child> program(EventLoop& loop, const std::string& program,
                                         const std::vector<std::string>& arguments,
@@ -54,12 +54,12 @@ class Child {
   Child(EventLoop& loop, Done done) : loop_(loop), done_(std::move(done)) {}
   void follow(pid_t pid, FileDescriptor output, FileDescriptor errors);
   void read(FileDescriptor& from, std::string& into);
-  void finishIfComplete();
+  void drain(FileDescriptor& from, std::string& into);
+  void finish();
 
   EventLoop& loop_;
   Done done_;
   pid_t pid_ = -1;
-  bool ended_ = false;
   FileDescriptor output_;
   FileDescriptor errors_;
   ChildResult result_;

@@ -19,8 +19,13 @@ namespace {
 constexpr int kRounds = 50;
 constexpr useconds_t kPauseMicroseconds = 2000;
 
-// The parent of a running process; none for zombies and for processes that are gone.
-std::optional<pid_t> parentOf(pid_t process) {
+struct Process {
+  pid_t parent;
+  pid_t session;
+};
+
+// None for zombies and for processes that are gone.
+std::optional<Process> look(pid_t process) {
   const std::string path = "/proc/" + std::to_string(process) + "/stat";
   const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
   char line[512];
@@ -28,9 +33,16 @@ std::optional<pid_t> parentOf(pid_t process) {
   // The name, in parentheses, may have parentheses and spaces of its own.
   const char* const end = std::strrchr(line, ')');
   char state = 0;
-  int parent = 0;
-  if (end == nullptr || std::sscanf(end + 1, " %c %d", &state, &parent) != 2 || state == 'Z') return std::nullopt;
-  return parent;
+  Process found{};
+  long threads = 0;
+  if (end == nullptr ||
+      std::sscanf(end + 1, " %c %d %*d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld", &state,
+                  &found.parent, &found.session, &threads) != 4) {
+    return std::nullopt;
+  }
+  // One whose first thread has ended looks like a zombie while the others run on.
+  if (state == 'Z' && threads <= 1) return std::nullopt;
+  return found;
 }
 
 std::multimap<pid_t, pid_t> childrenByParent() {
@@ -40,7 +52,7 @@ std::multimap<pid_t, pid_t> childrenByParent() {
   while (const dirent* const entry = readdir(processes.get())) {
     const pid_t process = std::atoi(entry->d_name);
     if (process <= 0) continue;
-    if (const auto parent = parentOf(process)) children.emplace(*parent, process);
+    if (const auto found = look(process)) children.emplace(found->parent, process);
   }
   return children;
 }
@@ -64,13 +76,33 @@ void signalDescendants(pid_t root, int signal) {
   for (const pid_t process : descendantsOf(root)) kill(process, signal);
 }
 
-void killDescendants(pid_t root) {
+namespace {
+
+template <typename Meant>
+void killUntilGone(pid_t root, const Meant& meant) {
   for (int round = 0; round < kRounds; ++round) {
-    const auto left = descendantsOf(root);
-    if (left.empty()) return;
-    for (const pid_t process : left) kill(process, SIGKILL);
+    bool any = false;
+    for (const pid_t process : descendantsOf(root)) {
+      if (!meant(process)) continue;
+      kill(process, SIGKILL);
+      any = true;
+    }
+    if (!any) return;
     usleep(kPauseMicroseconds);
   }
+}
+
+}  // namespace
+
+void killDescendants(pid_t root) {
+  killUntilGone(root, [](pid_t) { return true; });
+}
+
+void killSession(pid_t root, pid_t session) {
+  killUntilGone(root, [session](pid_t process) {
+    const auto found = look(process);
+    return found && found->session == session;
+  });
 }
 
 }  // namespace executor

@@ -10,14 +10,16 @@ namespace executor {
 // Makes this process the parent of all descendants that lose theirs: none can get away by ending its own parent.
 void adoptOrphans();
 
-// All running descendants of `root`, without itself; zombies are not running.
+// All running descendants of `root`, without itself; zombies are not running, unless they have threads left.
 std::vector<pid_t> descendantsOf(pid_t root);
 
 // Sends `signal` to all descendants of `root`.
 void signalDescendants(pid_t root, int signal);
 
-// Kills all descendants of `root`, also those that they start meanwhile; waits for that, but no longer than a tenth of
-// a second.
+// Kills all descendants of `root`, also those that they start meanwhile; tries so for a tenth of a second and more.
 void killDescendants(pid_t root);
+
+// The same for those descendants of `root` that are in this session.
+void killSession(pid_t root, pid_t session);
 
 }  // namespace executor

@@ -46,7 +46,7 @@ class TaskLifecycle {
 
   // Starts task(): running() or failLaunch(). Throws InvalidField for what it can't honour, and std::runtime_error.
   virtual void begin() = 0;
-  // A kill came while it starts: reportEnd(), at once or when the step under way has found killed().
+  // A kill came while it starts: reportEnd(), at once or when the step under way has found killed(). Never running().
   virtual void cancelStart() = 0;
   // Asks the running task to end within `grace`: exited().
   virtual void stop(Duration grace) = 0;

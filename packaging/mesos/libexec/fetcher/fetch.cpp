@@ -56,7 +56,7 @@ void makeFolders(const std::string& sandbox, const std::string& file) {
   for (size_t begin = 0, end = 0; (end = file.find('/', begin)) != std::string::npos; begin = end + 1) {
     const std::string part = file.substr(begin, end - begin);
     if (mkdirat(folder.get(), part.c_str(), 0777) != 0 && errno != EEXIST) {
-      throw std::runtime_error("can't make the folder of '" + file + "': " + reason());
+      throw std::runtime_error("can't make its folder: " + reason());
     }
     FileDescriptor next(openat(folder.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!next) throw std::runtime_error("'" + file.substr(0, end) + "' is no folder of the sandbox");

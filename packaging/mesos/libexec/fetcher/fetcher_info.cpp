@@ -35,6 +35,7 @@ std::string relativePath(const std::string& path, const std::string& field) {
     if (part == ".." || part == "." || part.empty()) refuse("must not have a part '" + part + "'");
     begin = end + 1;
   }
+  if (isAgentsFile(path)) refuse("is the agent's own file");
   return path;
 }
 
@@ -68,6 +69,15 @@ FetchItem readItem(const Json& json) {
 
 }  // namespace
 
+bool isAgentsFile(const std::string& file) {
+  for (const char* name : {"stdout", "stderr"}) {
+    const size_t length = std::string(name).size();
+    if (file.compare(0, length, name) != 0) continue;
+    if (file.size() == length || file[length] == '.' || file[length] == '/') return true;
+  }
+  return false;
+}
+
 FetcherInfo readFetcherInfo(const Json& json) {
   FetcherInfo info;
   info.sandbox = textOr(json, "sandbox_directory", "", "fetcher info");
@@ -98,11 +108,14 @@ std::string schemeOf(const std::string& uri) {
 std::string withoutSecrets(const std::string& uri) {
   const size_t separator = uri.find(kSeparator);
   if (separator == std::string::npos) return uri;
-  std::string shown = uri.substr(0, uri.find_first_of("?#", separator));
   const size_t authority = separator + kSeparator.size();
-  const size_t at = shown.rfind('@', shown.find('/', authority));
-  if (at != std::string::npos && at > authority) shown.replace(authority, at - authority, "***");
-  return shown.size() < uri.find('#') && uri.find('?') != std::string::npos ? shown + "?***" : shown;
+  const std::string shown = uri.substr(0, uri.find_first_of("?#", authority));
+  const std::string more = shown.size() < uri.size() ? "?***" : "";
+  // A password may have a slash or a question mark that nobody has encoded: what is before the last @ is not shown.
+  const size_t last = uri.rfind('@');
+  if (last == std::string::npos || last < authority) return shown + more;
+  const std::string scheme = uri.substr(0, authority);
+  return last < shown.size() ? scheme + "***" + shown.substr(last) + more : scheme + "***";
 }
 
 }  // namespace executor

@@ -33,6 +33,10 @@ struct FetcherInfo {
 // Throws InvalidField that names the field.
 FetcherInfo readFetcherInfo(const Json& info);
 
+// Whether the file is one that the agent itself writes or reads in a sandbox, as root: its stdout, its stderr, and what
+// they become when they are rotated.
+bool isAgentsFile(const std::string& file);
+
 // "http" of "http://host/path"; empty for a local path. Lower case.
 std::string schemeOf(const std::string& uri);
 

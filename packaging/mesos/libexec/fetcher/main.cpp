@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <sys/stat.h>
 
+#include <clocale>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -36,6 +37,8 @@ void run(const LogSettings& log) {
   configureLog(log);
   const FetcherInfo info = readFetcherInfo(takeFetcherInfo());
   umask(022);
+  // Archives have names in UTF-8.
+  if (std::setlocale(LC_CTYPE, "C.UTF-8") == nullptr) logWarning("no locale C.UTF-8: names that are not ASCII are refused");
   limitMemory();
   curl_global_init(CURL_GLOBAL_ALL);
   fetchAll(info);

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -29,17 +31,22 @@ constexpr size_t kCopyBlock = size_t{128} << 10;
 
 std::string reason() { return std::strerror(errno); }
 
-// A file beside `path` that takes its place when all is in it.
+// A new file that takes the place of `path` when all is in it. Until then it has no name, where the file system can do
+// that: a fetcher that is killed leaves nothing. Messages have no name either: it may have a URI's query.
 class NewFile {
  public:
-  explicit NewFile(const std::string& path) : path_(path), room_(path.substr(0, path.rfind('/') + 1)) {
-    aside_ = path.substr(0, path.rfind('/') + 1) + ".fetching-XXXXXX";
+  explicit NewFile(const std::string& path)
+      : path_(path), folder_(path.substr(0, path.rfind('/') + 1)), room_(folder_) {
+    file_ = FileDescriptor(open(folder_.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+    if (file_) return;
+    aside_ = folder_ + ".fetching-XXXXXX";
     file_ = FileDescriptor(mkostemp(aside_.data(), O_CLOEXEC));
-    if (!file_) throw std::runtime_error("can't write to the folder of " + path_ + ": " + reason());
+    if (!file_) throw std::runtime_error("can't write to its folder: " + reason());
   }
 
   ~NewFile() {
-    if (!aside_.empty()) unlink(aside_.c_str());
+    std::error_code none;
+    if (!aside_.empty()) std::filesystem::remove_all(aside_, none);
   }
 
   void write(const char* bytes, size_t count) {
@@ -47,26 +54,51 @@ class NewFile {
     while (count > 0) {
       const ssize_t written = ::write(file_.get(), bytes, count);
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw std::runtime_error("can't write " + path_ + ": " + reason());
+      if (written < 0) throw std::runtime_error("can't write it: " + reason());
       bytes += written;
       count -= static_cast<size_t>(written);
     }
   }
 
-  // Where another program may put it.
-  const std::string& aside() const { return aside_; }
+  // A name that another program may put it at, instead of what is written here.
+  const std::string& elsewhere() {
+    if (aside_.empty()) name();
+    unlink(aside_.c_str());
+    return aside_;
+  }
 
   void finish() {
-    const mode_t mask = umask(0);
-    umask(mask);
-    if (chmod(aside_.c_str(), 0666 & ~mask) != 0 || rename(aside_.c_str(), path_.c_str()) != 0) {
-      throw std::runtime_error("can't write " + path_ + ": " + reason());
+    if (aside_.empty()) name();
+    struct stat status {};
+    const bool there = lstat(aside_.c_str(), &status) == 0;
+    if (!there || (S_ISREG(status.st_mode) && chmod(aside_.c_str(), 0666 & ~mask()) != 0) ||
+        rename(aside_.c_str(), path_.c_str()) != 0) {
+      throw std::runtime_error("can't put it in its place: " + reason());
     }
     aside_.clear();
   }
 
  private:
+  static mode_t mask() {
+    const mode_t now = umask(0);
+    umask(now);
+    return now;
+  }
+
+  // Only a name can take the place of another.
+  void name() {
+    std::string id;
+    std::ifstream("/proc/sys/kernel/random/uuid") >> id;
+    const std::string aside = folder_ + ".fetching-" + id;
+    const std::string nameless = "/proc/self/fd/" + std::to_string(file_.get());
+    if (linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, aside.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      throw std::runtime_error("can't name it: " + reason());
+    }
+    aside_ = aside;
+  }
+
   const std::string path_;
+  const std::string folder_;
   DiskRoom room_;
   std::string aside_;
   FileDescriptor file_;
@@ -143,13 +175,13 @@ void copyInto(NewFile& file, const std::string& from) {
   // Without waiting for somebody to write to a pipe.
   const FileDescriptor source(::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
-  if (!source || fstat(source.get(), &status) != 0) throw std::runtime_error("can't read " + from + ": " + reason());
-  if (!S_ISREG(status.st_mode)) throw std::runtime_error(from + " is no file");
+  if (!source || fstat(source.get(), &status) != 0) throw std::runtime_error("can't read it: " + reason());
+  if (!S_ISREG(status.st_mode)) throw std::runtime_error("it is no file");
   std::vector<char> block(kCopyBlock);
   for (;;) {
     const ssize_t count = read(source.get(), block.data(), block.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw std::runtime_error("can't read " + from + ": " + reason());
+    if (count < 0) throw std::runtime_error("can't read it: " + reason());
     if (count == 0) return;
     file.write(block.data(), static_cast<size_t>(count));
   }
@@ -159,8 +191,7 @@ void copyInto(NewFile& file, const std::string& from) {
 void copyByHadoop(const std::string& uri, NewFile& file) {
   const char* const home = std::getenv("HADOOP_HOME");
   const std::string program = home != nullptr ? std::string(home) + "/bin/hadoop" : "hadoop";
-  const std::string target = file.aside();
-  unlink(target.c_str());  // it refuses to write to a file that is there
+  const std::string target = file.elsewhere();  // it refuses to write to a file that is there
   std::vector<const char*> arguments{program.c_str(), "fs", "-copyToLocal", uri.c_str(), target.c_str(), nullptr};
   const MemoryLimitLifted lifted;
   pid_t pid = 0;

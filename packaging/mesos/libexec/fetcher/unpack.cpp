@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "disk_room.hpp"
+#include "fetcher_info.hpp"
 
 namespace executor {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 constexpr size_t kBlock = size_t{128} << 10;
 // What an entry takes besides its contents: an inode, a name.
 constexpr uint64_t kEntryCost = 4096;
+constexpr uint64_t kMostEntries = 1000000;
 
 // As Mesos': times are kept, owners are not, and permissions are what is left of them by the umask. Nothing goes through
 // a link that leads elsewhere.
@@ -38,29 +40,34 @@ bool isCompressedFile(const std::string& name) { return endsWith(name, ".gz") &&
 
 // Into the folder, by its own name: other programs do the same with names that begin with a slash.
 std::string relative(const std::string& name, const std::string& what) {
-  const std::string path = name.substr(std::min(name.find_first_not_of('/'), name.size()));
-  for (size_t begin = 0; begin < path.size();) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    if (path.substr(begin, end - begin) == "..") throw std::runtime_error(what + " '" + name + "' leads out of the sandbox");
+  std::string path;
+  for (size_t begin = 0; begin < name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    const std::string part = name.substr(begin, end - begin);
+    if (part == "..") throw std::runtime_error(what + " '" + name + "' leads out of the sandbox");
+    if (!part.empty() && part != ".") path += (path.empty() ? "" : "/") + part;
     begin = end + 1;
   }
+  if (isAgentsFile(path)) throw std::runtime_error(what + " '" + name + "' is the agent's own file");
   return path;
 }
 
 Reader open(const std::string& file) {
   Reader reader(archive_read_new(), archive_read_free);
-  archive_read_support_filter_bzip2(reader.get());
   archive_read_support_filter_gzip(reader.get());
-  archive_read_support_filter_xz(reader.get());
-  archive_read_support_filter_zstd(reader.get());
+  archive_read_support_format_empty(reader.get());
   if (isCompressedFile(file)) {
     archive_read_support_format_raw(reader.get());
   } else {
+    archive_read_support_filter_bzip2(reader.get());
+    archive_read_support_filter_xz(reader.get());
+    archive_read_support_filter_zstd(reader.get());
     archive_read_support_format_tar(reader.get());
     archive_read_support_format_zip(reader.get());
-    archive_read_support_format_empty(reader.get());
   }
   if (archive_read_open_filename(reader.get(), file.c_str(), kBlock) != ARCHIVE_OK) fail(reader.get(), "it can't be read");
+  // The file itself counts as one. What is compressed more often hides how much it is.
+  if (archive_filter_count(reader.get()) > 2) throw std::runtime_error("it is compressed more than once");
   return reader;
 }
 
@@ -122,16 +129,24 @@ void unpack(const std::string& file, const std::string& folder) {
   const Reader writer(archive_write_disk_new(), archive_write_free);
   archive_write_disk_set_options(writer.get(), kHow);
   DiskRoom room(".");
-  for (;;) {
+  for (uint64_t entries = 0;; ++entries) {
+    if (entries > kMostEntries) throw std::runtime_error("it has more than " + std::to_string(kMostEntries) + " entries");
     archive_entry* entry = nullptr;
     const int read = archive_read_next_header(reader.get(), &entry);
-    if (read == ARCHIVE_EOF) break;
+    const bool nothing = read == ARCHIVE_EOF && entries == 0 && isCompressedFile(file);
+    if (read == ARCHIVE_EOF && !nothing) break;
     if (read < ARCHIVE_WARN) fail(reader.get(), "it is damaged");
+    // An empty file, compressed: it has no entry for the library.
+    if (nothing) entry = archive_entry_new2(writer.get());
     examine(entry, file);
     room.take(kEntryCost);
     if (archive_write_header(writer.get(), entry) < ARCHIVE_WARN) fail(writer.get(), "it can't be unpacked");
-    copyContents(reader.get(), writer.get(), room);
+    if (!nothing) copyContents(reader.get(), writer.get(), room);
     if (archive_write_finish_entry(writer.get()) < ARCHIVE_WARN) fail(writer.get(), "it can't be unpacked");
+    if (nothing) {
+      archive_entry_free(entry);
+      break;
+    }
   }
   if (archive_write_close(writer.get()) < ARCHIVE_WARN) fail(writer.get(), "it can't be unpacked");
 }

@@ -9,8 +9,9 @@ namespace executor {
 // .tzst; .zip; and .gz, which is one file that is put beside.
 bool isArchive(const std::string& name);
 
-// Unpacks the archive into `folder`. Entries that point out of it, or that are neither files, folders nor links, are
-// an error, and so is an archive that would fill the disk. What was unpacked before stays. Throws std::runtime_error.
+// Unpacks the archive into `folder`. Entries that would be put out of it or over the agent's own files, or that are
+// neither files, folders nor links, are an error, and so is an archive that would fill the disk. Links may lead
+// anywhere, but nothing is put through one. What was unpacked before an error stays. Throws std::runtime_error.
 void unpack(const std::string& archive, const std::string& folder);
 
 }  // namespace executor

@@ -136,6 +136,19 @@ def test_what_a_command_sees(command_bed: Any, framework: Framework) -> None:
     assert out[4:] == ["0", "1", "2", "3"], "its own descriptors, and that of the folder which ls reads"
 
 
+def test_its_variables_do_not_steer_what_makes_it(
+    command_bed: Any, framework: Framework, tmp_path: Path
+) -> None:
+    variables = [
+        {"name": "MESOS_CONTAINERIZER_RUNTIME_DIRECTORY", "value": str(tmp_path)},
+        {"name": "MESOS_CONTAINERIZER_PIPE_READ", "value": "0"},
+        {"name": "MESOS_CONTAINERIZER_PIPE_WRITE", "value": "2"},
+    ]
+    command = {"value": "echo $MESOS_CONTAINERIZER_PIPE_READ", "environment": {"variables": variables}}
+    assert finished(command_bed, framework, command=command) == "0\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_user(command_bed: Any, framework: Framework) -> None:
     command = {"value": "id -un; touch mine && stat --format=%U mine stdout", "user": "nobody"}
     assert finished(command_bed, framework, "", command=command) == "nobody\nnobody\nnobody\n"
@@ -162,7 +175,9 @@ def test_a_program_that_is_not_there(command_bed: Any, framework: Framework) -> 
     task_id = launch(
         framework, "", command={"shell": False, "value": "/no/such/program", "arguments": ["it"]}
     )
-    framework.wait_state(task_id, "TASK_FAILED")
+    update = framework.wait_state(task_id, "TASK_FAILED")
+    assert update["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
+    assert [one["state"] for one in framework.of(task_id)] == ["TASK_STARTING", "TASK_FAILED"]
     said = (command_bed.sandbox(task_id) / "stderr").read_text()
     assert "Failed to execute '/no/such/program': No such file or directory" in said
 
@@ -178,6 +193,35 @@ def test_a_kill_asks_first(command_bed: Any, framework: Framework) -> None:
     assert framework.wait_state(task_id, "TASK_KILLED")["message"] == "Command exited with status 0"
     assert framework.of(task_id)[2]["state"] == "TASK_KILLING"
     assert stdout.read_text() == "ready\nbye\n"
+
+
+def test_all_of_a_task_get_their_time_to_end(command_bed: Any, framework: Framework) -> None:
+    trap = "trap 'sleep 1; touch clean; exit' TERM; touch ready; while :; do sleep 0.1; done"
+    task_id = run(framework, f'sh -c "{trap}"; echo the shell has gone on')
+    sandbox = command_bed.sandbox(task_id)
+    eventually((sandbox / "ready").exists, "the trap")
+    framework.kill(task_id, grace_seconds=20)
+    framework.wait_state(task_id, "TASK_KILLED")
+    assert (sandbox / "clean").exists()
+
+
+def test_a_task_that_stands_still_hears_the_kill(command_bed: Any, framework: Framework) -> None:
+    task_id = run(framework, "trap 'echo bye; exit' TERM; kill -STOP $$; while :; do sleep 0.1; done")
+    time.sleep(0.5)
+    framework.kill(task_id, grace_seconds=20)
+    framework.wait_state(task_id, "TASK_KILLED", 10)
+    assert "bye\n" in (command_bed.sandbox(task_id) / "stdout").read_text()
+
+
+def test_a_process_whose_first_thread_has_ended_is_killed(framework: Framework) -> None:
+    threads = (
+        "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(1000,)).start();"
+        " ctypes.CDLL(None).pthread_exit(None)"
+    )
+    task_id = run(framework, f'exec /usr/bin/python3 -c "{threads}"')
+    time.sleep(1)
+    framework.kill(task_id, grace_seconds=1)
+    framework.wait_state(task_id, "TASK_KILLED", 10)
 
 
 def test_a_kill_does_not_wait_for_ever(framework: Framework) -> None:
@@ -264,16 +308,28 @@ def test_a_check_that_hangs_is_ended_with_all_that_it_has_started(framework: Fra
     framework.wait_state(task_id, "TASK_KILLED")
 
 
+def test_what_a_check_leaves_behind_does_not_add_up(framework: Framework) -> None:
+    mark = new_mark()
+    check = {"type": "COMMAND", "command": {"command": {"value": f"sleep {mark} & exit 7"}}}
+    task_id = run(framework, "sleep 1000", check={**QUICK, **check})
+    eventually(lambda: exit_code(framework, task_id) == 7, "the exit code")
+    time.sleep(1)
+    assert len(processes("sleep", mark)) <= 1
+    framework.kill(task_id)
+    framework.wait_state(task_id, "TASK_KILLED")
+
+
+def exit_code(framework: Framework, task_id: str) -> int | None:
+    """What the check of a task has ended with, as the framework was told."""
+    code: int | None = framework.of(task_id)[-1].get("check_status", {}).get("command", {}).get("exit_code")
+    return code
+
+
 def test_a_checks_result_is_told(framework: Framework) -> None:
     check = {"type": "COMMAND", "command": {"command": {"value": "exit 7"}}}
     task_id = run(framework, "sleep 1000", check={**QUICK, **check})
 
-    def told() -> bool:
-        return bool(
-            framework.of(task_id)[-1].get("check_status", {}).get("command", {}).get("exit_code") == 7
-        )
-
-    eventually(told, "the exit code")
+    eventually(lambda: exit_code(framework, task_id) == 7, "the exit code")
     framework.kill(task_id)
 
 
@@ -311,6 +367,23 @@ def test_a_task_runs_on_without_its_agent(own_command_bed: Any) -> None:
         assert framework.of(stays)[-1]["state"] == "TASK_RUNNING"
         framework.kill(stays)
         framework.wait_state(stays, "TASK_KILLED")
+        framework.teardown()
+
+
+def test_another_key_for_executors_costs_no_task(
+    secured_command_bed: Any, certificates: Certificates
+) -> None:
+    bed = secured_command_bed
+    with Framework(bed.master.address, tls=certificates.context()) as framework:
+        command = {"value": "sleep 1000", "user": "nobody"}
+        task_id = run(framework, command=command)
+        bed.agent.kill9()
+        Path(str(bed.agent.flags["jwt_secret_key"])).write_text("another key")
+        bed.agent.recover(bed.master)
+        time.sleep(3)
+        assert framework.of(task_id)[-1]["state"] == "TASK_RUNNING"
+        framework.kill(task_id)
+        framework.wait_state(task_id, "TASK_KILLED")
         framework.teardown()
 
 

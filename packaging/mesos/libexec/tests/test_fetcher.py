@@ -191,6 +191,30 @@ def test_passwords_are_not_told(served: Served) -> None:
         run = served.fetch(item(each, output_file="it"))
         assert "secret" not in run.stdout + run.stderr
     assert "http://***@127.0.0.1" in run.stderr
+    for each in (
+        "http://ann:sec/ret@127.0.0.1:1/x",
+        "http://ann:sec?ret@127.0.0.1:1/x",
+        "http://127.0.0.1:1/x?a@sec&b=ret",
+    ):
+        run = served.fetch(item(each, output_file="it"))
+        assert run.returncode == 1
+        assert "sec" not in run.stderr
+        assert "ret" not in run.stderr.replace("retr", "")
+    long = served.serve("/it.bin", b"hello") + "?signature=secret" + "x" * 300
+    run = served.fetch(long)
+    assert "File name too long" in run.stderr
+    assert "secret" not in run.stderr
+
+
+def test_a_fetcher_that_is_killed_leaves_nothing(served: Served) -> None:
+    uri = {"action": "BYPASS_CACHE", "uri": {"value": f"{served.url}/stall"}}
+    info = json.dumps({"sandbox_directory": str(served.sandbox), "items": [uri]})
+    with subprocess.Popen([served.program], env={"MESOS_FETCHER_INFO": info}) as process:
+        while "/stall" not in Files.asked:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        process.kill()
+    assert served.names() == set()
 
 
 def test_hadoop_where_it_is_not(served: Served) -> None:
@@ -237,6 +261,7 @@ def test_the_cache(served: Served, tmp_path: Path) -> None:
         ({"items": [item("")]}, "uri.value is empty"),
         ({"items": [item("http://host/")]}, "must name a file"),
         ({"items": [item("http://host/x/..")]}, "must not have a part '..'"),
+        ({"items": [item("/x", output_file="stdout")]}, "is the agent's own file"),
         ({"items": [item("/x", output_file="/etc/x")]}, "must be relative to the sandbox"),
         ({"items": [item("/x", output_file="a/../../x")]}, "must not have a part '..'"),
         ({"items": [item("/x", "COPY")]}, "items.action is 'COPY': must be BYPASS_CACHE"),
@@ -269,9 +294,11 @@ def test_other_archives_are_unpacked(served: Served) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("zipped", "hello")
+        archive.writestr("zippöd", "hello")
     assert served.fetch(served.serve("/it.zip", out.getvalue())).returncode == 0
     assert served.fetch(served.serve("/bare.txt.gz", gzip.compress(b"hello"))).returncode == 0
-    assert served.names() == {"it.zip", "zipped", "bare.txt.gz", "bare.txt"}
+    assert served.fetch(served.serve("/empty.gz", gzip.compress(b""))).returncode == 0
+    assert served.names() == {"it.zip", "zipped", "zippöd", "bare.txt.gz", "bare.txt", "empty.gz", "empty"}
 
 
 def test_an_archive_that_is_not_to_be_unpacked(served: Served) -> None:
@@ -299,6 +326,10 @@ HOSTILE: dict[str, list[Member]] = {
     "over a link": [entry("link", tarfile.SYMTYPE, "../victim"), ("link", b"changed")],
     "device": [entry("device", tarfile.CHRTYPE)],
     "pipe": [entry("pipe", tarfile.FIFOTYPE)],
+    "what the agent writes to": [entry("stdout", tarfile.SYMTYPE, "victim")],
+    "what the agent reads": [entry("./stderr", tarfile.SYMTYPE, "../victim")],
+    "what it becomes": [("a/..//stdout.1", b"x")],
+    "in place of it": [("stdout/file", b"x")],
 }
 
 
@@ -339,6 +370,12 @@ def test_an_archive_that_asks_for_much_memory(served: Served) -> None:
     run = served.fetch(served.serve("/it.tar.xz", bytes(body)))
     assert run.returncode == 1
     assert "memory" in run.stderr.lower()
+
+
+def test_an_archive_that_is_compressed_twice(served: Served) -> None:
+    run = served.fetch(served.serve("/it.tar.gz", gzip.compress(gzip.compress(tar(("inside", b"x"))))))
+    assert run.returncode == 1
+    assert "compressed more than once" in run.stderr
 
 
 def test_a_bomb_leaves_the_disk_its_room(served: Served, tmp_path: Path) -> None:
