@@ -308,7 +308,8 @@ def test_an_agent_refuses_capabilities_that_would_end_it(flag: str, value: str) 
     message = agent_refusal(flag, value, STAGED_TREE / "usr/libexec/mesos")
     assert message.startswith(f"--{flag}=")
     assert message.endswith(
-        f" cannot be honoured: this kernel has capabilities that Mesos does not know ({last + 1} instead of 38)\n"
+        " cannot be honoured: this kernel has capabilities that Mesos does not know"
+        f" ({last + 1} instead of 38)\n"
     )
 
 

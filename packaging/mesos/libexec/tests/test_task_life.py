@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import tarfile
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,3 +237,16 @@ def test_many_tasks_at_once(bed: Any, framework: Framework) -> None:
         framework.wait_state(task["task_id"]["value"], "TASK_RUNNING", 60)
     for task in tasks:
         assert states(framework, task["task_id"]["value"]) == ["TASK_STARTING", "TASK_RUNNING"]
+
+
+def test_a_container_finds_its_uris(bed: Any, framework: Framework, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "it.tar.gz", "w:gz") as archive:
+        inside = tarfile.TarInfo("inside")
+        inside.size = len(b"hello\n")
+        archive.addfile(inside, io.BytesIO(b"hello\n"))
+    task = docker_task(command='cat "$MESOS_SANDBOX/inside"')
+    task["command"]["uris"] = [{"value": f"file://{tmp_path}/it.tar.gz"}]
+    framework.launch([task])
+    task_id = str(task["task_id"]["value"])
+    framework.wait_state(task_id, "TASK_FINISHED")
+    assert (bed.sandbox(task_id) / "stdout").read_text() == "hello\n"
