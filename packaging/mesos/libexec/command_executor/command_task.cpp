@@ -18,6 +18,7 @@ namespace executor {
 namespace {
 
 constexpr Duration kLookAtRest = std::chrono::milliseconds(50);
+constexpr Duration kLongestDeath = std::chrono::seconds(5);
 
 const std::string kOfContainerizer = "MESOS_CONTAINERIZER_";
 
@@ -142,9 +143,10 @@ void CommandTask::executing() {
 
 // --- End
 
-// The rest gets the same time as the command to end when it is killed, and none when the command ends by itself.
+// The rest gets the same time as the command to end when it is killed, and none when the command ends by itself. What not
+// even SIGKILL ends is not waited for.
 void CommandTask::commandEnded() {
-  if (killed() && !descendantsOf(getpid()).empty()) {
+  if (killed() && Clock::now() < killDeadline() + kLongestDeath && !descendantsOf(getpid()).empty()) {
     rest_ = loop_.after(kLookAtRest, [this] { commandEnded(); });
     return;
   }

@@ -77,6 +77,8 @@ class TaskLifecycle {
   const std::string& taskId() const { return taskId_; }
   Phase phase() const { return phase_; }
   bool killed() const { return killed_.has_value(); }
+  // When the grace period of the kill is over.
+  Clock::time_point killDeadline() const { return killDeadline_; }
   bool ended() const { return ended_; }
   std::optional<int> exitStatus() const { return exitStatus_; }
 
