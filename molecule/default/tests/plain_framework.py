@@ -2,8 +2,9 @@
 
     python plain_framework.py MASTER ROLE USER IMAGE [PRINCIPAL]
 
-The password comes by standard input. pymesos ends a program that it can't go on in by an interrupt, and waits
-a day for answers: so whoever starts it must have an end to his patience.
+Without an image (an empty one) the task is a command that needs a file. The password comes by standard input.
+pymesos ends a program that it can't go on in by an interrupt, and waits a day for answers: so whoever starts
+it must have an end to his patience.
 """
 
 from __future__ import annotations
@@ -51,9 +52,16 @@ class Framework(pymesos.Scheduler):
                 {"name": name, "type": "SCALAR", "scalar": {"value": value}, "allocation_info": allocation}
                 for name, value in RESOURCES.items()
             ],
-            "command": {"value": "id", "user": self._user},
-            "container": {"type": "DOCKER", "docker": {"image": self._image}},
+            **(self._in_container() if self._image else self._with_file()),
         }
+
+    def _in_container(self) -> dict[str, Any]:
+        container = {"type": "DOCKER", "docker": {"image": self._image}}
+        return {"command": {"value": "id", "user": self._user}, "container": container}
+
+    def _with_file(self) -> dict[str, Any]:
+        uri = {"value": "file:///etc/hostname", "output_file": "in/name", "cache": True}
+        return {"command": {"value": "test -s in/name", "user": self._user, "uris": [uri]}}
 
 
 def _suffices(offer: dict[str, Any]) -> bool:

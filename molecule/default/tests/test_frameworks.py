@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lab_cluster import MASTER_PORT, Cluster, SecurityFolder, eventually
@@ -72,9 +73,11 @@ def tunnel(security: SecurityFolder, cluster: Cluster) -> Iterator[str]:
     eventually("the others are gone", lambda: cluster.frameworks() == ours, seconds=20)
 
 
-def heard(master: str, until: str, seconds: float, *, user: str = "nobody", secret: str = "") -> str:
+def heard(
+    master: str, until: str, seconds: float, *, user: str = "nobody", secret: str = "", image: str = IMAGE
+) -> str:
     """Return what the framework prints, and its log, until a line begins with that, or the time is over."""
-    words = [sys.executable, str(PROGRAM), master, "batch", user, IMAGE, *(["batch"] if secret else [])]
+    words = [sys.executable, str(PROGRAM), master, "batch", user, image, *(["batch"] if secret else [])]
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -109,6 +112,13 @@ def test_plain_pymesos_is_let_in_with_its_password(tunnel: str, security: Securi
     log = heard(tunnel, "TASK_FINISHED", 60, secret=security.secrets["mesos_master_batch"])
     assert "registered\n" in log, log
     assert "\nTASK_FINISHED" in log, log
+
+
+def test_its_commands_run_with_their_files(tunnel: str, security: SecurityFolder, host: Any) -> None:
+    log = heard(tunnel, "TASK_F", 60, secret=security.secrets["mesos_master_batch"], image="")
+    assert "\nTASK_FINISHED" in log, log
+    cache = host.file("/var/lib/mesos/slave/fetch/nobody")
+    assert (cache.user, host.file("/tmp/mesos").exists) == ("nobody", False)
 
 
 def test_its_tasks_run_as_its_users_alone(tunnel: str, security: SecurityFolder) -> None:
