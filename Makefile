@@ -199,6 +199,7 @@ test-vm: prepare-tests package ## Boot a virtual machine with cgroup v2 only and
 .PHONY: bench
 bench: prepare-tests package ## Print the figures: executor, scheduler, replacement, deployment (makes the lab anew)
 	python packaging/mesos/libexec/bench/executor_figures.py
+	python packaging/mesos/libexec/bench/command_figures.py
 	python scheduler/bench/planning.py
 	python scheduler/bench/scripted_cluster.py --stores sqlite,zookeeper
 	python scheduler/bench/takeover.py

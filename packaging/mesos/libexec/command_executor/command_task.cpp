@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +11,9 @@
 #include <stdexcept>
 
 #include "log.hpp"
+#include "pipe.hpp"
 #include "process_tree.hpp"
+#include "user.hpp"
 
 namespace executor {
 namespace {
@@ -60,9 +61,10 @@ CommandTask::~CommandTask() {
 // --- Start
 
 void CommandTask::begin() {
-  const Variables variables = taskVariables(task(), flags_, ownVariables());
+  const Variables own = ownVariables();
+  const Variables variables = taskVariables(task(), flags_, own);
   // The task's own variables are this process', too, and must not steer what it starts.
-  for (const auto& [name, value] : ownVariables()) {
+  for (const auto& [name, value] : own) {
     if (name.compare(0, kOfContainerizer.size(), kOfContainerizer) == 0) unsetenv(name.c_str());
   }
   const Json info = launchInfo(task(), flags_, variables);
@@ -76,13 +78,12 @@ void CommandTask::begin() {
 // With a root file system of its own the task's executor is root, and so is the sandbox.
 void CommandTask::handOverSandbox() const {
   if (flags_.rootfs.empty() || flags_.user.empty()) return;
-  const passwd* const user = getpwnam(flags_.user.c_str());
-  if (user == nullptr) throw std::runtime_error("no such user on this host: '" + flags_.user + "'");
+  const passwd& user = userOf(flags_.user);
   // And what it writes to, which it may open again as /dev/stdout.
   for (const int fd : {out_->writeEnd(), err_->writeEnd()}) {
-    if (fchown(fd, user->pw_uid, user->pw_gid) != 0) logWarning("The task can't open its output again: " + reason());
+    if (fchown(fd, user.pw_uid, user.pw_gid) != 0) logWarning("The task can't open its output again: " + reason());
   }
-  if (chown(".", user->pw_uid, user->pw_gid) != 0) {
+  if (chown(".", user.pw_uid, user.pw_gid) != 0) {
     throw std::runtime_error("can't give the sandbox to '" + flags_.user + "': " + reason());
   }
 }
@@ -90,10 +91,9 @@ void CommandTask::handOverSandbox() const {
 void CommandTask::start(const std::string& launchInfo) {
   const std::string program = flags_.launcherDirectory + "/mesos-containerizer";
   if (access(program.c_str(), X_OK) != 0) throw std::runtime_error(program + ": " + reason());
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe: " + reason());
-  executing_ = FileDescriptor(ends[0]);
-  const FileDescriptor untilExecuted(ends[1]);
+  Pipe pipe;
+  executing_ = std::move(pipe.readEnd);
+  const FileDescriptor untilExecuted = std::move(pipe.writeEnd);
 
   // Its own mounts, and its own root, must not become the executor's.
   const char* const unshare = flags_.rootfs.empty() ? nullptr : "--unshare_namespace_mnt";

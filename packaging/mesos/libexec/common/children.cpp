@@ -13,23 +13,12 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "pipe.hpp"
+
 namespace executor {
 namespace {
 
 constexpr size_t kLongestOutput = size_t{1} << 20;
-
-struct Pipe {
-  FileDescriptor readEnd;
-  FileDescriptor writeEnd;
-
-  Pipe() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error(std::string("pipe: ") + std::strerror(errno));
-    readEnd = FileDescriptor(ends[0]);
-    writeEnd = FileDescriptor(ends[1]);
-    fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  }
-};
 
 pid_t forkOrThrow() {
   const pid_t child = fork();

@@ -1,22 +1,19 @@
 #include "task_output.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
-#include <stdexcept>
+
+#include "pipe.hpp"
 
 namespace executor {
 
 TaskOutput::TaskOutput(EventLoop& loop, SandboxFile& file) : loop_(loop), file_(file) {
   if (!file.rotatable()) return;
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error(std::string("pipe: ") + std::strerror(errno));
-  readEnd_ = FileDescriptor(ends[0]);
-  writeEnd_ = FileDescriptor(ends[1]);
-  fcntl(readEnd_.get(), F_SETFL, O_NONBLOCK);
+  Pipe pipe;
+  readEnd_ = std::move(pipe.readEnd);
+  writeEnd_ = std::move(pipe.writeEnd);
   loop_.watch(readEnd_.get(), POLLIN, [this] { carry(); });
 }
 

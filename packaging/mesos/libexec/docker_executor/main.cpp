@@ -8,11 +8,11 @@
 #include <memory>
 
 #include "agent_connection.hpp"
+#include "docker_flags.hpp"
 #include "docker_task.hpp"
 #include "engine.hpp"
 #include "environment.hpp"
 #include "event_loop.hpp"
-#include "docker_flags.hpp"
 #include "guard.hpp"
 #include "http.hpp"
 #include "log.hpp"

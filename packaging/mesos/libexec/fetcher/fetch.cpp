@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,18 +15,12 @@
 #include "log.hpp"
 #include "obtain.hpp"
 #include "unpack.hpp"
+#include "user.hpp"
 
 namespace executor {
 namespace {
 
 std::string reason() { return std::strerror(errno); }
-
-const passwd& userOf(const std::string& name) {
-  errno = 0;
-  const passwd* const user = getpwnam(name.c_str());
-  if (user == nullptr) throw std::runtime_error("no such user on this host: '" + name + "'");
-  return *user;
-}
 
 // The cache is in folders of the users, which nobody but the agent can make.
 void makeCache(const FetcherInfo& info) {
