@@ -229,7 +229,7 @@ def test_engines_of_all_ages(
     assert order.index("wait") < order.index("start")
     assert requests[-1] == f"DELETE {path}containers/c0ffee?force=1&v=1"
     assert (run.sandbox / "stdout").read_bytes() == b"hello\n"
-    assert "oops" in run.log()
+    assert run.task_stderr() == "oops"
 
 
 def test_a_stuck_logger_stops_the_output_but_not_the_executor(

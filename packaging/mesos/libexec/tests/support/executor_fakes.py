@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import socketserver
 import subprocess
 import threading
@@ -247,6 +248,10 @@ class Run:
 
     def log(self) -> str:
         return (self.sandbox / "stderr").read_text()
+
+    def task_stderr(self) -> str:
+        """The task's part of stderr: the executor's own lines can stand between two pieces of it."""
+        return re.sub(r"[IWE]\d{4} [\d:.]+ +\d+ executor\] .*\n", "", self.log())
 
     def close(self) -> None:
         self.process.kill()
