@@ -12,13 +12,6 @@
 namespace executor {
 namespace {
 
-// A program with its arguments, the first of which is its name, and the variables that it gets.
-struct Command {
-  std::string program;
-  std::vector<std::string> arguments;
-  Variables variables;
-};
-
 class RunningCheck : public CheckCommand {
  public:
   RunningCheck(EventLoop& loop, const Command& command, SandboxFile& output, CheckCommands::Done done) {
@@ -47,21 +40,15 @@ class RunningCheck : public CheckCommand {
 }  // namespace
 
 std::unique_ptr<CheckCommand> CommandChecks::run(const CheckSpec& spec, Done done) {
-  Variables variables = variables_;
+  Variables variables;
   for (const std::string& variable : spec.environment) {
     const size_t equals = variable.find('=');
     variables[variable.substr(0, equals)] = variable.substr(equals + 1);
   }
-  Command command{spec.program, spec.arguments, variables};
-  if (spec.shell || spec.arguments.empty()) command.arguments.insert(command.arguments.begin(), spec.program);
-
-  if (!flags_.rootfs.empty()) {
-    const Json info = checkLaunchInfo(command.program, command.arguments, flags_, variables);
-    command = {flags_.launcherDirectory + "/mesos-containerizer",
-               {"mesos-containerizer", "launch", "--namespace_mnt_target=" + std::to_string(process_)},
-               {{"MESOS_CONTAINERIZER_LAUNCH_INFO", dump(info)}}};
-  }
-  return std::make_unique<RunningCheck>(loop_, command, output_, std::move(done));
+  std::vector<std::string> arguments = spec.arguments;
+  if (spec.shell || arguments.empty()) arguments.insert(arguments.begin(), spec.program);
+  return std::make_unique<RunningCheck>(loop_, context_.command(spec.program, arguments, variables), output_,
+                                        std::move(done));
 }
 
 }  // namespace executor

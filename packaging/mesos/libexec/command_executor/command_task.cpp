@@ -48,8 +48,10 @@ CommandTask::CommandTask(EventLoop& loop, AgentConnection& agent, SandboxFiles& 
                          TaskSettings settings, std::function<void()> onFinished)
     : TaskLifecycle(loop, agent, files, std::move(settings), std::move(onFinished)),
       flags_(flags),
+      context_(flags),
       // What a check prints helps whoever reads the sandbox; it is not the task's output, so it goes to stderr.
-      checks_(loop, flags, files.err) {
+      checks_(loop, context_, files.err),
+      execs_(loop, context_) {
   adoptOrphans();
 }
 
@@ -72,7 +74,7 @@ void CommandTask::begin() {
   err_ = std::make_unique<TaskOutput>(loop_, files_.err);
   handOverSandbox();
   start(dump(info));
-  checks_.setTask(process_, variables);
+  context_.setTask(process_, variables);
 }
 
 // With a root file system of its own the task's executor is root, and so is the sandbox.

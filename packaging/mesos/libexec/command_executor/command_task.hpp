@@ -7,8 +7,10 @@
 #include <string>
 
 #include "command_checks.hpp"
+#include "command_execs.hpp"
 #include "command_flags.hpp"
 #include "file_descriptor.hpp"
+#include "task_context.hpp"
 #include "task_lifecycle.hpp"
 #include "task_output.hpp"
 
@@ -30,6 +32,7 @@ class CommandTask : public TaskLifecycle {
   std::string describeEnd() const override;
   void cleanUp() override { finish(); }
   CheckCommands& checkCommands() override { return checks_; }
+  ExecCommands& execCommands() override { return execs_; }
 
  private:
   void handOverSandbox() const;
@@ -38,7 +41,9 @@ class CommandTask : public TaskLifecycle {
   void commandEnded();
 
   const CommandFlags& flags_;
+  TaskContext context_;
   CommandChecks checks_;
+  CommandExecs execs_;
   std::unique_ptr<TaskOutput> out_;
   std::unique_ptr<TaskOutput> err_;
   pid_t process_ = 0;

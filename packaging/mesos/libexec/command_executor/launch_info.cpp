@@ -65,8 +65,8 @@ Json launchInfo(const Json& task, const CommandFlags& flags, const Variables& va
   return info;
 }
 
-Json checkLaunchInfo(const std::string& program, const std::vector<std::string>& arguments, const CommandFlags& flags,
-                     const Variables& variables) {
+Json besideTaskInfo(const std::string& program, const std::vector<std::string>& arguments, const CommandFlags& flags,
+                    const Variables& variables) {
   Json info;
   info["command"] = {{"shell", false}, {"value", program}, {"arguments", arguments}};
   info["environment"] = environmentOf(variables);

@@ -17,9 +17,9 @@ Variables taskVariables(const Json& task, const CommandFlags& flags, const Varia
 // Throws InvalidField when the task has no command, or one that Mesos refuses.
 Json launchInfo(const Json& task, const CommandFlags& flags, const Variables& variables);
 
-// For a check's command, which runs as the task does, in its root file system.
+// For a command that runs beside the task and as it does, in its root file system.
 // `arguments`: with the program's name.
-Json checkLaunchInfo(const std::string& program, const std::vector<std::string>& arguments, const CommandFlags& flags,
-                     const Variables& variables);
+Json besideTaskInfo(const std::string& program, const std::vector<std::string>& arguments, const CommandFlags& flags,
+                    const Variables& variables);
 
 }  // namespace executor

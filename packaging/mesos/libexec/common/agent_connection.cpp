@@ -152,6 +152,8 @@ void AgentConnection::onStreamEnd(const std::string& why) {
   const bool wasSubscribed = session_.subscribed();
   session_.streamEnded();
   update_.reset();
+  message_.reset();
+  messages_.clear();
   subscription_.reset();
   if (!environment_.checkpoint) {
     // Without checkpointing the agent forgets its executors: Mesos wants them to end with it.
@@ -212,6 +214,27 @@ void AgentConnection::onUpdateDone(const HttpResponse& response) {
     updateTimer_ = 0;
     sendNextUpdate();
   });
+}
+
+void AgentConnection::sendMessage(std::string message) {
+  if (!session_.subscribed()) return;
+  messages_.push_back(std::move(message));
+  sendNextMessage();
+}
+
+// One at a time: two connections would not keep the order.
+void AgentConnection::sendNextMessage() {
+  if (message_ || messages_.empty()) return;
+  HttpRequest request = this->request(session_.messageCall(messages_.front()));
+  messages_.pop_front();
+  request.timeout = milliseconds(10000);
+  HttpHandlers handlers;
+  handlers.onDone = [this](const HttpResponse& response) {
+    if (response.status != 202) logWarning("The agent does not take a message: " + response.describe());
+    message_.reset();
+    sendNextMessage();
+  };
+  message_ = http_.start(std::move(request), std::move(handlers));
 }
 
 }  // namespace executor

@@ -2,6 +2,7 @@
 // agent went away, and gives up only after the recovery timeout.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,6 +27,8 @@ class AgentConnection {
   void connect();
   // Delivers an update, now or with the next subscription. Returns its uuid.
   std::string sendUpdate(Json status);
+  // Hands a message to the framework, after those before it. Those that the agent does not take are lost.
+  void sendMessage(std::string message);
   // A hint that the agent is back: try at once if not subscribed.
   void wake();
 
@@ -41,6 +44,7 @@ class AgentConnection {
   void retry();
   void sendNextUpdate();
   void onUpdateDone(const HttpResponse& response);
+  void sendNextMessage();
 
   EventLoop& loop_;
   HttpClient& http_;
@@ -55,6 +59,8 @@ class AgentConnection {
   std::string refusal_;                   // what the agent last said instead of an event stream
   std::unique_ptr<HttpTransfer> subscription_;
   std::unique_ptr<HttpTransfer> update_;
+  std::deque<std::string> messages_;
+  std::unique_ptr<HttpTransfer> message_;
   EventLoop::TimerId retryTimer_ = 0;
   EventLoop::TimerId answerTimer_ = 0;
   EventLoop::TimerId recoveryTimer_ = 0;

@@ -150,6 +150,12 @@ void AgentSession::updateSent(bool accepted) {
   }
 }
 
+std::string AgentSession::messageCall(const std::string& message) const {
+  Json body = call("MESSAGE");
+  body["message"] = {{"data", base64(message)}};
+  return dump(body);
+}
+
 bool AgentSession::acknowledged(const std::string& uuid) const {
   return std::none_of(unacknowledgedUpdates_.begin(), unacknowledgedUpdates_.end(),
                       [&](const Update& update) { return update.uuid == uuid; });

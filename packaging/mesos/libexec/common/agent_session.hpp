@@ -42,6 +42,9 @@ class AgentSession {
   void updateSent(bool accepted);
   bool acknowledged(const std::string& uuid) const;
 
+  // --- Messages to the framework, which may get lost.
+  std::string messageCall(const std::string& message) const;
+
  private:
   static constexpr Duration kFirstRetryDelay = std::chrono::milliseconds(10);
 

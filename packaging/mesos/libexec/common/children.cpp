@@ -51,15 +51,23 @@ void dieWithParent(pid_t parent) {
   if (getppid() != parent) _exit(1);
 }
 
+void execute(const std::string& program, const std::vector<std::string>& arguments,
+             const std::map<std::string, std::string>& environment) {
+  std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
+  execvp(program.c_str(), argv.data());
+  dprintf(STDERR_FILENO, "can't run %s: %s\n", program.c_str(), std::strerror(errno));
+  _exit(127);
+}
+
 std::unique_ptr<Child> Child::program(EventLoop& loop, const std::string& program,
                                       const std::vector<std::string>& arguments,
                                       const std::map<std::string, std::string>& environment, Done done) {
   Pipe output;
   Pipe errors;
-  std::vector<char*> argv;
-  argv.reserve(arguments.size() + 1);
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
   const pid_t parent = getpid();
   const pid_t child = forkOrThrow();
   if (child == 0) {
@@ -70,10 +78,7 @@ std::unique_ptr<Child> Child::program(EventLoop& loop, const std::string& progra
     dup2(null, STDIN_FILENO);
     dup2(output.writeEnd.get(), STDOUT_FILENO);
     dup2(errors.writeEnd.get(), STDERR_FILENO);
-    for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
-    execvp(program.c_str(), argv.data());
-    dprintf(STDERR_FILENO, "can't run %s: %s\n", program.c_str(), std::strerror(errno));
-    _exit(127);
+    execute(program, arguments, environment);
   }
   std::unique_ptr<Child> self(new Child(loop, std::move(done)));
   self->follow(child, std::move(output.readEnd), std::move(errors.readEnd));

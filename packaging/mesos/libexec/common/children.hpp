@@ -20,6 +20,11 @@ int keepOnly(int fd);
 // In a forked child: makes the kernel kill it when the executor dies, and ends it when that has happened already.
 void dieWithParent(pid_t parent);
 
+// In a forked child: becomes a program, found through PATH. `arguments`: with its name, as it sees them; `environment` is
+// added to this process' own. One that can't be executed ends with status 127 and says so on stderr.
+[[noreturn]] void execute(const std::string& program, const std::vector<std::string>& arguments,
+                          const std::map<std::string, std::string>& environment);
+
 struct ChildResult {
   int status = 0;       // as waitpid gives it
   std::string output;   // what it wrote to stdout
@@ -31,9 +36,8 @@ class Child {
  public:
   using Done = std::function<void(const ChildResult&)>;
 
-  // Runs a program, found through PATH, without a shell, in a session of its own. `arguments`: with its name, as it sees
-  // them; `environment` is added to this process' own. It is done when it has ended, whoever has its stdout then. Throws std::runtime_error when fork fails; a program that can't be executed ends with
-  // status 127 and says so on stderr.
+  // Runs a program without a shell, in a session of its own; see execute(). It is done when it has ended, whoever has its
+  // stdout then. Throws std::runtime_error when fork fails.
   static std::unique_ptr<Child> program(EventLoop& loop, const std::string& program,
                                         const std::vector<std::string>& arguments,
                                         const std::map<std::string, std::string>& environment, Done done);

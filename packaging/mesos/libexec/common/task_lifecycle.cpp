@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base64.hpp"
 #include "log.hpp"
 #include "output_limits.hpp"
 
@@ -25,7 +26,12 @@ const char TaskLifecycle::kTaskInvalid[] = "REASON_TASK_INVALID";
 
 TaskLifecycle::TaskLifecycle(EventLoop& loop, AgentConnection& agent, SandboxFiles& files, TaskSettings settings,
                              std::function<void()> onFinished)
-    : loop_(loop), files_(files), agent_(agent), settings_(std::move(settings)), onFinished_(std::move(onFinished)) {}
+    : loop_(loop),
+      files_(files),
+      agent_(agent),
+      settings_(std::move(settings)),
+      onFinished_(std::move(onFinished)),
+      execs_(loop, [&agent](std::string message) { agent.sendMessage(std::move(message)); }) {}
 
 // --- Events
 
@@ -45,8 +51,19 @@ void TaskLifecycle::handle(const Json& event) {
     shutdown("The agent asks the executor to shut down");
   } else if (type == "ACKNOWLEDGED") {
     checkAcknowledged();
+  } else if (type == "MESSAGE") {
+    messaged(member(event, "message", "event"));
   } else if (type == "ERROR") {
     logError("The agent reports an error: " + textOr(member(event, "error", "event"), "message", "", "error"));
+  }
+}
+
+void TaskLifecycle::messaged(const Json& event) {
+  try {
+    execs_.handle(fromBase64(textOr(event, "data", "", "message")),
+                  phase_ == Phase::Running && !killed() ? &execCommands() : nullptr);
+  } catch (const std::invalid_argument& error) {
+    logWarning(std::string("A message of the scheduler is left: ") + error.what());
   }
 }
 
@@ -163,6 +180,7 @@ void TaskLifecycle::exited(std::optional<int> status) {
 void TaskLifecycle::end() {
   phase_ = Phase::Ending;
   checks_->stop();
+  execs_.end("the task has ended");
   loop_.cancel(completionTimer_);
   loop_.cancel(killTimer_);
   if (killed()) {

@@ -10,6 +10,8 @@
 
 #include "agent_connection.hpp"
 #include "event_loop.hpp"
+#include "exec_commands.hpp"
+#include "exec_sessions.hpp"
 #include "sandbox_file.hpp"
 #include "task_checks.hpp"
 
@@ -59,6 +61,7 @@ class TaskLifecycle {
   // Removes what is left of the task: finish().
   virtual void cleanUp() = 0;
   virtual CheckCommands& checkCommands() = 0;
+  virtual ExecCommands& execCommands() = 0;
   // Adds to every update what is known of the container.
   virtual void addContainerStatus(Json&) const {}
 
@@ -90,6 +93,7 @@ class TaskLifecycle {
 
  private:
   void launch(const Json& task);
+  void messaged(const Json& event);
   void refuse(const Json& task, const std::string& message);
   void limitOutput();
   void limitCompletionTime();
@@ -124,6 +128,7 @@ class TaskLifecycle {
   std::string terminalUpdate_;
 
   std::unique_ptr<TaskChecks> checks_;
+  ExecSessions execs_;
   EventLoop::TimerId completionTimer_ = 0;
   EventLoop::TimerId killTimer_ = 0;
   EventLoop::TimerId acknowledgeTimer_ = 0;

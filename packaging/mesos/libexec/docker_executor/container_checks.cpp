@@ -1,28 +1,10 @@
 #include "container_checks.hpp"
 
-#include <signal.h>
-
+#include "exec_end.hpp"
 #include "output_stream.hpp"
 
 namespace executor {
 namespace {
-
-constexpr Duration kLookAgain = std::chrono::milliseconds(200);
-constexpr int kLooks = 150;  // half a minute: as long as a busy engine may take to begin a command
-
-// The engine can't end a command: finds its process and does it. The engine may not have begun it yet, and still will.
-void endCommand(EventLoop& loop, Engine& engine, const std::string& exec, int looks) {
-  engine.inspectExec(exec, [&loop, &engine, exec, looks](const HttpResponse& response) {
-    if (!response.ok()) return;
-    const Json answer = parseJson(response.body, "answer");
-    const int64_t pid = integerOr(answer, "Pid", 0, "answer");
-    if (pid > 1 && boolOr(answer, "Running", false, "answer")) {
-      ::kill(static_cast<pid_t>(pid), SIGKILL);
-    } else if (looks > 1 && !has(answer, "ExitCode")) {
-      loop.after(kLookAgain, [&loop, &engine, exec, looks] { endCommand(loop, engine, exec, looks - 1); });
-    }
-  });
-}
 
 class ContainerCheck : public CheckCommand {
  public:
@@ -40,7 +22,7 @@ class ContainerCheck : public CheckCommand {
   }
 
   ~ContainerCheck() override {
-    if (running_) endCommand(loop_, engine_, exec_, kLooks);
+    if (running_) endExec(loop_, engine_, exec_);
   }
 
  private:

@@ -64,6 +64,7 @@ DockerTask::DockerTask(EventLoop& loop, Engine& engine, AgentConnection& agent, 
       docker_(std::move(docker)),
       // What a check prints helps whoever reads the sandbox; it is not the task's output, so it goes to stderr.
       checks_(loop, engine, files.err),
+      execs_(loop, engine),
       output_(loop, engine, files),
       container_(docker_.create.containerName) {}
 
@@ -103,6 +104,7 @@ void DockerTask::created(const ChildResult& result) {
     const std::string output = trimmed(result.output);
     container_ = output.substr(output.rfind('\n') + 1);
     checks_.setContainer(container_);
+    execs_.setContainer(container_);
     guard_.containerExists();
     arm();
   }

@@ -8,6 +8,7 @@
 
 #include "children.hpp"
 #include "container_checks.hpp"
+#include "container_execs.hpp"
 #include "container_output.hpp"
 #include "docker_arguments.hpp"
 #include "engine.hpp"
@@ -38,6 +39,7 @@ class DockerTask : public TaskLifecycle {
   std::string describeEnd() const override;
   void cleanUp() override;
   CheckCommands& checkCommands() override { return checks_; }
+  ExecCommands& execCommands() override { return execs_; }
   void addContainerStatus(Json& update) const override;
 
  private:
@@ -64,6 +66,7 @@ class DockerTask : public TaskLifecycle {
   Guard& guard_;
   const DockerSettings docker_;
   ContainerChecks checks_;
+  ContainerExecs execs_;
   ContainerOutput output_;
 
   Step step_ = Step::Creating;

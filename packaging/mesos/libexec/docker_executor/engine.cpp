@@ -1,6 +1,12 @@
 #include "engine.hpp"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <stdexcept>
 #include <utility>
 
 #include "log.hpp"
@@ -123,6 +129,33 @@ void Engine::createExec(const std::string& container, Json command, Done done) {
 std::unique_ptr<HttpTransfer> Engine::startExec(const std::string& exec, HttpHandlers handlers) {
   return http_.start(requestWith(R"({"Detach":false,"Tty":false})", "/exec/" + exec + "/start", kNoTimeout),
                      std::move(handlers));
+}
+
+// libcurl has no half of a connection to hand on: what follows the headers belongs to nobody's HTTP any more.
+FileDescriptor Engine::openExec(const std::string& exec, bool terminal) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socketPath_.size() >= sizeof address.sun_path) throw std::runtime_error(socketPath_ + ": the path is too long");
+  socketPath_.copy(address.sun_path, socketPath_.size());
+  FileDescriptor connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!connection || connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    throw std::runtime_error(socketPath_ + ": " + std::strerror(errno));
+  }
+  const std::string body = dump({{"Detach", false}, {"Tty", terminal}});
+  const std::string text = "POST " + version_ + "/exec/" + exec + "/start HTTP/1.1\r\nHost: docker\r\n" +
+                           "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\n" +
+                           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  // A new connection has room for so little.
+  if (send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
+    throw std::runtime_error(socketPath_ + ": " + std::strerror(errno));
+  }
+  return connection;
+}
+
+void Engine::resizeExec(const std::string& exec, int64_t rows, int64_t columns) {
+  http_.send(request("POST", "/exec/" + exec + "/resize?h=" + std::to_string(rows) + "&w=" + std::to_string(columns),
+                     kAnswerTimeout),
+             nullptr);
 }
 
 void Engine::inspectExec(const std::string& exec, Done done) {

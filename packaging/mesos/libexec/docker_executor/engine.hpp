@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "file_descriptor.hpp"
 #include "http.hpp"
 #include "json.hpp"
 
@@ -42,7 +43,11 @@ class Engine {
   // Programs inside the running container. `command` is ExecConfig without its Attach fields.
   void createExec(const std::string& container, Json command, Done done);
   std::unique_ptr<HttpTransfer> startExec(const std::string& exec, HttpHandlers handlers);
+  // The same with input. The connection carries the engine's answer, and after that answer's headers the program's streams.
+  // It never waits. Throws std::runtime_error.
+  FileDescriptor openExec(const std::string& exec, bool terminal);
   void inspectExec(const std::string& exec, Done done);
+  void resizeExec(const std::string& exec, int64_t rows, int64_t columns);
 
  private:
   HttpRequest request(const char* method, const std::string& path, std::chrono::milliseconds timeout) const;

@@ -1,36 +1,30 @@
-// Takes apart the stream of a container's output and writes it to the sandbox's stdout and stderr.
+// Writes the stream of a container's output to the sandbox's stdout and stderr.
 #pragma once
 
-#include <cstdint>
 #include <string_view>
 
+#include "output_frames.hpp"
 #include "sandbox_file.hpp"
 
 namespace executor {
 
-// Docker's framing of an attached container without a terminal: 8 bytes (stream number, three zeros, length as a
-// big-endian 32-bit number), then the payload. With a terminal there is no framing and all is stdout.
 class OutputStream {
  public:
-  // `out` and `err` stay the caller's, and may be the same. `framed`: see above.
+  // `out` and `err` stay the caller's, and may be the same. `framed`: see OutputFrames.
   OutputStream(SandboxFile& out, SandboxFile& err, bool framed);
+  OutputStream(const OutputStream&) = delete;
+  OutputStream& operator=(const OutputStream&) = delete;
 
   // Writes what can be written without blocking and returns how many bytes of `bytes` that took. When it is less
   // than all, blockedFd() says which descriptor must become writable first.
-  size_t write(std::string_view bytes);
+  size_t write(std::string_view bytes) { return frames_.write(bytes); }
   int blockedFd() const { return blocked_; }
 
  private:
-  size_t writePayload(std::string_view payload);
+  size_t writePayload(SandboxFile& target, std::string_view payload);
 
-  SandboxFile& out_;
-  SandboxFile& err_;
-  const bool framed_;
-  SandboxFile* target_;
+  OutputFrames frames_;
   int blocked_ = -1;
-  unsigned char header_[8] = {};
-  size_t headerLength_ = 0;
-  uint32_t payloadLeft_ = 0;
 };
 
 }  // namespace executor

@@ -55,7 +55,7 @@ def command_task(value: str = "", **fields: Any) -> Message:
 class Framework:
     """A subscribed framework; `updates` holds every status update with its arrival time in `received`.
 
-    With `acknowledge=False` the test acknowledges by itself.
+    `messages`: what executors said, with their ids. With `acknowledge=False` the test acknowledges by itself.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Framework:
             token = base64.b64encode(":".join(credential).encode()).decode()
             self.headers["Authorization"] = f"Basic {token}"
         self.updates: list[Message] = []
+        self.messages: list[tuple[str, bytes]] = []
         self.offers: dict[str, Message] = {}
         self.errors: list[str] = []
         self._stream_id = ""
@@ -163,6 +164,11 @@ class Framework:
             content["kill_policy"] = {"grace_period": {"nanoseconds": int(grace_seconds * 1e9)}}
         self.call("KILL", content)
 
+    def send(self, executor_id: str, agent_id: str, data: bytes) -> None:
+        """Send a message to an executor."""
+        ids = {"executor_id": {"value": executor_id}, "agent_id": {"value": agent_id}}
+        self.call("MESSAGE", {**ids, "data": base64.b64encode(data).decode()})
+
     def of(self, task_id: str) -> list[Message]:
         """The updates of one task in the order of their arrival."""
         return [update for update in list(self.updates) if update["task_id"]["value"] == task_id]
@@ -210,6 +216,9 @@ class Framework:
             self.offers.update({offer["id"]["value"]: offer for offer in event["offers"]["offers"]})
         elif kind == "RESCIND":
             self.offers.pop(event["rescind"]["offer_id"]["value"], None)
+        elif kind == "MESSAGE":
+            message = event["message"]
+            self.messages.append((message["executor_id"]["value"], base64.b64decode(message["data"])))
         elif kind == "ERROR":
             self.errors.append(event["error"]["message"])
         elif kind == "UPDATE":

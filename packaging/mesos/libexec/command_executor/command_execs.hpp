@@ -1,0 +1,22 @@
+// Commands of operators beside a command task: they run as the task does, with pipes or a terminal of their own.
+#pragma once
+
+#include "event_loop.hpp"
+#include "exec_commands.hpp"
+#include "task_context.hpp"
+
+namespace executor {
+
+class CommandExecs : public ExecCommands {
+ public:
+  // `context` must outlive it.
+  CommandExecs(EventLoop& loop, const TaskContext& context) : loop_(loop), context_(context) {}
+
+  std::unique_ptr<ExecCommand> run(const ExecRequest& request, ExecHandlers handlers) override;
+
+ private:
+  EventLoop& loop_;
+  const TaskContext& context_;
+};
+
+}  // namespace executor

@@ -1,0 +1,207 @@
+#include "exec_sessions.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "base64.hpp"
+#include "log.hpp"
+
+namespace executor {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr size_t kMostSessions = 8;
+// Output that is under way; what comes on top waits in the command's pipe.
+constexpr int64_t kWindow = 256 * 1024;
+constexpr size_t kMostInput = 64 * 1024;
+// A master takes messages of any size, and handles nothing else meanwhile.
+constexpr size_t kLongestPart = 16 * 1024;
+// The scheduler says something every five seconds.
+constexpr Duration kSilence = seconds(30);
+
+const char* nameOf(StandardStream stream) { return stream == StandardStream::Out ? "stdout" : "stderr"; }
+
+int64_t sizeOf(const Json& body, const char* key) {
+  const int64_t size = integerOr(body, key, 0, "exec");
+  if (size < 1 || size > 10000) {
+    throw InvalidField(std::string("exec.terminal.") + key + ": " + std::to_string(size) +
+                       " is not allowed; it must be 1 to 10000");
+  }
+  return size;
+}
+
+ExecRequest requestOf(const Json& body) {
+  ExecRequest request;
+  for (const Json& word : arrayOf(body, "command", "exec")) {
+    if (!word.is_string()) throw InvalidField("exec.command: " + word.dump() + " is not allowed; it must be a text");
+    request.command.push_back(word.get<std::string>());
+  }
+  if (request.command.empty()) throw InvalidField("exec.command is missing");
+  request.input = boolOr(body, "input", false, "exec");
+  const Json& terminal = member(body, "terminal", "exec");
+  if (!terminal.is_null()) {
+    request.terminal = {textOr(terminal, "type", "dumb", "terminal"), sizeOf(terminal, "rows"),
+                        sizeOf(terminal, "columns")};
+  }
+  return request;
+}
+
+}  // namespace
+
+class ExecSession {
+ public:
+  ExecSession(ExecSessions& owner, std::string id, ExecCommands& commands, const ExecRequest& request)
+      : owner_(owner), id_(std::move(id)) {
+    ExecHandlers handlers;
+    handlers.onOutput = [this](StandardStream stream, std::string_view bytes) { return output(stream, bytes); };
+    handlers.onRoom = [this] { handOn(); };
+    handlers.onEnd = [this](const ExecResult& result) {
+      owner_.over(id_, result.error.empty() ? Json{{"status", result.status}, {"offset", sent_}}
+                                            : Json{{"error", result.error}, {"offset", sent_}});
+    };
+    command_ = commands.run(request, std::move(handlers));
+    if (!request.input) command_->endInput();
+    heard();
+  }
+
+  ~ExecSession() { owner_.loop_.cancel(silence_); }
+
+  // May destroy this. Throws InvalidField, and ends the session then.
+  void handle(const std::string& type, const Json& body) {
+    heard();
+    if (type == "INPUT") {
+      std::string bytes;
+      try {
+        bytes = fromBase64(textOr(body, "data", "", "exec"));
+      } catch (const std::invalid_argument& error) {
+        throw InvalidField(std::string("exec.data: ") + error.what());
+      }
+      expect(body);
+      if (input_.size() + bytes.size() > kMostInput) throw InvalidField("the command does not take its input");
+      input_ += bytes;
+      received_ += static_cast<int64_t>(bytes.size());
+      handOn();
+    } else if (type == "END_INPUT") {
+      expect(body);
+      inputEnds_ = true;
+      handOn();
+    } else if (type == "RESIZE") {
+      command_->resize(sizeOf(body, "rows"), sizeOf(body, "columns"));
+    } else if (type == "RECEIVED") {
+      acknowledged_ = std::clamp<int64_t>(integerOr(body, "offset", 0, "exec"), acknowledged_, sent_);
+      tell();
+      command_->resume();  // may destroy this
+    } else if (type != "START") {
+      throw InvalidField("exec.type: '" + type + "' is not allowed");
+    }
+  }
+
+ private:
+  void heard() {
+    owner_.loop_.cancel(silence_);
+    silence_ = owner_.loop_.after(kSilence, [this] {
+      owner_.over(id_, {{"error", "nothing was heard of the scheduler for " + describe(kSilence)}});
+    });
+  }
+
+  // The next byte of the input, and none after it.
+  void expect(const Json& body) const {
+    const int64_t offset = integerOr(body, "offset", -1, "exec");
+    if (offset != received_) throw InvalidField("a part of the input was lost on the way");
+    if (inputEnds_) throw InvalidField("the input has ended before");
+  }
+
+  void handOn() {
+    if (!input_.empty()) {
+      const size_t taken = command_->write(input_);
+      input_.erase(0, taken);
+      if (taken > 0) tell();
+    }
+    if (input_.empty() && inputEnds_) command_->endInput();
+  }
+
+  void tell() {
+    owner_.say(id_, "TAKEN", {{"offset", received_ - static_cast<int64_t>(input_.size())}});
+  }
+
+  size_t output(StandardStream stream, std::string_view bytes) {
+    const int64_t room = std::max<int64_t>(acknowledged_ + kWindow - sent_, 0);
+    const size_t taken = std::min({bytes.size(), static_cast<size_t>(room), kLongestPart});
+    if (taken == 0) return 0;
+    owner_.say(id_, "OUTPUT",
+               {{"offset", sent_}, {"stream", nameOf(stream)}, {"data", base64(bytes.substr(0, taken))}});
+    sent_ += static_cast<int64_t>(taken);
+    return taken + (taken < bytes.size() ? output(stream, bytes.substr(taken)) : 0);
+  }
+
+  ExecSessions& owner_;
+  const std::string id_;
+  std::unique_ptr<ExecCommand> command_;
+  std::string input_;  // what the command has not taken yet
+  int64_t received_ = 0;
+  bool inputEnds_ = false;
+  int64_t sent_ = 0;
+  int64_t acknowledged_ = 0;
+  EventLoop::TimerId silence_ = 0;
+};
+
+ExecSessions::ExecSessions(EventLoop& loop, std::function<void(std::string)> send)
+    : loop_(loop), send_(std::move(send)) {}
+
+ExecSessions::~ExecSessions() = default;
+
+void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
+  std::string id;
+  try {
+    const Json document = parseJson(message, "the message");
+    const Json& body = member(document, "exec");
+    if (body.is_null()) throw InvalidField("it is none of those that are known");
+    id = textOr(body, "session", "", "exec");
+    const std::string type = textOr(body, "type", "", "exec");
+    const auto found = sessions_.find(id);
+    if (type == "END") {
+      sessions_.erase(id);
+    } else if (found != sessions_.end()) {
+      found->second->handle(type, body);
+    } else if (type == "START") {
+      start(id, body, commands);
+    } else {
+      say(id, "ENDED", {{"error", "there is no such session"}});
+    }
+  } catch (const std::runtime_error& error) {
+    if (id.empty()) {
+      logWarning(std::string("A message of the scheduler is left: ") + error.what());
+    } else {
+      over(id, {{"error", error.what()}});
+    }
+  }
+}
+
+void ExecSessions::start(const std::string& id, const Json& body, ExecCommands* commands) {
+  if (commands == nullptr) throw InvalidField("the task does not run");
+  if (sessions_.size() >= kMostSessions) {
+    throw InvalidField(std::to_string(kMostSessions) + " commands run beside the task already");
+  }
+  const ExecRequest request = requestOf(body);
+  logInfo("An operator runs a command beside the task (session " + id + ")");
+  sessions_[id] = std::make_unique<ExecSession>(*this, id, *commands, request);
+  say(id, "STARTED", Json::object());
+}
+
+void ExecSessions::end(const std::string& why) {
+  while (!sessions_.empty()) over(sessions_.begin()->first, {{"error", why}});
+}
+
+void ExecSessions::say(const std::string& id, const char* type, Json body) {
+  body["session"] = id;
+  body["type"] = type;
+  send_(dump({{"exec", std::move(body)}}));
+}
+
+void ExecSessions::over(std::string id, Json result) {
+  say(id, "ENDED", std::move(result));
+  sessions_.erase(id);
+}
+
+}  // namespace executor

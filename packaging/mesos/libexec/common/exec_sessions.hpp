@@ -1,0 +1,54 @@
+// Commands that operators run beside the task (`mesos-docker-scheduler exec`). Scheduler and executor speak through
+// framework messages, which Mesos carries between them alone, without a port of ours; it may lose them, so each side counts
+// bytes, and a session in which some are missing ends. A message is the JSON {"exec": {"session": ID, "type": TYPE, ...}}:
+//
+//   to the executor    START     command, input, terminal {type, rows, columns}
+//                      INPUT     offset (of its first byte), data (base64)
+//                      END_INPUT offset
+//                      RESIZE    rows, columns
+//                      RECEIVED  offset: so much of the output has arrived. Also says that somebody is there.
+//                      END       ends the command
+//   to the scheduler   STARTED
+//                      OUTPUT    offset (of both streams together), stream ("stdout", "stderr"), data
+//                      TAKEN     offset: so much of the input the command has taken. Answers each RECEIVED, too.
+//                      ENDED     offset (all output), and status or error
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "event_loop.hpp"
+#include "exec_commands.hpp"
+#include "json.hpp"
+
+namespace executor {
+
+class ExecSession;
+
+class ExecSessions {
+ public:
+  // `send` hands on a message. It must keep the order; what it can't deliver is lost.
+  ExecSessions(EventLoop& loop, std::function<void(std::string message)> send);
+  ~ExecSessions();
+
+  // A message of the scheduler: its bytes. What is none of ours is logged and left. `commands`: null while the task does
+  // not run.
+  void handle(const std::string& message, ExecCommands* commands);
+  // Ends all, for this reason.
+  void end(const std::string& why);
+
+ private:
+  friend class ExecSession;
+
+  void start(const std::string& id, const Json& body, ExecCommands* commands);
+  void say(const std::string& id, const char* type, Json body);
+  void over(std::string id, Json result);
+
+  EventLoop& loop_;
+  const std::function<void(std::string)> send_;
+  std::map<std::string, std::unique_ptr<ExecSession>> sessions_;
+};
+
+}  // namespace executor
