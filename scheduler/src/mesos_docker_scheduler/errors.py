@@ -17,6 +17,7 @@ Error
 ├── ResponseError           what should be HTTP is not (driver.http_response)
 ├── OperatorApiError        the master's operator API does not say what was asked (driver.operator_api)
 ├── CertificateError        what the web server is to show can't be used (web.certificate)
+├── SessionError            a command in an instance does not do what was asked for (exec_sessions)
 ├── SandboxError            what an instance has written can't be had (sandbox)
 └── ExitError               ends the process with a message and an exit status (exits)
 ├── SchedulerError      ... the scheduler (exits)

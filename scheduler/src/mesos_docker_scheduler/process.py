@@ -28,6 +28,7 @@ from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, Recovery
 from mesos_docker_scheduler.driver import SchedulerDriver
 from mesos_docker_scheduler.driver.operator_api import OperatorApi
 from mesos_docker_scheduler.election import Member
+from mesos_docker_scheduler.exec_sessions import ExecSessions
 from mesos_docker_scheduler.exits import (
     EXIT_CONFIG,
     EXIT_DEPOSED,
@@ -73,10 +74,12 @@ def make_driver(
     remembered: Remembered,
     inbox: Callable[[events.AnyEvent], None],
     leads: Callable[[], bool] | None = None,
+    message: Callable[[str, bytes], None] | None = None,
 ) -> SchedulerDriver:
     """A driver that puts all it hears into the inbox. SchedulerError when the credential can't be used.
 
-    leads: whether we are still elected, where schedulers share their state.
+    leads: whether we are still elected, where schedulers share their state. `message` hears what executors
+    say.
     """
     try:
         registered = as_registered(config, remembered)
@@ -85,7 +88,7 @@ def make_driver(
     record = remembered.records.get(ownership.RECORD)
     owned = Ownership(operator_api(config, access), record, inbox, leads=leads)
     return SchedulerDriver(
-        QueueingScheduler(inbox),
+        QueueingScheduler(inbox, message),
         framework_info(registered, remembered.framework_id),
         config.master,
         credential=access.masters,
@@ -139,7 +142,7 @@ class Process:
             metrics=metrics,
             clock=self._clock,
         )
-        server = self._web_server(standby, metrics)
+        server = self._web_server(standby, metrics, ExecSessions(_nowhere))
         member.connect()
         sd_notify.notify("READY=1")
         try:
@@ -175,7 +178,11 @@ class Process:
         remembered = store.load()
         if term is not None and term.outdated(remembered):
             raise _deposed(events.Deposed(OUTDATED))
-        driver = make_driver(config, access, remembered, inbox.put, term.holds if term is not None else None)
+        # The driver and the sessions need each other: it is there when the first message is sent.
+        execs = ExecSessions(lambda *message: driver.sendFrameworkMessage(*message))  # noqa: PLW0108
+        driver = make_driver(
+            config, access, remembered, inbox.put, term.holds if term is not None else None, execs.heard
+        )
         known = as_registered(config, remembered).framework.principal
         store.commit(Change(records={principal.RECORD: known or ""}))
         recovery = Recovery(
@@ -211,7 +218,7 @@ class Process:
                 driver.take_over(framework_id)
             driver.start()
 
-        server = self._web_server(controller, metrics)
+        server = self._web_server(controller, metrics, execs)
         try:
             if remembered.framework_id is None and BEGIN_ANEW not in remembered.records:
                 recovery.find(subscribe_as)
@@ -240,7 +247,7 @@ class Process:
             metrics.watch_certificate(lambda: certificate.ends_at)
         return metrics
 
-    def _web_server(self, shown: Standby | Controller, metrics: Metrics) -> _Server:
+    def _web_server(self, shown: Standby | Controller, metrics: Metrics, execs: ExecSessions) -> _Server:
         if self._listener is None:
             return _NoServer()
         sources = web.Sources(
@@ -250,12 +257,17 @@ class Process:
             metrics=metrics,
             put=self._inbox.put,
             sandboxes=Sandboxes(self._access.tls, self._access.agents),
+            execs=execs,
             tokens=lambda: shown.tokens,
         )
         app = web.application(sources, self._web_access)
         server = web.WebServer(app, self._listener, self._certificate)
         server.start()
         return server
+
+
+def _nowhere(*_: object) -> None:
+    """Send no message: who follows has no driver."""
 
 
 class _Server(Protocol):

@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 from mesos_testbed import eventually
-from scheduler_process import PROGRAM, Cluster, Scheduler
+from operated_scheduler import TOKEN, Operated
 
 pytestmark = pytest.mark.integration
 
-TOKEN = "only-operators-know-this"
 OTHER = "demo/web:2"
-
-
-class Operated(Scheduler):
-    """A scheduler with a token, and its command line."""
-
-    def __init__(self, folder: Path, cluster: Cluster, **service: Any) -> None:
-        self.token_file = folder / "token"
-        self.token_file.write_text(TOKEN)
-        super().__init__(folder, cluster, http={"token_file": str(self.token_file)}, **service)
-
-    def cli(self, *words: str, fails: int = 0) -> str:
-        """Run a command; returns what it prints, of errors if it should fail with that status."""
-        where = ["--url", f"http://127.0.0.1:{self.port}", "--token-file", str(self.token_file)]
-        run = subprocess.run(
-            [*PROGRAM, *words, *where], capture_output=True, text=True, timeout=90, check=False
-        )
-        assert run.returncode == fails, run.stdout + run.stderr
-        return run.stderr if fails else run.stdout
-
-
-@pytest.fixture
-def operated(tmp_path: Path, cluster: Cluster) -> Any:
-    with Operated(tmp_path, cluster, command="echo one; echo two >&2; sleep 1000") as started:
-        started.cli("wait", "--timeout", "60")
-        yield started
 
 
 def test_scales_restarts_and_kills(operated: Operated) -> None:

@@ -14,6 +14,7 @@ from memory_store import MemoryStore
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.config import Service
 from mesos_docker_scheduler.control.events import Command, ConfigRead, Disconnected, ThreadEnded
+from mesos_docker_scheduler.exec_sessions import ExecSessions
 from mesos_docker_scheduler.observability.metrics import Metrics
 from mesos_docker_scheduler.observability.snapshot import ServiceView, Snapshot
 from mesos_docker_scheduler.sandbox import Sandboxes
@@ -51,6 +52,7 @@ class HandDrivenSite:
                 metrics=Metrics(),
                 put=self.inbox.put,
                 sandboxes=Sandboxes(),
+                execs=ExecSessions(lambda *_: None),
                 tokens=lambda: self.bench.controller.tokens,
             ),
             access or web.Access(TOKEN),

@@ -9,6 +9,7 @@ from typing import Any
 from memory_store import MemoryStore
 from mesos_docker_scheduler import web
 from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.exec_sessions import ExecSessions
 from mesos_docker_scheduler.sandbox import Sandboxes
 from scheduler_fakes import Bench, service
 from starlette.testclient import TestClient
@@ -23,6 +24,7 @@ class Site:
     def __init__(self, *services: Service, access: web.Access | None = None) -> None:
         self.bench = Bench(Path(), *(services or (service(count=2),)), store=MemoryStore())
         self.alive_at = time.monotonic()
+        self.messages: list[tuple[str, str, bytes]] = []
         controller = self.bench.controller
         self.sources = web.Sources(
             snapshot=lambda: controller.snapshot,
@@ -31,6 +33,7 @@ class Site:
             metrics=controller._metrics,
             put=self.bench.take,
             sandboxes=Sandboxes(),
+            execs=ExecSessions(lambda *message: self.messages.append(message)),
             tokens=lambda: controller.tokens,
         )
         self.app = web.application(self.sources, access or web.Access(TOKEN, hosts=web.Hosts(["testserver"])))

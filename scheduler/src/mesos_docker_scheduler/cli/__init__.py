@@ -27,6 +27,7 @@ _COMMANDS = {
     "explain": "show",
     "events": "events",
     "logs": "logs",
+    "exec": "exec",
     "scale": "change",
     "restart": "change",
     "rollback": "change",
@@ -40,6 +41,9 @@ _COMMANDS = {
     "tokens": "tokens",
     "completion": "completion",
 }
+
+# What Python has another meaning for.
+_NAMES = {"exec": "execute"}
 
 _HELP = f"""Keep containers running on Mesos, and see and change what runs.
 
@@ -59,7 +63,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"mesos_docker_scheduler.cli.{_COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        command: click.Command = getattr(module, _NAMES.get(cmd_name, cmd_name.replace("-", "_")))
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

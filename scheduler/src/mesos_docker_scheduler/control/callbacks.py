@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +12,22 @@ from mesos_docker_scheduler.driver import CallFailed, Scheduler
 
 Message = dict[str, Any]
 
+logger = logging.getLogger(__name__)
+
 
 class QueueingScheduler(Scheduler):
-    """Callbacks come on the driver's thread; the state belongs to another one."""
+    """Callbacks come on the driver's thread; the state belongs to another one.
 
-    def __init__(self, put: Callable[[events.AnyEvent], None]) -> None:
+    `message` takes an executor's messages, at once: nothing of the state depends on them.
+    """
+
+    def __init__(
+        self,
+        put: Callable[[events.AnyEvent], None],
+        message: Callable[[str, bytes], None] | None = None,
+    ) -> None:
         self._put = put
+        self._message = message
 
     def registered(self, driver: object, framework_id: str, master_info: Message) -> None:
         """Mesos has given or confirmed our framework id."""
@@ -48,6 +60,15 @@ class QueueingScheduler(Scheduler):
     def statusUpdate(self, driver: object, status: Message) -> None:
         """A task's state changed, or was asked for."""
         self._put(events.Update(status))
+
+    def frameworkMessage(self, driver: object, executor_id: str, agent_id: str | None, data: str) -> None:
+        """An executor says something."""
+        if self._message is None:
+            return
+        try:
+            self._message(executor_id, base64.b64decode(data, validate=True))
+        except (ValueError, LookupError, TypeError) as error:
+            logger.warning("A message of executor %s not understood and left out: %r", executor_id, error)
 
     def slaveLost(self, driver: object, agent_id: str) -> None:
         """The master removed an agent."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from mesos_docker_scheduler.config import MOST_INSTANCES, Service
@@ -16,9 +18,12 @@ from mesos_docker_scheduler.records.desired import Desired
 from mesos_docker_scheduler.records.failures import Failures
 from mesos_docker_scheduler.records.overrides import Overrides
 from mesos_docker_scheduler.records.rollout import Rollout, Rollouts, anew, made_as
-from mesos_docker_scheduler.records.tasks import wait_key
+from mesos_docker_scheduler.records.tasks import TaskState, wait_key
 from mesos_docker_scheduler.records.tokens import MOST_TOKENS, SITE, Role, Token, Tokens
 from mesos_docker_scheduler.records.versions import Versions
+from mesos_docker_scheduler.wording import printable
+
+_MOST_OF_COMMAND = 500
 
 
 class RefusedError(Error):
@@ -191,6 +196,19 @@ class Operations:
                 wanted = self._wanted(self._service(task.service))
                 self.scale(task.service, max(0, wanted - 1), by, now)
             self._stopping.intend(Kill(task_id, f"an operator asked for it ({by})"), now)
+
+    def exec(
+        self, task_id: str, command: Sequence[str], by: str, now: float, start: Callable[[str], None]
+    ) -> None:
+        """Have a command run in an instance: `start` hears its agent's id, once the record is written."""
+        task = self._ledger.tasks.get(task_id)
+        if task is None or not task.present:
+            raise NotFoundError(f'no instance "{task_id}" runs')
+        if task.state is not TaskState.RUNNING or task.stopping:
+            raise RefusedError(f"{task_id} does not run yet, or is being stopped: nothing can be run in it")
+        text = f"{printable(shlex.join(command), _MOST_OF_COMMAND)} is run in the instance ({by})"
+        self._ledger.note(now, "operator", text, task.service, task_id)
+        self._ledger.send(partial(start, task.agent_id))
 
     def forget_failures(self, name: str, by: str, now: float) -> None:
         """Try again at once what waits because it failed."""

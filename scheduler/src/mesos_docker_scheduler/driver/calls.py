@@ -5,6 +5,7 @@ They come without `framework_id`: the subscription they are sent on adds it.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,16 @@ def kill(task_id: str, agent_id: str | None, grace_seconds: float | None) -> Cal
             raise ValueError(f"grace_seconds: {grace_seconds!r} is not allowed; it must be 0 or more")
         body["kill_policy"] = {"grace_period": {"nanoseconds": int(grace_seconds * _NANOSECONDS)}}
     return {"type": "KILL", "kill": body}
+
+
+def message(executor_id: str, agent_id: str, data: bytes) -> Call:
+    """Send bytes to an executor, which Mesos may lose."""
+    body = {
+        "agent_id": {"value": agent_id},
+        "executor_id": {"value": executor_id},
+        "data": base64.b64encode(data).decode(),
+    }
+    return {"type": "MESSAGE", "message": body}
 
 
 def acknowledge(status: Mapping[str, Any]) -> Call:

@@ -37,6 +37,8 @@ _HEALTH = "/healthz"
 _PUBLIC = frozenset({"/", _HEALTH})
 # Logging in and out, and who one is: they judge themselves.
 _SESSION = frozenset({"/v1/session", "/v1/session/begin", "/v1/session/end"})
+EXEC_PATH = "/v1/exec/"
+"""The sessions of commands in instances."""
 _PUBLIC_FOLDERS = ("/static/", "/services/")
 _CHANGES = (10.0, 50)  # a second, and at once
 _READS = (100.0, 500)
@@ -97,7 +99,9 @@ class Guard:
 
         def tell(status: int) -> None:
             address, method, path = address_of(scope), scope["method"], scope["path"]
-            self._audit.tell(caller_of(scope), address, method, path, status, reading=reading)
+            # What is typed into a command comes in many pieces, and the trail has the command.
+            many = reading or (path.startswith(EXEC_PATH) and status < 300)
+            self._audit.tell(caller_of(scope), address, method, path, status, reading=many)
 
         answer = _Answer(send, tell)
         refusal = self._refusal(scope, reading)
@@ -116,7 +120,7 @@ class Guard:
             if problem is not None:
                 return problem
         if path != _HEALTH and not path.startswith(_PUBLIC_FOLDERS):
-            limit = self._reads if reading else self._changes
+            limit = self._reads if reading or path.startswith(EXEC_PATH) else self._changes
             wait = limit.wait(address)
             if wait:
                 return too_many(wait)

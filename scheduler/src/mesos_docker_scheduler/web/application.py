@@ -20,6 +20,7 @@ from mesos_docker_scheduler import __version__
 from mesos_docker_scheduler.clock import SteadyClock
 from mesos_docker_scheduler.control import events
 from mesos_docker_scheduler.control.operations import NotLeadingError
+from mesos_docker_scheduler.exec_sessions import ExecSessions
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.history import History
 from mesos_docker_scheduler.observability.metrics import Metrics
@@ -29,6 +30,7 @@ from mesos_docker_scheduler.sandbox import Sandboxes
 from mesos_docker_scheduler.web import (
     commands,
     definitions,
+    execs,
     history,
     logs,
     queries,
@@ -69,6 +71,7 @@ class Sources:
     metrics: Metrics
     put: Callable[[events.Command | events.ThreadEnded], None]
     sandboxes: Sandboxes
+    execs: ExecSessions
     tokens: Callable[[], tuple[Token, ...] | None]
 
 
@@ -88,6 +91,7 @@ def application(sources: Sources, access: Access) -> Guard:
     app.include_router(commands.router(sources.snapshot, sources.put))
     app.include_router(definitions.router(sources.snapshot, callers))
     app.include_router(logs.router(sources.snapshot, sources.sandboxes, callers))
+    app.include_router(execs.router(sources.put, sources.execs, open_streams, callers))
     app.include_router(streams.router(sources.snapshot, sources.log, open_streams, callers))
     app.include_router(session.router(callers))
     app.include_router(tokens.router(callers, sources.put))

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field
 
 from mesos_docker_scheduler.config import MOST_INSTANCES
 from mesos_docker_scheduler.config.sections import Section
 from mesos_docker_scheduler.records.tokens import Role
 
 
+def _whole(value: object) -> object:
+    """Take 3.0 for 3, as JSON Schema does."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
 class Scale(Section):
     """How many instances to run."""
 
-    count: int = Field(
+    count: Whole = Field(
         ge=0,
         le=MOST_INSTANCES,
         title="how many instances to run",
         description=f"a whole number from 0 to {MOST_INSTANCES}",
     )
-
-    @field_validator("count", mode="before")
-    @classmethod
-    def _whole(cls, value: object) -> object:
-        """Take 3.0 for 3, as JSON Schema does."""
-        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Kill(Section):
@@ -34,6 +36,54 @@ class Kill(Section):
     scale: bool = Field(
         default=False, title="whether its service runs one fewer from now on", description="true or false"
     )
+
+
+class ExecSize(Section):
+    """A terminal's size."""
+
+    rows: Whole = Field(ge=1, le=10000, title="its height", description="a whole number from 1 to 10000")
+    columns: Whole = Field(ge=1, le=10000, title="its width", description="a whole number from 1 to 10000")
+
+
+class ExecTerminal(ExecSize):
+    """A terminal for a command."""
+
+    type: str = Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[\x21-\x7e]+$",
+        title="its type, as in TERM",
+        description="1 to 64 printable ASCII characters without blanks",
+    )
+
+
+class Exec(Section):
+    """A command to run in an instance, as its user. `input`: whether it gets any."""
+
+    command: list[Annotated[str, Field(pattern=r"^[^\x00]*$")]] = Field(
+        min_length=1,
+        title="a program and its arguments",
+        description="a list of texts without null characters, at least one",
+    )
+    input: bool = Field(default=False, title="whether it gets input", description="true or false")
+    terminal: ExecTerminal | None = Field(
+        default=None, title="its terminal", description="an object, or null for none"
+    )
+
+
+class ExecInput(Section):
+    """A part of a command's input. `offset`: of its first byte; `last`: nothing comes after it."""
+
+    offset: Whole = Field(
+        ge=0, le=2**53, title="of its first byte", description="a whole number from 0 to 2**53"
+    )
+    data: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        title="the bytes, in base64",
+        description="base64 with padding",
+    )
+    last: bool = Field(default=False, title="whether it ends the input", description="true or false")
 
 
 class Login(Section):
@@ -323,6 +373,12 @@ class Explanations(BaseModel):
     """By service."""
 
     services: dict[str, Explanation]
+
+
+class ExecSession(BaseModel):
+    """The id of a command's session, for /v1/exec/{session}/..."""
+
+    session: str
 
 
 class Log(BaseModel):

@@ -28,7 +28,7 @@ MOST_STREAMS_OF_ONE_CLIENT = _MOST_STREAMS // 2
 _AT_ONCE = 500
 _SHOWN_EVENTS = 50
 
-_STREAM: dict[int | str, dict[str, Any]] = {
+STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
     503: {"model": models.Error},
 }
@@ -80,7 +80,7 @@ def router(snapshot: Callable[[], Snapshot], log: EventLog, streams: Streams, ca
         caller = caller_of(request.scope)
         return lambda: not streams.ended and callers.still(caller)
 
-    @routes.get("/v1/events/stream", response_class=StreamingResponse, responses=_STREAM)
+    @routes.get("/v1/events/stream", response_class=StreamingResponse, responses=STREAM)
     async def events(
         request: Request,
         after: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
@@ -92,7 +92,7 @@ def router(snapshot: Callable[[], Snapshot], log: EventLog, streams: Streams, ca
             request, _events(log, log.newest_id if start is None else start, goes_on(request))
         )
 
-    @routes.get("/v1/watch", response_class=StreamingResponse, responses=_STREAM)
+    @routes.get("/v1/watch", response_class=StreamingResponse, responses=STREAM)
     async def watch(request: Request) -> Response:
         """Send the state of everything, then what changes of it, and events: what the status page shows."""
         return streams.response(request, _changes(snapshot, log, goes_on(request)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mesos_docker_scheduler import web
+from mesos_docker_scheduler.exec_sessions import ExecSessions
 from mesos_docker_scheduler.observability import history as history_module
 from mesos_docker_scheduler.observability.event_log import EventLog
 from mesos_docker_scheduler.observability.history import EVERY_SECONDS, SAMPLES, History
@@ -173,7 +174,14 @@ def test_events_are_counted_before_the_log_forgets_them(monkeypatch: pytest.Monk
 def client() -> TestClient:
     snapshot = Snapshot(1.0, None, True, None, ConfigView("sha", 1.0), (view(),))
     sources = web.Sources(
-        lambda: snapshot, lambda: 0.0, EventLog(), Metrics(), lambda asked: None, Sandboxes(), tuple
+        lambda: snapshot,
+        lambda: 0.0,
+        EventLog(),
+        Metrics(),
+        lambda asked: None,
+        Sandboxes(),
+        ExecSessions(lambda *_: None),
+        tuple,
     )
     return TestClient(web.application(sources, web.Access(None)), "http://localhost")
 

@@ -87,7 +87,9 @@ def reading_routes(site: Site) -> list[str]:
     described = site.client.get("/v1/openapi.json").json()["paths"]
     paths = [path for path, operations in described.items() if "get" in operations]
     streams = ("/v1/watch", "/v1/events/stream")
-    named = [path.format(name="web", task_id=task_id) for path in paths if path not in streams]
+    named = [
+        path.format(name="web", task_id=task_id, session="none") for path in paths if path not in streams
+    ]
     return [*named, "/v1/openapi.json", "/", "/services/web", "/static/page.html"]
 
 

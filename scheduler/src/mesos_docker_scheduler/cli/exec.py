@@ -1,0 +1,152 @@
+"""Runs a command in an instance."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from mesos_docker_scheduler.cli import api
+from mesos_docker_scheduler.cli.api import Api, NoAnswerError
+from mesos_docker_scheduler.cli.options import Given, target_options
+from mesos_docker_scheduler.exits import REFUSED, ExitError
+
+_PART_BYTES = 8 * 1024
+_TRIES = 6
+_INTERRUPTED = 130
+_RUNNING = ("TASK_RUNNING",)
+
+
+def _without_dashes(
+    ctx: click.Context, parameter: click.Parameter, words: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Options come before the instance: what is after it is the command's, dashes or not."""
+    command = words[1:] if words[:1] == ("--",) else words
+    if not command:
+        raise click.MissingParameter(ctx=ctx, param=parameter)
+    return command
+
+
+@click.command("exec", context_settings={"allow_interspersed_args": False})
+@click.argument("name", metavar="SERVICE|INSTANCE", shell_complete=api.complete_service)
+@click.argument(
+    "command", metavar="[--] COMMAND [ARGUMENT]...", nargs=-1, required=True, callback=_without_dashes
+)
+@click.option(
+    "--tty/--no-tty",
+    "-t/-T",
+    default=None,
+    help="Give it a terminal, or none. Without either: if this has one.",
+)
+@click.option("--stdin/--no-stdin", "-i/-n", default=True, show_default=True, help="Hand on what this reads.")
+@target_options
+def execute(name: str, command: tuple[str, ...], tty: bool | None, stdin: bool, given: Given) -> int:
+    """Run a command in an instance, as its user; of a service, in its only one.
+
+    The exit status is the command's, as a shell tells it.
+    """
+    found = Api.at(given)
+    terminal = (sys.stdin.isatty() and sys.stdout.isatty() and stdin) if tty is None else tty
+    body: dict[str, Any] = {"command": list(command), "input": stdin}
+    if terminal:
+        body["terminal"] = {"type": os.environ.get("TERM") or "dumb", **_size()}
+    session = found.post(f"/v1/instances/{_instance(found, name)}/exec", body)["session"]
+    remote = _Session(found, session)
+    with _raw_terminal() if terminal and sys.stdin.isatty() else contextlib.nullcontext():
+        if terminal:
+            signal.signal(signal.SIGWINCH, lambda *_: remote.resize())
+        if stdin:
+            threading.Thread(target=remote.hand_on_input, name="input", daemon=True).start()
+        try:
+            return remote.show_output()
+        except KeyboardInterrupt:
+            remote.stop()
+            return _INTERRUPTED
+
+
+def _instance(found: Api, name: str) -> str:
+    if "." in name:
+        return name
+    instances = found.get(f"/v1/services/{name}/instances")["instances"]
+    running = [str(one["task_id"]) for one in instances if one["state"] in _RUNNING]
+    if len(running) == 1:
+        return running[0]
+    if not running:
+        raise ExitError(REFUSED, f"{name} has no instance that runs")
+    raise ExitError(REFUSED, f"{name} has {len(running)} instances; name one: {', '.join(sorted(running))}")
+
+
+class _Session:
+    """A command that runs, by the id of its session."""
+
+    def __init__(self, found: Api, session: str) -> None:
+        self._found = found
+        self._path = f"/v1/exec/{session}"
+        self._offset = 0
+
+    def show_output(self) -> int:
+        """Write what it writes, until it ends; returns its status."""
+        streams = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
+        for part in self._found.stream(f"{self._path}/output"):
+            if "status" in part:
+                return int(part["status"])
+            if "error" in part:
+                raise ExitError(REFUSED, part["error"])
+            stream = streams[part["stream"]]
+            stream.write(base64.b64decode(part["data"]))
+            stream.flush()
+        raise ExitError(REFUSED, "the scheduler has ended the connection, and the command with it")
+
+    def hand_on_input(self) -> None:
+        """Send what is read from stdin, until it ends. What is wrong with the session, its output tells."""
+        with contextlib.suppress(ExitError, OSError):
+            while data := os.read(sys.stdin.fileno(), _PART_BYTES):
+                self._give(data, last=False)
+            self._give(b"", last=True)
+
+    def _give(self, data: bytes, *, last: bool) -> None:
+        body = {"offset": self._offset, "data": base64.b64encode(data).decode(), "last": last}
+        for left in reversed(range(_TRIES)):
+            try:
+                self._found.post(f"{self._path}/input", body)
+                break
+            except NoAnswerError:
+                if not left:
+                    raise
+        self._offset += len(data)
+
+    def resize(self) -> None:
+        """Tell of the terminal's size."""
+        with contextlib.suppress(ExitError):
+            self._found.post(f"{self._path}/resize", _size())
+
+    def stop(self) -> None:
+        """End it."""
+        with contextlib.suppress(ExitError):
+            self._found.post(f"{self._path}/stop")
+
+
+def _size() -> dict[str, int]:
+    size = shutil.get_terminal_size()
+    return {"rows": max(1, size.lines), "columns": max(1, size.columns)}
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    """Have each key go to the command, also those that would end this program."""
+    before = termios.tcgetattr(sys.stdin)
+    tty.setraw(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

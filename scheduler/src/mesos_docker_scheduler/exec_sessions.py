@@ -1,0 +1,285 @@
+"""Commands that operators run in instances: what the scheduler and the executors say of them.
+
+They speak through framework messages, which Mesos carries between them alone: no slave opens a port for it,
+and nobody but the scheduler can ask for it. packaging/mesos/libexec/common/exec_sessions.hpp describes the
+messages. Mesos may lose some; then the session ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+from mesos_docker_scheduler.errors import Error
+
+MOST_SESSIONS = 50
+UNREAD_SECONDS = 30.0
+"""A session that nobody reads ends after so long."""
+HEARTBEAT_SECONDS = 5.0
+"""So often the executor hears that somebody is there; it ends a command after 30 s without."""
+SILENCE_SECONDS = 20.0
+
+_WINDOW_BYTES = 48 * 1024  # of input; an executor takes 64 KB
+_ACKNOWLEDGED_BYTES = 64 * 1024  # at once
+_MOST_UNREAD_BYTES = 1024 * 1024  # an executor sends 256 KB ahead
+_NO_ANSWER = (
+    "its executor does not answer: the Mesos package on its slave may be older, or the slave can't be reached"
+)
+_LOST = "a part of what it wrote was lost on the way"
+
+Send = Callable[[str, str, bytes], object]
+"""Sends a message to an executor, by its id and its agent's."""
+
+
+class SessionError(Error):
+    """A session does not do what was asked for; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A terminal of this type (as in TERM) and size."""
+
+    type: str
+    rows: int
+    columns: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The terminal as the executor reads it."""
+        return {"type": self.type, "rows": self.rows, "columns": self.columns}
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the command has written to one of its streams."""
+
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The command has ended, with a status as a shell tells it; or `error` says what was wrong."""
+
+    status: int | None
+    error: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class ExecSession:
+    """One command. `owner`: who may read it. Any thread may call its methods.
+
+    `on_news` is called when there is something to take.
+    """
+
+    task_id: str
+    command: tuple[str, ...]
+    terminal: Terminal | None
+    input: bool
+    owner: object
+    _send: Send = field(repr=False)
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    on_news: Callable[[], None] = field(default=lambda: None, repr=False)
+    read: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _agent_id: str = ""
+    _news: deque[Output | Ended] = field(default_factory=deque, repr=False)
+    _unread: int = 0
+    _received: int = 0
+    _acknowledged: int = 0
+    _taken: int = 0
+    _given: int = 0
+    _input_ended: bool = False
+    _ended: bool = False
+    _begun_at: float = field(init=False)
+    _heard_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._begun_at = self._heard_at = time.monotonic()
+
+    def start(self, agent_id: str) -> None:
+        """Have the executor start it."""
+        self._agent_id, self._heard_at = agent_id, time.monotonic()
+        terminal = self.terminal.to_json() if self.terminal is not None else None
+        self._say("START", command=self.command, input=self.input, terminal=terminal)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing comes any more, or nobody has come to read it."""
+        unread = not self.read and time.monotonic() > self._begun_at + UNREAD_SECONDS
+        return (self._ended and not self._news) or unread
+
+    def take(self) -> Output | Ended | None:
+        """What comes next; None: nothing yet."""
+        with self._lock:
+            if not self._news:
+                return None
+            one = self._news.popleft()
+            if isinstance(one, Output):
+                self._unread -= len(one.data)
+            behind = self._received - self._unread - self._acknowledged >= _ACKNOWLEDGED_BYTES
+        if behind:
+            self._acknowledge()
+        return one
+
+    def beat(self) -> None:
+        """Say that somebody is there. Ends the session when nothing was heard for long."""
+        if self._ended:
+            return
+        if time.monotonic() > self._heard_at + SILENCE_SECONDS:
+            self._end(Ended(None, _NO_ANSWER))
+            return
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        with self._lock:
+            self._acknowledged = self._received - self._unread
+        self._say("RECEIVED", offset=self._acknowledged)
+
+    def give(self, offset: int, data: bytes, *, last: bool) -> bool:
+        """Hand on input, from this offset on; `last`: no more will come. False: there is no room yet."""
+        with self._lock:
+            if not self.input or self._input_ended:
+                raise SessionError("the command takes no input, or no more")
+            if offset != self._given:
+                raise SessionError(
+                    f"offset: {offset} is not allowed; it must be that of the next byte, {self._given}"
+                )
+            if data and self._given + len(data) - self._taken > _WINDOW_BYTES:
+                return False
+            self._given += len(data)
+            self._input_ended = last
+            if data:
+                self._say("INPUT", offset=offset, data=base64.b64encode(data).decode())
+            if last:
+                self._say("END_INPUT", offset=self._given)
+        return True
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell of the terminal's new size."""
+        self._say("RESIZE", rows=rows, columns=columns)
+
+    def stop(self) -> None:
+        """End the command, if it has not ended."""
+        if not self._ended and self._agent_id:
+            self._say("END")
+        self._end(Ended(None, "it was stopped"))
+
+    def heard(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Take what the executor says."""
+        self._heard_at = time.monotonic()
+        match kind:
+            case "OUTPUT":
+                self._take_output(body)
+            case "TAKEN":
+                self._taken = max(self._taken, min(_number(body, "offset"), self._given))
+                self.on_news()
+            case "ENDED":
+                lost = _number(body, "offset", self._received) != self._received
+                error = _LOST if lost else _text(body, "error")
+                self._end(Ended(None, error) if error else Ended(_number(body, "status")))
+
+    def _take_output(self, body: Mapping[str, Any]) -> None:
+        data = base64.b64decode(_text(body, "data"), validate=True)
+        stream: Literal["stdout", "stderr"] = "stderr" if body.get("stream") == "stderr" else "stdout"
+        with self._lock:
+            if self._ended:
+                return
+            whole = _number(body, "offset") == self._received
+            if whole and self._unread + len(data) <= _MOST_UNREAD_BYTES:
+                self._received += len(data)
+                self._unread += len(data)
+                self._news.append(Output(stream, data))
+                problem = None
+            else:
+                problem = "it writes faster than was agreed" if whole else _LOST
+        if problem is not None:
+            self._say("END")
+            self._end(Ended(None, problem))
+        self.on_news()
+
+    def _end(self, how: Ended) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+            self._news.append(how)
+        self.on_news()
+
+    def _say(self, kind: str, **body: Any) -> None:
+        message = {"exec": {"session": self.id, "type": kind, **body}}
+        # The executor of a task without an ExecutorInfo has the task's id.
+        self._send(self.task_id, self._agent_id, orjson.dumps(message))
+
+
+class ExecSessions:
+    """Those that are open. Any thread may call its methods."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._lock = threading.Lock()
+        self._open: dict[str, ExecSession] = {}
+
+    def open(
+        self,
+        task_id: str,
+        command: tuple[str, ...],
+        owner: object,
+        *,
+        terminal: Terminal | None = None,
+        takes_input: bool = False,
+    ) -> ExecSession:
+        """Have one more, which is not started yet. SessionError: there are too many."""
+        session = ExecSession(task_id, command, terminal, takes_input, owner, self._send)
+        with self._lock:
+            for one in [one for one in self._open.values() if one.over]:
+                self._open.pop(one.id).stop()
+            if len(self._open) >= MOST_SESSIONS:
+                raise SessionError(f"{MOST_SESSIONS} commands run in instances already; end some")
+            self._open[session.id] = session
+        return session
+
+    def find(self, session_id: str, owner: object) -> ExecSession | None:
+        """The one with this id, if it is this owner's."""
+        with self._lock:
+            session = self._open.get(session_id)
+        return session if session is not None and session.owner == owner else None
+
+    def close(self, session: ExecSession) -> None:
+        """End one, and forget it."""
+        session.stop()
+        with self._lock:
+            self._open.pop(session.id, None)
+
+    def heard(self, executor_id: str, message: bytes) -> None:
+        """Take a message of an executor. ValueError: it is not understood."""
+        body = orjson.loads(message)["exec"]
+        with self._lock:
+            session = self._open.get(str(body["session"]))
+        if session is not None and session.task_id == executor_id:
+            try:
+                session.heard(_text(body, "type"), body)
+            except binascii.Error as error:
+                raise ValueError(str(error)) from error
+
+
+def _number(body: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    value = body.get(key, default)
+    if not isinstance(value, int):
+        raise ValueError(f"{key} is no number")
+    return value
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key, "")
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is no text")
+    return value

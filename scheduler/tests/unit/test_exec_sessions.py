@@ -1,0 +1,187 @@
+"""Sessions of commands in instances, without an executor."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mesos_docker_scheduler import exec_sessions
+from mesos_docker_scheduler.exec_sessions import (
+    MOST_SESSIONS,
+    Ended,
+    ExecSession,
+    ExecSessions,
+    Output,
+    SessionError,
+    Terminal,
+)
+
+TASK = "web.1.1"
+
+
+class Wire:
+    """What is sent to executors, and what they say."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.now = 100.0
+        self.sessions = ExecSessions(self._send)
+
+    def _send(self, executor_id: str, agent_id: str, data: bytes) -> None:
+        assert (executor_id, agent_id) == (TASK, "agent-1")
+        self.sent.append(json.loads(data)["exec"])
+
+    def started(self, **more: Any) -> ExecSession:
+        session = self.sessions.open(TASK, ("cat",), "owner", **more)
+        session.start("agent-1")
+        return session
+
+    def say(self, session: ExecSession, kind: str, executor_id: str = TASK, **body: Any) -> None:
+        message = {"exec": {"session": session.id, "type": kind, **body}}
+        self.sessions.heard(executor_id, json.dumps(message).encode())
+
+    def write(self, session: ExecSession, offset: int, data: bytes) -> None:
+        self.say(session, "OUTPUT", offset=offset, stream="stdout", data=base64.b64encode(data).decode())
+
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.sent]
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    made = Wire()
+    monkeypatch.setattr(time, "monotonic", lambda: made.now)
+    return made
+
+
+def all_of(session: ExecSession) -> list[Output | Ended]:
+    return list(iter(session.take, None))
+
+
+def test_a_command_from_its_start_to_its_end(wire: Wire) -> None:
+    session = wire.started(terminal=Terminal("vt100", 24, 80), takes_input=True)
+    assert wire.sent == [
+        {
+            "session": session.id,
+            "type": "START",
+            "command": ["cat"],
+            "input": True,
+            "terminal": {"type": "vt100", "rows": 24, "columns": 80},
+        }
+    ]
+    wire.say(session, "STARTED")
+    assert session.give(0, b"abc", last=False)
+    assert session.give(3, b"", last=True)
+    session.resize(30, 90)
+    assert wire.types()[1:] == ["INPUT", "END_INPUT", "RESIZE"]
+    wire.write(session, 0, b"abc")
+    wire.say(session, "ENDED", status=3, offset=3)
+    assert all_of(session) == [Output("stdout", b"abc"), Ended(3)]
+    assert session.over
+
+
+def test_what_is_lost_ends_the_session(wire: Wire) -> None:
+    losses: tuple[Callable[[ExecSession], None], ...] = (
+        lambda one: wire.write(one, 3, b"def"),
+        lambda one: wire.say(one, "ENDED", status=0, offset=5),
+    )
+    for lose in losses:
+        session = wire.started()
+        wire.write(session, 0, b"ab")
+        lose(session)
+        ended = all_of(session)[-1]
+        assert isinstance(ended, Ended)
+        assert ended.error == "a part of what it wrote was lost on the way"
+        wire.write(session, 2, b"late")
+        assert all_of(session) == []
+
+
+def test_an_executor_that_says_nothing(wire: Wire) -> None:
+    session = wire.started()
+    wire.now += exec_sessions.SILENCE_SECONDS - 1
+    session.beat()
+    assert wire.types() == ["START", "RECEIVED"]
+    wire.now += 2
+    session.beat()
+    assert "does not answer" in str(all_of(session)[-1])
+    session.beat()
+    assert wire.types() == ["START", "RECEIVED"]
+
+
+def test_output_is_acknowledged_as_it_is_read(wire: Wire) -> None:
+    session = wire.started()
+    for part in range(16):
+        wire.write(session, part * 16_384, b"x" * 16_384)
+    assert wire.types() == ["START"]
+    while session.take() is not None:
+        pass
+    assert [one["offset"] for one in wire.sent if one["type"] == "RECEIVED"] == [
+        65536 * n for n in (1, 2, 3, 4)
+    ]
+
+
+def test_an_executor_that_floods(wire: Wire) -> None:
+    session = wire.started()
+    for part in range(100):
+        wire.write(session, part * 16_384, b"x" * 16_384)
+    taken = all_of(session)
+    assert "writes faster than was agreed" in str(taken[-1])
+    assert sum(len(one.data) for one in taken if isinstance(one, Output)) <= 1024 * 1024
+    assert "END" in wire.types()
+
+
+def test_input_waits_for_room(wire: Wire) -> None:
+    session = wire.started(takes_input=True)
+    data = b"x" * 8192
+    offsets = range(0, 48 * 1024, 8192)
+    assert all(session.give(offset, data, last=False) for offset in offsets)
+    assert not session.give(48 * 1024, data, last=False)
+    with pytest.raises(SessionError, match=r"offset: 7 is not allowed; .* 49152"):
+        session.give(7, data, last=False)
+    wire.say(session, "TAKEN", offset=8192)
+    assert session.give(48 * 1024, data, last=True)
+    with pytest.raises(SessionError, match="takes no input, or no more"):
+        session.give(56 * 1024, b"", last=True)
+
+
+def test_messages_of_others_and_such_as_are_none(wire: Wire) -> None:
+    session = wire.started()
+    wire.say(session, "ENDED", executor_id="other.1.1", status=0)
+    assert all_of(session) == []
+    for raw in (b"", b"[]", b"{}", b'{"exec": 1}', b"\xff"):
+        with pytest.raises((ValueError, LookupError, TypeError)):
+            wire.sessions.heard(TASK, raw)
+    for body in (
+        {"type": 1},
+        {"type": "OUTPUT", "data": "?"},
+        {"type": "OUTPUT", "data": "YQ==", "offset": "0"},
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - each says something else
+            wire.sessions.heard(TASK, json.dumps({"exec": {"session": session.id, **body}}).encode())
+    assert all_of(session) == []
+
+
+def test_sessions_belong_to_who_has_opened_them_and_are_not_too_many(wire: Wire) -> None:
+    session = wire.started()
+    assert wire.sessions.find(session.id, "owner") is session
+    assert wire.sessions.find(session.id, "other") is None
+    for _ in range(MOST_SESSIONS - 1):
+        wire.started()
+    with pytest.raises(SessionError, match=f"{MOST_SESSIONS} commands run"):
+        wire.started()
+    # Those that nobody has come to read make room.
+    wire.now += exec_sessions.UNREAD_SECONDS + 1
+    wire.started()
+    assert wire.types().count("END") == MOST_SESSIONS
+    assert wire.sessions.find(session.id, "owner") is None
+
+
+def test_a_session_that_is_closed_ends_the_command(wire: Wire) -> None:
+    session = wire.started()
+    wire.sessions.close(session)
+    assert wire.types() == ["START", "END"]
+    assert wire.sessions.find(session.id, "owner") is None
