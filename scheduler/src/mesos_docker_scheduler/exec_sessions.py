@@ -1,4 +1,4 @@
-"""Commands that operators run in instances: what the scheduler and the executors say of them.
+"""Commands that operators run in instances, and their looks at these: what is said of them with executors.
 
 They speak through framework messages, which Mesos carries between them alone: no slave opens a port for it,
 and nobody but the scheduler can ask for it. packaging/mesos/libexec/common/exec_sessions.hpp describes the
@@ -75,7 +75,9 @@ class Ended:
 
 @dataclass(slots=True, eq=False)
 class ExecSession:
-    """One command. `owner`: who may read it. Any thread may call its methods.
+    """One command; without one, a look at the instance itself. Any thread may call its methods.
+
+    `owner`: who may read it.
 
     `on_news` is called when there is something to take.
     """
@@ -109,7 +111,10 @@ class ExecSession:
         """Have the executor start it."""
         self._agent_id, self._heard_at = agent_id, time.monotonic()
         terminal = self.terminal.to_json() if self.terminal is not None else None
-        self._say("START", command=self.command, input=self.input, terminal=terminal)
+        if self.command:
+            self._say("START", command=self.command, input=self.input, terminal=terminal)
+        else:
+            self._say("ATTACH", input=self.input, terminal=terminal)
 
     @property
     def over(self) -> bool:

@@ -165,6 +165,21 @@ def test_a_terminal(operated: Operated, person: Person) -> None:
     assert person.status() == 5
 
 
+def test_who_attaches_sees_what_it_writes_and_leaves(operated: Operated) -> None:
+    operated.change(command="while true; do echo tick; sleep 0.2; done", count=1)
+    operated.cli("wait", "web", "--timeout", "60")
+    before = operated.containers()
+    caller = subprocess.Popen(operated.words("attach", "web"), stdout=subprocess.PIPE, text=True)
+    assert caller.stdout is not None
+    assert [caller.stdout.readline() for _ in range(3)] == ["tick\n"] * 3
+    caller.send_signal(signal.SIGINT)
+    assert caller.wait(20) == 130
+    assert operated.containers() == before
+    assert "somebody attaches to the instance (site, from 127" in operated.cli("events", "web")
+    refused = operated.cli("attach", "web", "--stdin", fails=1)
+    assert "the container has no standard input" in refused
+
+
 def test_the_trail_has_the_commands_start_and_no_more_of_it(operated: Operated, instance: str) -> None:
     run(operated, instance, "--", "cat", data=b"x" * 50_000)
     assert TOKEN not in operated.log()

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "attached_task.hpp"
 #include "children.hpp"
 #include "pipe.hpp"
 #include "process_tree.hpp"
@@ -204,6 +205,14 @@ std::unique_ptr<ExecCommand> CommandExecs::run(const ExecRequest& request, ExecH
   if (request.terminal) variables["TERM"] = request.terminal->type;
   return std::make_unique<ProgramExec>(loop_, context_.command(request.command.front(), request.command, variables),
                                        request, std::move(handlers));
+}
+
+std::unique_ptr<ExecCommand> CommandExecs::attach(const ExecRequest& request, ExecHandlers handlers) {
+  if (!files_.out.rotatable() || !files_.err.rotatable()) {
+    throw std::runtime_error("the agent's container logger has the task's output, or a terminal has it");
+  }
+  if (request.input) throw std::runtime_error("a command has no standard input");
+  return std::make_unique<AttachedTask>(loop_, files_, nullptr, std::move(handlers));
 }
 
 }  // namespace executor

@@ -51,7 +51,7 @@ CommandTask::CommandTask(EventLoop& loop, AgentConnection& agent, SandboxFiles& 
       context_(flags),
       // What a check prints helps whoever reads the sandbox; it is not the task's output, so it goes to stderr.
       checks_(loop, context_, files.err),
-      execs_(loop, context_) {
+      execs_(loop, context_, files) {
   adoptOrphans();
 }
 

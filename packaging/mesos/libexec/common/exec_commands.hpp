@@ -18,7 +18,7 @@ struct Terminal {
 };
 
 struct ExecRequest {
-  std::vector<std::string> command;  // the program and its arguments
+  std::vector<std::string> command;  // the program and its arguments; empty: the task itself
   std::optional<Terminal> terminal;  // none: pipes
   bool input = false;                // whether there is any; else it reads an end of file
 };
@@ -59,6 +59,8 @@ class ExecCommands {
 
   // The handlers are called from the loop, never from inside of this call. Throws std::runtime_error.
   virtual std::unique_ptr<ExecCommand> run(const ExecRequest& request, ExecHandlers handlers) = 0;
+  // The same for the task itself, without a command: nothing ends it.
+  virtual std::unique_ptr<ExecCommand> attach(const ExecRequest& request, ExecHandlers handlers) = 0;
 };
 
 }  // namespace executor

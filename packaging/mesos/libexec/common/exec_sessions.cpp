@@ -31,13 +31,15 @@ int64_t sizeOf(const Json& body, const char* key) {
   return size;
 }
 
-ExecRequest requestOf(const Json& body) {
+ExecRequest requestOf(const Json& body, bool attaches) {
   ExecRequest request;
   for (const Json& word : arrayOf(body, "command", "exec")) {
     if (!word.is_string()) throw InvalidField("exec.command: " + word.dump() + " is not allowed; it must be a text");
     request.command.push_back(word.get<std::string>());
   }
-  if (request.command.empty()) throw InvalidField("exec.command is missing");
+  if (request.command.empty() != attaches) {
+    throw InvalidField(attaches ? "exec.command is not allowed here" : "exec.command is missing");
+  }
   request.input = boolOr(body, "input", false, "exec");
   const Json& terminal = member(body, "terminal", "exec");
   if (!terminal.is_null()) {
@@ -60,7 +62,8 @@ class ExecSession {
       owner_.over(id_, result.error.empty() ? Json{{"status", result.status}, {"offset", sent_}}
                                             : Json{{"error", result.error}, {"offset", sent_}});
     };
-    command_ = commands.run(request, std::move(handlers));
+    command_ = request.command.empty() ? commands.attach(request, std::move(handlers))
+                                       : commands.run(request, std::move(handlers));
     if (!request.input) command_->endInput();
     heard();
   }
@@ -92,7 +95,7 @@ class ExecSession {
       acknowledged_ = std::clamp<int64_t>(integerOr(body, "offset", 0, "exec"), acknowledged_, sent_);
       tell();
       command_->resume();  // may destroy this
-    } else if (type != "START") {
+    } else if (type != "START" && type != "ATTACH") {
       throw InvalidField("exec.type: '" + type + "' is not allowed");
     }
   }
@@ -164,8 +167,8 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
       sessions_.erase(id);
     } else if (found != sessions_.end()) {
       found->second->handle(type, body);
-    } else if (type == "START") {
-      start(id, body, commands);
+    } else if (type == "START" || type == "ATTACH") {
+      start(id, type == "ATTACH", body, commands);
     } else {
       say(id, "ENDED", {{"error", "there is no such session"}});
     }
@@ -178,13 +181,14 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
   }
 }
 
-void ExecSessions::start(const std::string& id, const Json& body, ExecCommands* commands) {
+void ExecSessions::start(const std::string& id, bool attaches, const Json& body, ExecCommands* commands) {
   if (commands == nullptr) throw InvalidField("the task does not run");
   if (sessions_.size() >= kMostSessions) {
     throw InvalidField(std::to_string(kMostSessions) + " commands run beside the task already");
   }
-  const ExecRequest request = requestOf(body);
-  logInfo("An operator runs a command beside the task (session " + id + ")");
+  const ExecRequest request = requestOf(body, attaches);
+  logInfo(std::string(attaches ? "An operator looks at the task" : "An operator runs a command beside the task") +
+          " (session " + id + ")");
   sessions_[id] = std::make_unique<ExecSession>(*this, id, *commands, request);
   say(id, "STARTED", Json::object());
 }

@@ -3,6 +3,7 @@
 // bytes, and a session in which some are missing ends. A message is the JSON {"exec": {"session": ID, "type": TYPE, ...}}:
 //
 //   to the executor    START     command, input, terminal {type, rows, columns}
+//                      ATTACH    input, terminal: as START, for the task itself
 //                      INPUT     offset (of its first byte), data (base64)
 //                      END_INPUT offset
 //                      RESIZE    rows, columns
@@ -42,7 +43,7 @@ class ExecSessions {
  private:
   friend class ExecSession;
 
-  void start(const std::string& id, const Json& body, ExecCommands* commands);
+  void start(const std::string& id, bool attaches, const Json& body, ExecCommands* commands);
   void say(const std::string& id, const char* type, Json body);
   void over(std::string id, Json result);
 

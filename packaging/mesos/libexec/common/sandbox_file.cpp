@@ -40,7 +40,11 @@ void SandboxFile::limit(uint64_t maxSize, unsigned maxFiles) {
 
 ssize_t SandboxFile::write(std::string_view bytes) {
   if (maxSize_ > 0) bytes = fitting(bytes);
-  return writeNow(bytes);
+  const ssize_t count = writeNow(bytes);
+  if (count > 0) {
+    for (const auto& [who, action] : listeners_) action(bytes.substr(0, static_cast<size_t>(count)));
+  }
+  return count;
 }
 
 ssize_t SandboxFile::writeLine(std::string_view line) {

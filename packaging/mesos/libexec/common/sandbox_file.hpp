@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,10 @@ class SandboxFile {
   // whole, unless they are longer than a quarter of the limit or 16 KiB.
   ssize_t write(std::string_view bytes);
 
+  // Who hears all that write() has written.
+  void listen(const void* who, std::function<void(std::string_view)> action) { listeners_[who] = std::move(action); }
+  void unlisten(const void* who) { listeners_.erase(who); }
+
   // One line, with its end, in one piece.
   ssize_t writeLine(std::string_view line);
 
@@ -56,6 +61,7 @@ class SandboxFile {
   unsigned maxFiles_ = 1;
   uint64_t size_ = 0;
   bool lineOpen_ = false;  // what comes next goes on with a line that has begun
+  std::map<const void*, std::function<void(std::string_view)>> listeners_;
   std::function<void()> onRotated_;
   std::function<void(const std::string&)> onProblem_;
 };

@@ -1,24 +1,21 @@
 #include "container_execs.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
+#include <optional>
+#include <stdexcept>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-
+#include "attached_task.hpp"
 #include "exec_end.hpp"
+#include "hijacked_stream.hpp"
 #include "output_frames.hpp"
 
 namespace executor {
 namespace {
 
-constexpr size_t kBuffer = 16384;
-constexpr size_t kLongestAnswer = 65536;
 // The engine may close the streams a moment before it knows how the command has ended.
 constexpr Duration kLookAgain = std::chrono::milliseconds(50);
 constexpr int kLooks = 100;
+// What tells the engine that somebody leaves a terminal, and not that its input has ended: Ctrl-P Ctrl-Q.
+constexpr std::string_view kLeave = "\20\21";
 
 class ContainerExec : public ExecCommand {
  public:
@@ -37,35 +34,25 @@ class ContainerExec : public ExecCommand {
   }
 
   ~ContainerExec() override {
-    if (connection_) loop_.unwatch(connection_.get());
     if (!exec_.empty() && !ended_) endExec(loop_, engine_, exec_);
   }
 
-  size_t write(std::string_view bytes) override {
-    if (!streaming_) return 0;
-    const ssize_t count = ::send(connection_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    // One that reads no more is no error: it may still write.
-    if (count < 0 && errno != EAGAIN) return bytes.size();
-    const size_t taken = count < 0 ? 0 : static_cast<size_t>(count);
-    waitsForRoom_ = taken < bytes.size();
-    watch();
-    return taken;
-  }
+  size_t write(std::string_view bytes) override { return stream_ ? stream_->write(bytes) : 0; }
 
   void endInput() override {
     inputEnds_ = true;
-    if (streaming_) shutdown(connection_.get(), SHUT_WR);
+    if (stream_) stream_->endInput();
   }
 
   void resize(int64_t rows, int64_t columns) override {
     if (!terminal_) return;
     terminal_->rows = rows;
     terminal_->columns = columns;
-    if (streaming_) engine_.resizeExec(exec_, rows, columns);
+    if (stream_ && stream_->open()) engine_.resizeExec(exec_, rows, columns);
   }
 
   void resume() override {
-    if (!pending_.empty()) handOn();
+    if (stream_) stream_->resume();
   }
 
  private:
@@ -83,89 +70,24 @@ class ContainerExec : public ExecCommand {
   }
 
   void open(const std::string& exec) {
-    connection_ = engine_.openExec(exec, terminal_.has_value());
-    exec_ = exec;
-    watch();
-  }
-
-  void watch() {
-    short events = pending_.empty() ? POLLIN : 0;
-    if (waitsForRoom_) events |= POLLOUT;
-    loop_.unwatch(connection_.get());
-    if (events != 0) loop_.watch(connection_.get(), events, [this] { ready(); });
-  }
-
-  void ready() {
-    if (waitsForRoom_) {
-      waitsForRoom_ = false;
+    HijackedStream::Handlers handlers;
+    handlers.onOpen = [this] {
+      if (terminal_) engine_.resizeExec(exec_, terminal_->rows, terminal_->columns);
       handlers_.onRoom();
-    }
-    if (pending_.empty()) read();
-  }
-
-  void read() {
-    char bytes[kBuffer];
-    const ssize_t count = ::recv(connection_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
-      watch();
-      return;
-    }
-    if (count <= 0) {
-      closed();
-      return;
-    }
-    pending_.append(bytes, static_cast<size_t>(count));
-    if (streaming_) {
-      handOn();
-    } else {
-      answered();
-    }
-  }
-
-  // The engine's answer is complete with its headers, unless it is an error: then a text follows.
-  void answered() {
-    const size_t end = pending_.find("\r\n\r\n");
-    if (end == std::string::npos && pending_.size() < kLongestAnswer) return readOn();
-    const int status = end == std::string::npos ? 0 : std::atoi(pending_.c_str() + pending_.find(' '));
-    if (status != 101 && status != 200) {
-      refused(status, end);
-      return;
-    }
-    pending_.erase(0, end + 4);
-    streaming_ = true;
-    if (inputEnds_) shutdown(connection_.get(), SHUT_WR);
-    if (terminal_) engine_.resizeExec(exec_, terminal_->rows, terminal_->columns);
-    handlers_.onRoom();
-    handOn();
-  }
-
-  void refused(int status, size_t end) {
-    if (status == 0) {
-      finish({0, "the Docker Engine's answer is not understood"});
-      return;
-    }
-    static const char length[] = "Content-Length: ";
-    const size_t told = pending_.find(length);
-    const size_t size = told < end ? std::strtoul(pending_.c_str() + told + sizeof length - 1, nullptr, 10) : 0;
-    if (pending_.size() < end + 4 + std::min(size, kLongestAnswer)) return readOn();
-    finish({0, "HTTP status " + std::to_string(status) + ": " + pending_.substr(end + 4)});
-  }
-
-  // More of the answer; what there is of it is kept.
-  void readOn() { loop_.watch(connection_.get(), POLLIN, [this] { read(); }); }
-
-  void handOn() {
-    pending_.erase(0, frames_.write(pending_));
-    watch();
-  }
-
-  void closed() {
-    loop_.unwatch(connection_.get());
-    if (!streaming_) {
-      finish({0, "the Docker Engine has closed the connection"});
-    } else {
-      inspect(kLooks);
-    }
+    };
+    handlers.onData = [this](std::string_view bytes) { return frames_.write(bytes); };
+    handlers.onRoom = handlers_.onRoom;
+    handlers.onEnd = [this](const std::string& error) {
+      if (error.empty()) {
+        inspect(kLooks);
+      } else {
+        finish({0, error});
+      }
+    };
+    stream_ = std::make_unique<HijackedStream>(loop_, engine_.openExec(exec, terminal_.has_value()),
+                                               std::move(handlers));
+    exec_ = exec;
+    if (inputEnds_) stream_->endInput();
   }
 
   void inspect(int looks) {
@@ -197,18 +119,61 @@ class ContainerExec : public ExecCommand {
   OutputFrames frames_;
   const std::shared_ptr<int> alive_ = std::make_shared<int>();
   std::string exec_;
-  FileDescriptor connection_;
-  std::string pending_;  // what was read and not handed on yet
-  bool streaming_ = false;
+  std::unique_ptr<HijackedStream> stream_;
   bool inputEnds_ = false;
-  bool waitsForRoom_ = false;
   bool ended_ = false;
+};
+
+// What a container reads. Its output goes elsewhere.
+class ContainerInput : public TaskInput {
+ public:
+  ContainerInput(EventLoop& loop, Engine& engine, const std::string& container, bool terminal,
+                 const ExecHandlers& handlers)
+      : engine_(engine), container_(container), terminal_(terminal) {
+    HijackedStream::Handlers stream;
+    stream.onOpen = stream.onRoom = handlers.onRoom;
+    stream.onData = [](std::string_view bytes) { return bytes.size(); };
+    stream.onEnd = [onEnd = handlers.onEnd](const std::string& error) {
+      if (!error.empty()) onEnd({0, error});  // else the container's end follows
+    };
+    stream_ = std::make_unique<HijackedStream>(loop, engine.attachInput(container), std::move(stream));
+  }
+
+  ~ContainerInput() override {
+    if (terminal_ && stream_->open()) stream_->write(kLeave);
+  }
+
+  size_t write(std::string_view bytes) override { return stream_->write(bytes); }
+  void endInput() override {
+    if (!terminal_) stream_->endInput();
+  }
+  void resize(int64_t rows, int64_t columns) override {
+    if (terminal_) engine_.resize(container_, rows, columns, nullptr);
+  }
+
+ private:
+  Engine& engine_;
+  const std::string container_;
+  const bool terminal_;
+  std::unique_ptr<HijackedStream> stream_;
 };
 
 }  // namespace
 
 std::unique_ptr<ExecCommand> ContainerExecs::run(const ExecRequest& request, ExecHandlers handlers) {
   return std::make_unique<ContainerExec>(loop_, engine_, container_, request, std::move(handlers));
+}
+
+std::unique_ptr<ExecCommand> ContainerExecs::attach(const ExecRequest& request, ExecHandlers handlers) {
+  std::unique_ptr<TaskInput> input;
+  if (request.input) {
+    if (!openInput_) {
+      throw std::runtime_error("the container has no standard input: its service needs the parameter interactive");
+    }
+    input = std::make_unique<ContainerInput>(loop_, engine_, container_, terminal_, handlers);
+    if (request.terminal) input->resize(request.terminal->rows, request.terminal->columns);
+  }
+  return std::make_unique<AttachedTask>(loop_, files_, std::move(input), std::move(handlers));
 }
 
 }  // namespace executor

@@ -64,7 +64,7 @@ DockerTask::DockerTask(EventLoop& loop, Engine& engine, AgentConnection& agent, 
       docker_(std::move(docker)),
       // What a check prints helps whoever reads the sandbox; it is not the task's output, so it goes to stderr.
       checks_(loop, engine, files.err),
-      execs_(loop, engine),
+      execs_(loop, engine, files),
       output_(loop, engine, files),
       container_(docker_.create.containerName) {}
 
@@ -126,7 +126,10 @@ void DockerTask::inspectedBeforeStart(const HttpResponse& response) {
     return;
   }
   const Json inspected = parseJson(response.body, "inspect");
-  output_.setTerminal(boolOr(member(inspected, "Config"), "Tty", false, "Config"));
+  const Json& config = member(inspected, "Config");
+  const bool terminal = boolOr(config, "Tty", false, "Config");
+  output_.setTerminal(terminal);
+  execs_.setInput(boolOr(config, "OpenStdin", false, "Config"), terminal);
   const Json& restarts = member(member(inspected, "HostConfig"), "RestartPolicy");
   const std::string policy = textOr(restarts, "Name", "", "RestartPolicy");
   if (policy.empty() || policy == "no") {

@@ -132,7 +132,7 @@ std::unique_ptr<HttpTransfer> Engine::startExec(const std::string& exec, HttpHan
 }
 
 // libcurl has no half of a connection to hand on: what follows the headers belongs to nobody's HTTP any more.
-FileDescriptor Engine::openExec(const std::string& exec, bool terminal) {
+FileDescriptor Engine::hijack(const std::string& path, const std::string& body) const {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socketPath_.size() >= sizeof address.sun_path) throw std::runtime_error(socketPath_ + ": the path is too long");
@@ -141,8 +141,7 @@ FileDescriptor Engine::openExec(const std::string& exec, bool terminal) {
   if (!connection || connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     throw std::runtime_error(socketPath_ + ": " + std::strerror(errno));
   }
-  const std::string body = dump({{"Detach", false}, {"Tty", terminal}});
-  const std::string text = "POST " + version_ + "/exec/" + exec + "/start HTTP/1.1\r\nHost: docker\r\n" +
+  const std::string text = "POST " + version_ + path + " HTTP/1.1\r\nHost: docker\r\n" +
                            "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\n" +
                            "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   // A new connection has room for so little.
@@ -150,6 +149,14 @@ FileDescriptor Engine::openExec(const std::string& exec, bool terminal) {
     throw std::runtime_error(socketPath_ + ": " + std::strerror(errno));
   }
   return connection;
+}
+
+FileDescriptor Engine::openExec(const std::string& exec, bool terminal) {
+  return hijack("/exec/" + exec + "/start", dump({{"Detach", false}, {"Tty", terminal}}));
+}
+
+FileDescriptor Engine::attachInput(const std::string& container) {
+  return hijack("/containers/" + container + "/attach?stream=1&stdin=1", "");
 }
 
 void Engine::resizeExec(const std::string& exec, int64_t rows, int64_t columns) {

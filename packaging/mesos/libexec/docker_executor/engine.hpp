@@ -46,10 +46,13 @@ class Engine {
   // The same with input. The connection carries the engine's answer, and after that answer's headers the program's streams.
   // It never waits. Throws std::runtime_error.
   FileDescriptor openExec(const std::string& exec, bool terminal);
+  // The same for what the container's first process reads.
+  FileDescriptor attachInput(const std::string& container);
   void inspectExec(const std::string& exec, Done done);
   void resizeExec(const std::string& exec, int64_t rows, int64_t columns);
 
  private:
+  FileDescriptor hijack(const std::string& path, const std::string& body) const;
   HttpRequest request(const char* method, const std::string& path, std::chrono::milliseconds timeout) const;
   // A POST of this JSON text.
   HttpRequest requestWith(std::string json, const std::string& path, std::chrono::milliseconds timeout) const;

@@ -38,6 +38,15 @@ class Beside:
         self.send(session, "START", command=command, **more)
         return session
 
+    def attach(self, **more: Any) -> str:
+        session = next(self._ids)
+        self.send(session, "ATTACH", **more)
+        return session
+
+    def writes(self, session: str, text: bytes) -> None:
+        """Wait until the output has it."""
+        eventually(lambda: text in self.output(session), f"{text!r} in the output")
+
     def give(self, session: str, offset: int, data: bytes) -> None:
         self.send(session, "INPUT", offset=offset, data=base64.b64encode(data).decode())
 
@@ -195,6 +204,48 @@ def test_what_is_refused(beside: Beside) -> None:
         beside.send(session, "END")
     eventually(lambda: not running("sleep", "78.5"), "their end")
     assert beside.end(beside.start("true")) == {"status": 0}
+
+
+@pytest.mark.parametrize("kind", ["command", "docker"])
+def test_who_attaches_sees_what_the_task_writes(command_bed: Any, framework: Framework, kind: str) -> None:
+    shell = "while true; do echo tick; echo tock >&2; sleep 0.2; done"
+    beside = Beside(framework, command_task(shell) if kind == "command" else docker_task(command=shell))
+    session = beside.attach()
+    eventually(lambda: beside.output(session).count(b"tick\n") > 2, "ticks")
+    assert beside.output(session, "stderr").count(b"tock\n") > 1
+    # The sandbox has it, too, and nothing of the executor's own lines is shown.
+    assert "tick" in (command_bed.sandbox(beside.task_id) / "stdout").read_text()
+    assert b"executor]" not in beside.output(session, "stderr")
+    assert "no standard input" in beside.end(beside.attach(input=True))["error"]
+    framework.kill(beside.task_id)
+    assert beside.end(session) == {"error": "the task has ended"}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_container_with_a_terminal_is_attached_to_and_left(framework: Framework, times: int) -> None:
+    docker: Message = {"image": "demo/web:1", "network": "NONE"}
+    docker["parameters"] = [{"key": "interactive", "value": "true"}, {"key": "tty", "value": "true"}]
+    container = {"type": "DOCKER", "docker": docker}
+    beside = Beside(framework, docker_task(command="exec sh", container=container))
+    terminal = {"type": "vt100", "rows": 22, "columns": 77}
+    for _ in range(times):
+        session = beside.attach(input=True, terminal=terminal)
+        beside.give(session, 0, b"stty size; echo $((6 * 7))\n")
+        beside.writes(session, b"\n42\r\n")
+        assert b"22 77" in beside.output(session)
+        # Who leaves does not end its input.
+        beside.send(session, "END")
+    time.sleep(1)
+    assert framework.of(beside.task_id)[-1]["state"] == "TASK_RUNNING"
+
+
+def test_who_is_too_slow_costs_the_task_nothing(command_bed: Any, framework: Framework) -> None:
+    beside = Beside(framework, command_task("sleep 2; head -c 2000000 /dev/zero; sleep 1000"))
+    session = beside.attach()
+    assert "writes faster than can be shown" in beside.end(session)["error"]
+    assert len(beside.output(session)) == WINDOW
+    stdout = command_bed.sandbox(beside.task_id) / "stdout"
+    eventually(lambda: stdout.stat().st_size == 2_000_000, "all of it in the sandbox")
 
 
 def test_it_runs_as_the_task_does(command_bed: Any, framework: Framework) -> None:

@@ -28,6 +28,7 @@ _COMMANDS = {
     "events": "events",
     "logs": "logs",
     "exec": "exec",
+    "attach": "exec",
     "scale": "change",
     "restart": "change",
     "rollback": "change",

@@ -1,4 +1,4 @@
-"""Runs a command in an instance."""
+"""Runs a command in an instance, or shows the instance itself."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ import click
 from mesos_docker_scheduler.cli import api
 from mesos_docker_scheduler.cli.api import Api, NoAnswerError
 from mesos_docker_scheduler.cli.options import Given, target_options
-from mesos_docker_scheduler.exits import REFUSED, ExitError
+from mesos_docker_scheduler.exits import OK, REFUSED, ExitError
 
 _PART_BYTES = 8 * 1024
 _TRIES = 6
 _INTERRUPTED = 130
 _RUNNING = ("TASK_RUNNING",)
+_LEAVE = b"\x10\x11"  # Ctrl-P Ctrl-Q, as Docker has it
 
 
 def _without_dashes(
@@ -55,13 +56,32 @@ def execute(name: str, command: tuple[str, ...], tty: bool | None, stdin: bool, 
 
     The exit status is the command's, as a shell tells it.
     """
-    found = Api.at(given)
     terminal = (sys.stdin.isatty() and sys.stdout.isatty() and stdin) if tty is None else tty
-    body: dict[str, Any] = {"command": list(command), "input": stdin}
+    return _take_part(given, name, "exec", {"command": list(command)}, stdin=stdin, terminal=terminal)
+
+
+@click.command()
+@click.argument("name", metavar="SERVICE|INSTANCE", shell_complete=api.complete_service)
+@click.option("--tty", "-t", is_flag=True, help="Send it each key, for one with a terminal.")
+@click.option("--stdin", "-i", is_flag=True, help="Hand on what this reads, to one that takes input.")
+@target_options
+def attach(name: str, tty: bool, stdin: bool, given: Given) -> int:
+    """Show what an instance writes from now on, until it ends; of a service, its only one.
+
+    Ctrl-C leaves it; with --tty, Ctrl-P Ctrl-Q. It goes on.
+    """
+    return _take_part(given, name, "attach", {}, stdin=stdin, terminal=tty)
+
+
+def _take_part(
+    given: Given, name: str, verb: str, body: dict[str, Any], *, stdin: bool, terminal: bool
+) -> int:
+    found = Api.at(given)
+    body["input"] = stdin
     if terminal:
         body["terminal"] = {"type": os.environ.get("TERM") or "dumb", **_size()}
-    session = found.post(f"/v1/instances/{_instance(found, name)}/exec", body)["session"]
-    remote = _Session(found, session)
+    session = found.post(f"/v1/instances/{_instance(found, name)}/{verb}", body)["session"]
+    remote = _Session(found, session, _LEAVE if verb == "attach" and terminal else None)
     with _raw_terminal() if terminal and sys.stdin.isatty() else contextlib.nullcontext():
         if terminal:
             signal.signal(signal.SIGWINCH, lambda *_: remote.resize())
@@ -87,10 +107,12 @@ def _instance(found: Api, name: str) -> str:
 
 
 class _Session:
-    """A command that runs, by the id of its session."""
+    """A command that runs, by the id of its session. `leave`: the keys that end it here."""
 
-    def __init__(self, found: Api, session: str) -> None:
+    def __init__(self, found: Api, session: str, leave: bytes | None = None) -> None:
         self._found = found
+        self._leave = leave
+        self._left = False
         self._path = f"/v1/exec/{session}"
         self._offset = 0
 
@@ -100,6 +122,8 @@ class _Session:
         for part in self._found.stream(f"{self._path}/output"):
             if "status" in part:
                 return int(part["status"])
+            if "error" in part and self._left:
+                return OK
             if "error" in part:
                 raise ExitError(REFUSED, part["error"])
             stream = streams[part["stream"]]
@@ -110,7 +134,13 @@ class _Session:
     def hand_on_input(self) -> None:
         """Send what is read from stdin, until it ends. What is wrong with the session, its output tells."""
         with contextlib.suppress(ExitError, OSError):
+            typed = b""
             while data := os.read(sys.stdin.fileno(), _PART_BYTES):
+                typed = (typed + data)[-len(_LEAVE) :]
+                if self._leave is not None and typed == self._leave:
+                    self._left = True
+                    self.stop()
+                    return
                 self._give(data, last=False)
             self._give(b"", last=True)
 

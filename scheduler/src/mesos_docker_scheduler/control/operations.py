@@ -200,14 +200,18 @@ class Operations:
     def exec(
         self, task_id: str, command: Sequence[str], by: str, now: float, start: Callable[[str], None]
     ) -> None:
-        """Have a command run in an instance: `start` hears its agent's id, once the record is written."""
+        """Have a command run in an instance, or without one have the instance itself looked at.
+
+        `start` hears its agent's id, once the record is written.
+        """
         task = self._ledger.tasks.get(task_id)
         if task is None or not task.present:
             raise NotFoundError(f'no instance "{task_id}" runs')
         if task.state is not TaskState.RUNNING or task.stopping:
-            raise RefusedError(f"{task_id} does not run yet, or is being stopped: nothing can be run in it")
-        text = f"{printable(shlex.join(command), _MOST_OF_COMMAND)} is run in the instance ({by})"
-        self._ledger.note(now, "operator", text, task.service, task_id)
+            raise RefusedError(f"{task_id} does not run yet, or is being stopped")
+        words = printable(shlex.join(command), _MOST_OF_COMMAND)
+        text = f"{words} is run in the instance" if command else "somebody attaches to the instance"
+        self._ledger.note(now, "operator", f"{text} ({by})", task.service, task_id)
         self._ledger.send(partial(start, task.agent_id))
 
     def forget_failures(self, name: str, by: str, now: float) -> None:

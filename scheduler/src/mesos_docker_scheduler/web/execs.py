@@ -1,4 +1,4 @@
-"""Commands in instances: who may change services may run them, read their output and give them input.
+"""Commands in instances, and looks at these: who may change services may run commands, and read and write.
 
 Only who has started a command gets at its session. It ends when its reader goes.
 """
@@ -52,13 +52,12 @@ def router(
             raise HTTPException(404, "there is no such session, or no more, or it is another one's")
         return session
 
-    @routes.post("/v1/instances/{task_id}/exec", status_code=201, response_model=models.ExecSession)
-    async def execute(task_id: str, wish: models.Exec, request: Request) -> Response:
-        """Run a command in an instance; its output has to be read then."""
+    async def begin(
+        task_id: str, command: tuple[str, ...], wish: models.Attach, request: Request
+    ) -> Response:
         by = str(caller_of(request.scope))
         asked = wish.terminal
         terminal = Terminal(asked.type, asked.rows, asked.columns) if asked is not None else None
-        command = tuple(wish.command)
         try:
             session = sessions.open(
                 task_id, command, _owner(request), terminal=terminal, takes_input=wish.input
@@ -71,6 +70,16 @@ def router(
             sessions.close(session)
             raise
         return json_answer({"session": session.id}, 201)
+
+    @routes.post("/v1/instances/{task_id}/exec", status_code=201, response_model=models.ExecSession)
+    async def execute(task_id: str, wish: models.Exec, request: Request) -> Response:
+        """Run a command in an instance; its output has to be read then."""
+        return await begin(task_id, tuple(wish.command), wish, request)
+
+    @routes.post("/v1/instances/{task_id}/attach", status_code=201, response_model=models.ExecSession)
+    async def attach(task_id: str, request: Request, wish: models.Attach | None = None) -> Response:
+        """Look at what an instance writes from now on, and give it input if it takes any."""
+        return await begin(task_id, (), wish or models.Attach(), request)
 
     @routes.get(EXEC_PATH + "{session}/output", response_class=StreamingResponse, responses=STREAM)
     async def output(session: str, request: Request) -> Response:

@@ -57,17 +57,22 @@ class ExecTerminal(ExecSize):
     )
 
 
-class Exec(Section):
-    """A command to run in an instance, as its user. `input`: whether it gets any."""
+class Attach(Section):
+    """How to look at an instance. `input`: whether it gets any."""
+
+    input: bool = Field(default=False, title="whether it gets input", description="true or false")
+    terminal: ExecTerminal | None = Field(
+        default=None, title="the terminal that looks at it", description="an object, or null for none"
+    )
+
+
+class Exec(Attach):
+    """A command to run in an instance, as its user."""
 
     command: list[Annotated[str, Field(pattern=r"^[^\x00]*$")]] = Field(
         min_length=1,
         title="a program and its arguments",
         description="a list of texts without null characters, at least one",
-    )
-    input: bool = Field(default=False, title="whether it gets input", description="true or false")
-    terminal: ExecTerminal | None = Field(
-        default=None, title="its terminal", description="an object, or null for none"
     )
 
 

@@ -54,6 +54,21 @@ def test_a_command_is_on_record_and_its_output_can_be_read(site: Terminal) -> No
     assert site.client.get(f"/v1/exec/{session}/output").status_code == 404
 
 
+def test_attaching(site: Terminal) -> None:
+    path = f"/v1/instances/{site.task}/attach"
+    assert site.client.post(path).status_code == 201
+    terminal = {"type": "xterm", "rows": 24, "columns": 80}
+    assert site.post(path, {"input": True, "terminal": terminal}).status_code == 201
+    assert site.post(path, {"command": ["id"]}).status_code == 400
+    assert [(one["type"], one["input"], one["terminal"]) for one in site.sent] == [
+        ("ATTACH", False, None),
+        ("ATTACH", True, terminal),
+    ]
+    assert "command" not in site.sent[0]
+    texts = [event.text for event in site.bench.events if event.kind == "operator"]
+    assert texts == ["somebody attaches to the instance (site, from testclient)"] * 2
+
+
 def test_input_and_size(site: Terminal) -> None:
     session = site.start(input=True, terminal={"type": "xterm", "rows": 24, "columns": 80}).json()["session"]
     path = f"/v1/exec/{session}"
