@@ -17,8 +17,12 @@ using std::chrono::seconds;
 // With Mesos' default of 2 s for --executor_reregistration_timeout every attempt counts, and one costs a refused
 // connect: never wait longer than this, and less when the agent's own timeout is shorter.
 constexpr Duration kLongestRetryDelay = milliseconds(250);
-// A recovering agent answers 503 at once; no answer at all means that the request is lost.
+// A recovering agent answers 503 at once; no answer at all may mean that the request is lost. But an agent that starts or
+// recovers very many executors is just slow, and each further request makes it slower: so wait longer each time.
 constexpr Duration kAnswerTimeout = seconds(3);
+// A new executor's agent is there. To the first request it sends the task, in the end, and takes it for dropped when that
+// has been given up: wait as long as Mesos waits for an executor.
+constexpr Duration kLongestAnswerTimeout = seconds(60);
 constexpr Duration kUpdateRetryDelay = milliseconds(200);
 // An agent with another key for its executors' tokens takes none of those that it finds, and ends their containers when
 // the longest --executor_reregistration_timeout is over, which is this. It can't tell more than the executors do.
@@ -40,6 +44,7 @@ AgentConnection::AgentConnection(EventLoop& loop, HttpClient& http, const Enviro
       http_(http),
       environment_(environment),
       handlers_(std::move(handlers)),
+      answerTimeout_(kLongestAnswerTimeout),
       session_(environment.frameworkId, environment.executorId,
                std::min(kLongestRetryDelay, environment.longestBackoff / 4)),
       pidsFolder_(pidsFolderOf(environment.sandbox)),
@@ -104,8 +109,10 @@ void AgentConnection::subscribe() {
     }
   };
   subscription_ = http_.start(request(session_.subscribeCall()), std::move(handlers));
-  answerTimer_ = loop_.after(kAnswerTimeout, [this] {
-    onStreamEnd("no answer within " + describe(kAnswerTimeout));
+  answerTimer_ = loop_.after(answerTimeout_, [this] {
+    const std::string why = "no answer within " + describe(answerTimeout_);
+    answerTimeout_ = std::min(answerTimeout_ * 2, kLongestAnswerTimeout);
+    onStreamEnd(why);
   });
 }
 
@@ -133,6 +140,7 @@ size_t AgentConnection::onStreamData(std::string_view bytes) {
     for (const Json& event : session_.streamData(bytes)) {
       if (textOr(event, "type", "", "event") == "SUBSCRIBED") {
         loop_.cancel(recoveryTimer_);
+        answerTimeout_ = kAnswerTimeout;
         logInfo("Subscribed to agent " + session_.agentId() + " at " + environment_.agentAddress);
       }
       handlers_.onEvent(event);

@@ -50,6 +50,7 @@ class AgentConnection {
   HttpClient& http_;
   const Environment& environment_;
   const Handlers handlers_;
+  Duration answerTimeout_;
   AgentSession session_;
   const std::string pidsFolder_;
   AgentAccess access_;

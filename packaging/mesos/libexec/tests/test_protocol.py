@@ -204,6 +204,25 @@ def test_the_recovery_timeout_ends_the_wait(agent: FakeAgent, start: Start) -> N
     assert "recovery timeout" in run.log()
 
 
+def test_a_busy_agent_is_asked_once(agent: FakeAgent, start: Start) -> None:
+    """It answers each request in the end, and sends the task to who asked first: he must still be there."""
+    agent.answer_seconds = 5
+    start()
+    agent.subscribed()
+    time.sleep(1)
+    assert [call["type"] for call in agent.calls] == ["SUBSCRIBE"]
+
+
+def test_an_agent_that_does_not_answer_is_asked_ever_more_rarely(agent: FakeAgent, start: Start) -> None:
+    start()
+    stream = agent.subscribed()
+    agent.answer_seconds = 60
+    stream.close()
+    time.sleep(14)
+    # After 0, 3 and 9 seconds: each request is work for an agent that recovers with many executors.
+    assert [call["type"] for call in agent.calls] == ["SUBSCRIBE"] * 4
+
+
 FRAMES = b"\1\0\0\0\0\0\0\5hello" + b"\2\0\0\0\0\0\0\4oops" + b"\1\0\0\0\0\0\0\0" + b"\1\0\0\0\0\0\0\1\n"
 
 

@@ -40,6 +40,7 @@ class FakeAgent:
         self.update_status = 202
         self.subscribe_status = 200
         self.acknowledge = True
+        self.answer_seconds = 0.0
         self.stream: Stream | None = None
         agent = self
 
@@ -68,6 +69,7 @@ class FakeAgent:
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
 
     def serve_stream(self, handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(self.answer_seconds)
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
