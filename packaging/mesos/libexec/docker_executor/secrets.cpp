@@ -1,9 +1,5 @@
 #include "secrets.hpp"
 
-#include <stdexcept>
-
-#include "base64.hpp"
-
 namespace executor {
 namespace {
 
@@ -15,11 +11,11 @@ bool isSecret(const Json& variable) {
 
 // No error here may quote what it is about.
 Json carried(const Json& task) {
-  try {
-    return Json::parse(fromBase64(textOr(task, "data", "", "task")));
-  } catch (const std::exception&) {
+  const Json data = taskData(task);
+  if (data.is_null()) {
     throw InvalidField("task.data: must be the JSON of the task's secrets, {\"secrets\": {NAME: VALUE}}");
   }
+  return member(data, "secrets", "task.data");
 }
 
 }  // namespace
@@ -37,7 +33,7 @@ Secrets secretsOf(const Json& task) {
                          "' is a secret: must be of type REFERENCE, with its value in task.data");
     }
     const std::string reference = textOr(member(secret, "reference", kWhere), "name", "", kWhere);
-    if (values.is_null()) values = member(carried(task), "secrets", "task.data");
+    if (values.is_null()) values = carried(task);
     if (!values.is_object() || !values.contains(reference) || !values[reference].is_string()) {
       throw InvalidField(std::string(kWhere) + " variable '" + name + "' refers to the secret '" + reference +
                          "', which task.data lacks");

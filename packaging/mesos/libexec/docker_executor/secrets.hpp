@@ -1,18 +1,13 @@
 // Secrets of a task: environment variables whose values only its container gets to see.
 //
 // The environment of a TaskInfo ends in the agent's files and in its API, whatever a variable's type is. So a variable
-// of type SECRET only refers to its value by name, and the values travel in TaskInfo.data, which Mesos hands to the
-// executor and shows to nobody: {"secrets": {"NAME": "value"}}.
+// of type SECRET only refers to its value by name, and the values travel in TaskInfo.data.
 #pragma once
 
-#include <map>
-#include <string>
-
 #include "json.hpp"
+#include "task_data.hpp"
 
 namespace executor {
-
-using Secrets = std::map<std::string, std::string>;
 
 // The values that the task carries. Throws InvalidField when it refers to secrets but its data is not as above.
 Secrets secretsOf(const Json& task);
