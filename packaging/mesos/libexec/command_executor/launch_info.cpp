@@ -1,5 +1,7 @@
 #include "launch_info.hpp"
 
+#include "task_data.hpp"
+
 namespace executor {
 namespace {
 
@@ -31,6 +33,7 @@ Variables taskVariables(const Json& task, const CommandFlags& flags, const Varia
   addVariables(flags.taskEnvironment, "task_environment", variables);
   const Json& command = flags.taskCommand.is_null() ? member(task, "command") : flags.taskCommand;
   addVariables(member(command, "environment"), "command.environment", variables);
+  for (const auto& [name, value] : carriedSecrets(task)) variables[name] = value;
   // All resources of a task are of one role.
   for (const Json& resource : arrayOf(task, "resources", "task")) {
     variables["MESOS_ALLOCATION_ROLE"] = textOr(member(resource, "allocation_info"), "role", "*", "allocation_info");

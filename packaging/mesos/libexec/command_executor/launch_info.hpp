@@ -10,8 +10,8 @@ namespace executor {
 
 using Variables = std::map<std::string, std::string>;
 
-// The task's variables: those of the executor, of Mesos' isolators and of the task's command; the later ones win.
-// `own`: the executor's. Secrets that no isolator has resolved are left out.
+// The task's variables: those of the executor, of Mesos' isolators, of the task's command and the secrets that it carries;
+// the later ones win. `own`: the executor's. Secrets that no isolator has resolved are left out. Throws InvalidField.
 Variables taskVariables(const Json& task, const CommandFlags& flags, const Variables& own);
 
 // Throws InvalidField when the task has no command, or one that Mesos refuses.

@@ -16,10 +16,11 @@
 namespace executor {
 namespace {
 
-TaskSettings taskSettings(const Environment& environment) {
+TaskSettings taskSettings(const CommandFlags& flags, const Environment& environment) {
   TaskSettings settings;
   settings.executorKind = "command";
   settings.containerLogger = environment.containerLogger;
+  settings.fetch = {flags.launcherDirectory, environment.sandbox};
   settings.shutdownGracePeriod = environment.shutdownGracePeriod;
   settings.killGracePeriod = std::chrono::seconds(3);  // Mesos' own, whatever the shutdown's is
   return settings;
@@ -37,7 +38,8 @@ void run(const CommandFlags& flags) {
   AgentConnection agent(loop, http, environment,
                         {[&](const Json& event) { task->handle(event); },
                          [&](const std::string& reason) { task->agentLost(reason); }});
-  task = std::make_unique<CommandTask>(loop, agent, files, flags, taskSettings(environment), [&] { loop.stop(); });
+  task = std::make_unique<CommandTask>(loop, agent, files, flags, taskSettings(flags, environment),
+                                       [&] { loop.stop(); });
   loop.onTerminate([&] { task->terminate(); });
   agent.connect();
   loop.run();

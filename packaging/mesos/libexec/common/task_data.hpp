@@ -1,7 +1,9 @@
 // What only a task's executor gets to see of it: TaskInfo.data, which Mesos hands to the executor and shows to nobody.
-// Frameworks that know our executors put a JSON object there:
+// Frameworks that know our executors put a JSON object there, of which each part may be missing:
 //
-//   {"secrets": {"NAME": "value"}}
+//   {"secrets": {"NAME": "value"}, "fetch": [{"value": "https://user:password@host/file", "output_file": "file"}]}
+//
+// `secrets`: variables for the task. `fetch`: Mesos' CommandInfo.URI, for the sandbox.
 #pragma once
 
 #include <map>
@@ -15,5 +17,8 @@ using Secrets = std::map<std::string, std::string>;
 
 // The object; null when there is none: the data is a matter of the framework's own then.
 Json taskData(const Json& task);
+
+// All of its secrets. Throws InvalidField when they are not as above.
+Secrets carriedSecrets(const Json& task);
 
 }  // namespace executor

@@ -113,15 +113,34 @@ void TaskLifecycle::launch(const Json& task) {
   phase_ = Phase::Starting;
   logInfo("Starting task " + taskId_);
   agent_.sendUpdate(status("TASK_STARTING"));
-  try {
+  attempt([this] {
     limitOutput();
     limitCompletionTime();
     makeChecks();
-    begin();
+    fetch_ = fetchSecretUris(loop_, task_, settings_.fetch, files_.err,
+                             [this](const std::string& error) { fetched(error); });
+    if (!fetch_) begin();
+  });
+}
+
+void TaskLifecycle::attempt(const std::function<void()>& step) {
+  try {
+    step();
   } catch (const InvalidField& error) {
     failLaunch(std::string("The task can't be run: ") + error.what(), kTaskInvalid);
   } catch (const std::runtime_error& error) {
     failLaunch(std::string("The task can't be started: ") + error.what(), kLaunchFailed);
+  }
+}
+
+void TaskLifecycle::fetched(const std::string& error) {
+  fetch_.reset();
+  if (killed()) {
+    reportEnd("", false);
+  } else if (!error.empty()) {
+    failLaunch("The task's files can't be fetched: " + error, kLaunchFailed);
+  } else {
+    attempt([this] { begin(); });
   }
 }
 
@@ -319,7 +338,9 @@ void TaskLifecycle::kill(KillCause cause, Duration grace) {
     agent_.sendUpdate(status("TASK_KILLING"));
   }
   killTimer_ = loop_.after(grace, [this] { forceKill(); });
-  if (phase_ == Phase::Starting) {
+  if (fetch_) {
+    fetch_->kill();
+  } else if (phase_ == Phase::Starting) {
     cancelStart();
   } else {
     stopRunning();

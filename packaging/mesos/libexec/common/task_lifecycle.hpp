@@ -9,10 +9,12 @@
 #include <string>
 
 #include "agent_connection.hpp"
+#include "children.hpp"
 #include "event_loop.hpp"
 #include "exec_commands.hpp"
 #include "exec_sessions.hpp"
 #include "sandbox_file.hpp"
+#include "secret_fetch.hpp"
 #include "task_checks.hpp"
 
 namespace executor {
@@ -20,6 +22,7 @@ namespace executor {
 struct TaskSettings {
   std::string executorKind;                            // for messages: "docker" or "command"
   std::map<std::string, std::string> containerLogger;  // see output_limits.hpp
+  FetchSettings fetch;
   Duration killGracePeriod{};      // when neither the task nor the kill says one
   Duration shutdownGracePeriod{};  // what the agent waits after SHUTDOWN
 };
@@ -94,6 +97,8 @@ class TaskLifecycle {
  private:
   void launch(const Json& task);
   void messaged(const Json& event);
+  void attempt(const std::function<void()>& step);
+  void fetched(const std::string& error);
   void refuse(const Json& task, const std::string& message);
   void limitOutput();
   void limitCompletionTime();
@@ -127,6 +132,7 @@ class TaskLifecycle {
   bool terminated_ = false;
   std::string terminalUpdate_;
 
+  std::unique_ptr<Child> fetch_;  // while the task waits for it
   std::unique_ptr<TaskChecks> checks_;
   ExecSessions execs_;
   EventLoop::TimerId completionTimer_ = 0;

@@ -13,6 +13,7 @@
 namespace executor {
 
 struct DockerFlags {
+  std::string launcherDirectory;
   std::string container;
   std::string docker;
   std::string dockerSocket;

@@ -60,7 +60,7 @@ void makeFolders(const std::string& sandbox, const std::string& file) {
 // A file of the cache is there as a whole, so that it can be taken from there by others meanwhile.
 std::string obtainOnce(const FetchItem& item, const FetcherInfo& info) {
   const std::string cached = info.cache + "/" + item.cacheFile;
-  if (item.cache == CacheAction::Download && access(cached.c_str(), F_OK) != 0) obtain(item.uri, cached, info);
+  if (item.cache == CacheAction::Download && access(cached.c_str(), F_OK) != 0) obtain(item, cached, info);
   return cached;
 }
 
@@ -69,7 +69,7 @@ void fetch(const FetchItem& item, const FetcherInfo& info) {
   makeFolders(info.sandbox, item.file);
   std::string source = path;
   if (item.cache == CacheAction::Bypass) {
-    obtain(item.uri, path, info);
+    obtain(item, path, info);
   } else {
     source = obtainOnce(item, info);
   }
@@ -89,13 +89,12 @@ void fetchAll(const FetcherInfo& info) {
   makeCache(info);
   if (!info.user.empty()) become(info.user);
   for (const FetchItem& item : info.items) {
-    const std::string shown = withoutSecrets(item.uri);
     try {
       fetch(item, info);
     } catch (const std::exception& error) {
-      throw std::runtime_error("Failed to fetch '" + shown + "': " + error.what());
+      throw std::runtime_error("Failed to fetch '" + shown(item) + "': " + error.what());
     }
-    logInfo("Fetched '" + shown + "'");
+    logInfo("Fetched '" + shown(item) + "'");
   }
 }
 

@@ -53,11 +53,15 @@ FetchItem readItem(const Json& json) {
   FetchItem item;
   item.uri = withoutLeadingBlanks(textOr(uri, "value", "", "uri"));
   if (item.uri.empty()) throw InvalidField("uri.value is empty: must be a URI or a path");
-  if (item.uri.find_first_of(std::string("\0\r\n", 3)) != std::string::npos) {
-    throw InvalidField("uri.value '" + withoutSecrets(item.uri) + "' must be one line");
+  item.confidential = boolOr(json, "confidential", false, "items");
+  if (item.confidential && !has(uri, "output_file")) {
+    throw InvalidField("uri.output_file is missing: a confidential URI gives its file no name");
   }
   item.file = has(uri, "output_file") ? relativePath(textOr(uri, "output_file", "", "uri"), "uri.output_file")
                                       : relativePath(lastPart(item.uri), "the name at the end of the URI");
+  if (item.uri.find_first_of(std::string("\0\r\n", 3)) != std::string::npos) {
+    throw InvalidField("the URI '" + shown(item) + "' must be one line");
+  }
   item.executable = boolOr(uri, "executable", false, "uri");
   item.extract = boolOr(uri, "extract", true, "uri") && !item.executable;
   item.cache = actionOf(json);
@@ -91,7 +95,7 @@ FetcherInfo readFetcherInfo(const Json& json) {
   for (const Json& item : arrayOf(json, "items", "fetcher info")) {
     info.items.push_back(readItem(item));
     if (info.items.back().cache != CacheAction::Bypass && info.cache.empty()) {
-      throw InvalidField("cache_directory is missing: '" + withoutSecrets(info.items.back().uri) + "' is to be cached");
+      throw InvalidField("cache_directory is missing: '" + shown(info.items.back()) + "' is to be cached");
     }
   }
   return info;
@@ -117,5 +121,7 @@ std::string withoutSecrets(const std::string& uri) {
   const std::string scheme = uri.substr(0, authority);
   return last < shown.size() ? scheme + "***" + shown.substr(last) + more : scheme + "***";
 }
+
+std::string shown(const FetchItem& item) { return item.confidential ? item.file : withoutSecrets(item.uri); }
 
 }  // namespace executor

@@ -15,6 +15,7 @@ enum class CacheAction { Bypass, Download, Retrieve };
 struct FetchItem {
   std::string uri;
   std::string file;  // where it is put, below the sandbox
+  bool confidential = false;  // nothing of the URI may be told, to nobody
   bool executable = false;
   bool extract = true;
   CacheAction cache = CacheAction::Bypass;
@@ -42,5 +43,8 @@ std::string schemeOf(const std::string& uri);
 
 // A URI for people: without a password, and without the values that may be one in its query.
 std::string withoutSecrets(const std::string& uri);
+
+// What is fetched, for people.
+std::string shown(const FetchItem& item);
 
 }  // namespace executor

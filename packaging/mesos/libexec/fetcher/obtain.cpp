@@ -129,12 +129,12 @@ void restrictProtocols(CURL* easy) {
 #pragma GCC diagnostic pop
 }
 
-void download(const std::string& uri, NewFile& file, Duration stallTimeout) {
+void download(const FetchItem& item, NewFile& file, Duration stallTimeout) {
   const std::unique_ptr<CURL, void (*)(CURL*)> easy(curl_easy_init(), curl_easy_cleanup);
   Download receiver{file, ""};
   char errorText[CURL_ERROR_SIZE] = "";
   const auto set = [&easy](CURLoption option, auto value) { curl_easy_setopt(easy.get(), option, value); };
-  set(CURLOPT_URL, uri.c_str());
+  set(CURLOPT_URL, item.uri.c_str());
   set(CURLOPT_WRITEFUNCTION, &Download::receive);
   set(CURLOPT_WRITEDATA, &receiver);
   set(CURLOPT_ERRORBUFFER, errorText);
@@ -150,10 +150,15 @@ void download(const std::string& uri, NewFile& file, Duration stallTimeout) {
 
   const CURLcode code = curl_easy_perform(easy.get());
   if (!receiver.problem.empty()) throw std::runtime_error(receiver.problem);
-  if (code != CURLE_OK) throw std::runtime_error(errorText[0] != '\0' ? errorText : curl_easy_strerror(code));
   long status = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
-  const bool http = schemeOf(uri).compare(0, 4, "http") == 0;
+  // The text can have a part of the URI in it, and of what nobody has encoded in a password.
+  const bool tell = errorText[0] != '\0' && !item.confidential;
+  if (code == CURLE_HTTP_RETURNED_ERROR && item.confidential) {
+    throw std::runtime_error("the server answered with " + std::to_string(status));
+  }
+  if (code != CURLE_OK) throw std::runtime_error(tell ? errorText : curl_easy_strerror(code));
+  const bool http = schemeOf(item.uri).compare(0, 4, "http") == 0;
   if (http && status != 200) throw std::runtime_error("the server answered with " + std::to_string(status));
 }
 
@@ -208,15 +213,17 @@ void copyByHadoop(const std::string& uri, NewFile& file) {
 
 }  // namespace
 
-void obtain(const std::string& uri, const std::string& path, const FetcherInfo& info) {
+void obtain(const FetchItem& item, const std::string& path, const FetcherInfo& info) {
   NewFile file(path);
-  const std::string scheme = schemeOf(uri);
-  if (scheme.empty() || scheme == "file") {
-    copyInto(file, localPath(uri, info));
-  } else if (scheme == "http" || scheme == "https" || scheme == "ftp" || scheme == "ftps") {
-    download(uri, file, info.stallTimeout);
+  const std::string scheme = schemeOf(item.uri);
+  if (scheme == "http" || scheme == "https" || scheme == "ftp" || scheme == "ftps") {
+    download(item, file, info.stallTimeout);
+  } else if (item.confidential) {
+    throw std::runtime_error("a confidential URI must begin with http://, https://, ftp:// or ftps://");
+  } else if (scheme.empty() || scheme == "file") {
+    copyInto(file, localPath(item.uri, info));
   } else {
-    copyByHadoop(uri, file);
+    copyByHadoop(item.uri, file);
   }
   file.finish();
 }

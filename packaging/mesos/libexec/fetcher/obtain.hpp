@@ -9,7 +9,7 @@ namespace executor {
 
 // Writes to `path`, which is there as a whole or not at all; a file that was there before is replaced. Throws
 // std::runtime_error.
-void obtain(const std::string& uri, const std::string& path, const FetcherInfo& info);
+void obtain(const FetchItem& item, const std::string& path, const FetcherInfo& info);
 
 // Copies a file of this host, likewise.
 void copyFile(const std::string& from, const std::string& path);

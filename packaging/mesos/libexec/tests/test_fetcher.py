@@ -206,6 +206,24 @@ def test_passwords_are_not_told(served: Served) -> None:
     assert "secret" not in run.stderr
 
 
+def test_a_confidential_uri_is_not_told_at_all(served: Served) -> None:
+    uri = served.serve("/hidden", b"hello")
+    run = served.fetch({**item(uri, output_file="it"), "confidential": True})
+    assert (run.returncode, "Fetched 'it'" in run.stderr, "hidden" in run.stderr) == (0, True, False)
+    for each, why in (
+        (f"{served.url}/hide", "the server answered with 404"),
+        ("http://hidden.invalid/x", "Couldn't resolve host name"),
+        (served.url + "/hid\nden", "must be one line"),
+        ("/hidden/file", "a confidential URI must begin with"),
+        ("hidden://x/y", "a confidential URI must begin with"),
+    ):
+        run = served.fetch({**item(each, output_file="it"), "confidential": True})
+        assert (run.returncode, why in run.stderr, "hid" in run.stderr) == (1, True, False), run.stderr
+    run = served.fetch({**item(uri), "confidential": True})
+    assert (run.returncode, "hidden" in run.stderr) == (1, False)
+    assert "uri.output_file is missing" in run.stderr
+
+
 def test_a_fetcher_that_is_killed_leaves_nothing(served: Served) -> None:
     uri = {"action": "BYPASS_CACHE", "uri": {"value": f"{served.url}/stall"}}
     info = json.dumps({"sandbox_directory": str(served.sandbox), "items": [uri]})
