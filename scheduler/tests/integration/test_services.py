@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
-import threading
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 from mesos_testbed import PrivateDocker, eventually
 from scheduler_process import Cluster, Scheduler
+from secret_hunt import Processes, fetch, files, shows, told_by
 
 Message = dict[str, Any]
 pytestmark = pytest.mark.integration
@@ -169,7 +168,7 @@ def test_a_secret_is_seen_in_its_container_alone(
     scheduler = Scheduler(tmp_path, cluster)
     scheduler.wish["services"] = services(tmp_path)[:1]
     scheduler.change()
-    with Processes(secret) as processes, scheduler:
+    with Processes(secret, b"TOKEN") as processes, scheduler:
         (instance,) = converged(scheduler).values()
         everywhere = {
             **{f"scheduler {path}": fetch(f"http://127.0.0.1:{scheduler.port}{path}") for path in PAGES},
@@ -186,7 +185,7 @@ def test_a_secret_is_seen_in_its_container_alone(
     assert b"hello = world" in everywhere["scheduler.log"] + everywhere["agent GET_EXECUTORS"]
     assert instance["task_id"].encode() in everywhere["master GET_TASKS"]
     assert [place for place, content in everywhere.items() if shows(content, secret)] == []
-    assert processes.seen_docker
+    assert processes.seen_words
     assert processes.seen_secret == []
 
 
@@ -206,67 +205,3 @@ def test_a_new_secret_replaces_the_instance(
 
 
 PAGES = ("/v1/status", "/v1/instances", "/v1/events?limit=1000", "/v1/explain", "/metrics", "/healthz")
-CALLS = {
-    "master": ("GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_FRAMEWORKS"),
-    "agent": ("GET_STATE", "GET_TASKS", "GET_EXECUTORS", "GET_CONTAINERS"),
-}
-
-
-class Processes:
-    """Looks at the list of processes all the time, for a secret in any command line."""
-
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self.seen_docker = False
-        self.seen_secret: list[str] = []
-
-    def __enter__(self) -> Processes:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._stop.wait(0.002):
-            for entry in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    words = entry.read_bytes()
-                    self.seen_docker |= b"\0create\0" in words and b"TOKEN" in words
-                    if shows(words, self._secret):
-                        self.seen_secret.append(words.decode(errors="replace"))
-
-
-def fetch(url: str, call: str | None = None) -> bytes:
-    body = None if call is None else json.dumps({"type": call}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        content: bytes = answer.read()
-        return content
-
-
-def told_by(cluster: Cluster, kind: str) -> dict[str, bytes]:
-    """What a Mesos daemon tells of its tasks."""
-    url = f"http://{(cluster.master if kind == 'master' else cluster.agents[0]).address}"
-    told = {f"{kind} {call}": fetch(f"{url}/api/v1", call) for call in CALLS[kind]}
-    return {**told, f"{kind} /state": fetch(f"{url}/state")}
-
-
-def files(folder: Path, *names: str) -> dict[str, bytes]:
-    """What the files of these names in a folder hold, and those below them."""
-    found: dict[str, bytes] = {}
-    for path in (below for name in names for below in [folder / name, *(folder / name).rglob("*")]):
-        if path.is_file() and not path.is_symlink():
-            found[str(path.relative_to(folder))] = path.read_bytes()
-    return found
-
-
-def shows(content: bytes, secret: str) -> bool:
-    """Whether the secret is in there, as it is, as JSON has it, or in base64."""
-    line = secret.splitlines()[0].encode()
-    # In base64 it looks different for each of the three places within a group where it can begin.
-    shapes = [base64.b64encode(b"x" * shift + line)[4:-4] for shift in range(3)]
-    return any(shape in content for shape in [line, *shapes])
