@@ -40,13 +40,69 @@ All services are checked together; when one is wrong, nothing changes and everyt
 In `secrets: {DB_PASSWORD: db}` the name `db` is one of `scheduler_secret_values`, which belongs into a vault;
 an absolute path is that of a file on the scheduler's host. The container finds the value in its environment,
 and so does whoever may use Docker on its slave. It is not in the scheduler's status, log and state, nor in
-what Mesos' masters and slaves tell, log and keep, nor in a list of processes. From the scheduler to the
-masters and slaves it travels as safely as everything else there: encrypted when they speak TLS.
+what Mesos' masters and slaves tell, log and keep, nor in a list of processes. (With `containerizer: mesos` the
+slave keeps it in `/run/mesos` while the instance is there, in a file that root alone can read.) From the
+scheduler to the masters and slaves it travels as safely as everything else there: encrypted when they speak
+TLS.
 
 - A changed value replaces the instances, like a changed image. Older values are not kept: a rollback starts
   the older version with the value of today.
 - While a secret can't be read, nothing of its service is started or stopped, and the status says why.
 - This needs the executor of this project's Mesos package. Mesos' own would leave the variable empty.
+
+## Commands without Docker
+
+With `containerizer: mesos` Mesos itself runs a service: an image, or a command of the slave's without one.
+
+    scheduler_services:
+      - name: exporter
+        containerizer: mesos
+        network: host
+        user: exporter
+        fetch: ["https://files.example.org/exporter-1.4.tar.gz"]
+        command: exec ./exporter-1.4/exporter --port "$PORT_HTTP"
+        ports: [{name: http, container_port: 0}]
+        health_check: {protocol: http, port_name: http}
+
+Instances are planned, checked, updated, stopped and looked at as others are. A service that changes its
+`containerizer` is updated, as with another image. What differs:
+
+| field | with `containerizer: mesos` |
+| --- | --- |
+| `image` | without one, a command finds the slave's files: `scheduler_allowed` needs `host_commands: true` |
+| `network` | must be `host`: `scheduler_allowed` needs `host_network: true` |
+| `user` | required: a user of the slaves. `root` is root there: `scheduler_allowed` needs `privileged: true` |
+| `command` | required without an image; its folder is its sandbox |
+| `args`, `entrypoint`, `force_pull` | for images |
+| `cpus`, `mem` | limits if the slaves have the isolators `cgroups/cpu` and `cgroups/mem`, or else measured |
+| `volumes` | folders of the host alone; the slaves need the isolator `filesystem/linux` |
+| `env`, `secrets` | with the command 100000 bytes as JSON |
+| `labels` | shown by Mesos alone |
+| `parameters`, `privileged`, `gpus`, `network_name`, named volumes | refused |
+
+What is asked for and can't be honoured is refused, with a message that says what is allowed. A slave does not
+say which isolators it has. An image needs `filesystem/linux` and `docker/runtime`; on a slave without them an
+instance fails, its message says what is missing, the service waits as after every failure, and other slaves
+are tried. Keep such services to the right slaves with an attribute and `constraints`.
+
+## Fetched files
+
+`fetch` names files that are put into the sandbox before an instance starts, whatever runs it. A command
+without an image starts in its sandbox; elsewhere `MESOS_SANDBOX` says where it is: `/mnt/mesos/sandbox`.
+
+    fetch:
+      - https://files.example.org/app-1.4.tar.gz            # is unpacked
+      - {uri: "https://files.example.org/tool", executable: true, cache: true}
+      - {uri_secret: app_uri, output_file: app.tar.gz}      # a name in scheduler_secret_values, or a path
+
+- The slave fetches, from where it is in the network: `http`, `https`, `ftp`, `ftps`, what Hadoop's client
+  knows, where it is installed, and files of its own, which `host_paths` of `scheduler_allowed` must cover.
+- Everybody may see a `uri`, so it can't have a password or a query. A URI that has goes into a secret:
+  the scheduler hands it to the executor as it does with [secrets](#secrets), and nothing of it is told or
+  logged, also where it can't be fetched. Such a file is not cached.
+- Another `uri`, or another secret, replaces the instances. Another file at the same place is not noticed:
+  name the version in the URI.
+- A file that can't be fetched ends the instance before it has started; the status says why.
 
 ## What an instance is told
 

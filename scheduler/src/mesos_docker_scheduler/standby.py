@@ -220,7 +220,7 @@ class _FollowedViews:
         self._versions = Versions({})
         self._index = TaskIndex()
         self._tasks: Mapping[str, Task] = {}
-        self._views = Views(self._image)
+        self._views = Views(self._made_of)
         self.agents = OfferBook().agents
 
     def show(
@@ -255,8 +255,8 @@ class _FollowedViews:
         self._views.forget_except(desired.services)
         return services, tokens.all
 
-    def _image(self, service: str, version: str) -> str:
-        return self._versions.image(service, version)
+    def _made_of(self, service: str, version: str) -> str:
+        return self._versions.made_of(service, version)
 
     def _follow(self, tasks: Mapping[str, Task]) -> None:
         for task_id, task in self._tasks.items():

@@ -95,7 +95,7 @@ def _files(path: Path) -> list[Path]:
         loaded, _ = config.load(path, without_secrets=True)
     except Exception:  # `read` says what is wrong
         return [path]
-    return [path, *(Path(file) for service in loaded.services for file in service.secrets.values())]
+    return [path, *(Path(file) for service in loaded.services for file in service.secret_files.values())]
 
 
 def written_at(path: Path) -> float:

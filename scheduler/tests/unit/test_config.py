@@ -90,7 +90,7 @@ def test_the_shortest_configuration_is_enough() -> None:
         (
             "services.0.zzz",
             1,
-            "services[0].zzz: is not a known key; known keys are name, image, mode, count, depends_on, cpus",
+            "services[0].zzz: is not a known key; known keys are name, image, containerizer, mode, count",
         ),
         ("http.tls", {"cert_file": "/c"}, "http.tls.key_file: is missing; it must be an absolute path"),
         (
@@ -471,10 +471,10 @@ def test_services_must_have_different_names() -> None:
 
 
 def test_says_everything_that_is_wrong_at_once() -> None:
-    text = json.dumps({"services": [{"name": "web", "count": -1}], "htpp": {}})
+    text = json.dumps({"services": [{"image": "i", "count": -1}], "htpp": {}})
     assert [problem.split(":")[0] for problem in problems(text)] == [
         "master",
-        "services[0].image",
+        "services[0].name",
         "services[0].count",
         "htpp",
     ]
@@ -559,6 +559,8 @@ def test_the_version_stays_when_an_instance_would_be_the_same(fields: dict[str, 
         {"user": "1000"},
         {"secrets": {"TOKEN": "/s"}},
         {"role": "web"},
+        {"fetch": ["https://host/file"]},
+        {"containerizer": "mesos", "network": "host", "user": "ann"},
     ],
     ids=str,
 )

@@ -56,7 +56,7 @@ pause = _verb("pause", "Stop the update of SERVICE where it is.", lambda after: 
 resume = _verb(
     "resume",
     "Go on with an update that was paused, rolled back or has failed.",
-    lambda after: f"the update to {after['image']} goes on",
+    lambda after: f"the update to {output.what_runs(after)} goes on",
 )
 rollback = _verb(
     "rollback",
@@ -97,7 +97,8 @@ def take_back(found: Api) -> Iterator[Message]:
 
 def as_configured(after: Message) -> str:
     """What a reset has led to, as a sentence."""
-    return f"{after['name']}: {after['wanted']} instances of {after['image']}, as the configuration says"
+    of = f"{after['wanted']} instances of {output.what_runs(after)}"
+    return f"{after['name']}: {of}, as the configuration says"
 
 
 def _reset(found: Api, name: str) -> Message:

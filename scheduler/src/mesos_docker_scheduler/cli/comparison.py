@@ -47,8 +47,8 @@ def _complete(known: Message) -> Message:
 
 def _new(service: Service) -> str:
     if service.mode == "global":
-        return f"{service.name}: is new: an instance of {service.image} is started on each slave that suits"
-    return f"{service.name}: is new; {_so_many(service.count, 'started')}, of {service.image}"
+        return f"{service.name}: is new: an instance of {service.made_of} is started on each slave that suits"
+    return f"{service.name}: is new; {_so_many(service.count, 'started')}, of {service.made_of}"
 
 
 def _changed(service: Service, known: Message, reset: bool) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _replaced(
 ) -> Iterator[str]:
     made_of = _texts(differences, differences.keys() - SCHEDULING_ONLY)
     names = _names(service, known["service"])
-    if not made_of and service.secrets and not service.lacks_secrets and known["version"] not in names:
+    if not made_of and service.secret_files and not service.lacks_secrets and known["version"] not in names:
         made_of = ["a secret"]
     others = sum(number for version, number in known["running"].items() if version not in names)
     if made_of and not others and known["running"]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from mesos_docker_scheduler.config import A_COMMAND
+
 Message = dict[str, Any]
 
 FAILURES = 3
@@ -62,9 +64,8 @@ def overridden(status: Message, names: Collection[str]) -> list[str]:
                 f" {service['configured']}"
             )
         if update is not None and update["by_operator"]:
-            lines.append(
-                f"{name}: {update['state']} by an operator; the configuration says {service['image']}"
-            )
+            configured = service["image"] or A_COMMAND
+            lines.append(f"{name}: {update['state']} by an operator; the configuration says {configured}")
     return lines
 
 

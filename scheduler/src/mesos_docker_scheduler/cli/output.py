@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mesos_docker_scheduler.config import A_COMMAND
+
 Message = dict[str, Any]
 
 _NO_TERMINAL_WIDTH = 1_000
@@ -43,6 +45,12 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], nothi
         console().print(table)
     else:
         click.echo(nothing)
+
+
+def what_runs(service: Message) -> str:
+    """The image of a service, or that it is a command, and what runs it, if it is not Docker."""
+    text = service["image"] or A_COMMAND
+    return text if service["containerizer"] == "docker" else f"{text} ({service['containerizer']})"
 
 
 def state_text(service: Message, connected: bool) -> Text:

@@ -77,7 +77,7 @@ def instances(name: str | None, given: Given, as_json: bool) -> int:
                 one["hostname"] or one["agent_id"],
                 one["address"] or "-",
                 ",".join(map(str, one["ports"])) or "-",
-                one["image"],
+                one["image"] or "-",
             ]
             for one in body["instances"]
         ),
@@ -167,7 +167,7 @@ def _print_services(status: Message) -> None:
                 one["in_service"],
                 output.state_text(one, status["connected"]),
                 _update(one),
-                one["image"],
+                output.what_runs(one),
             ]
             for one in status["services"]
         ),

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from mesos_docker_scheduler.config import secrets
 from mesos_docker_scheduler.config.allowed import Allowed, HostPath
 from mesos_docker_scheduler.config.errors import ConfigError, sentence
+from mesos_docker_scheduler.config.fetch import Fetch
 from mesos_docker_scheduler.config.framework import Framework, Http, Tls
 from mesos_docker_scheduler.config.sections import (
     A_PATH,
@@ -28,6 +29,7 @@ from mesos_docker_scheduler.config.sections import (
     path_parts,
 )
 from mesos_docker_scheduler.config.service import (
+    A_COMMAND,
     SCHEDULING_ONLY,
     Backoff,
     Constraint,
@@ -42,6 +44,7 @@ from mesos_docker_scheduler.config.service import (
 from mesos_docker_scheduler.config.shared_state import SharedState
 
 __all__ = [
+    "A_COMMAND",
     "MOST_INSTANCES",
     "SCHEDULING_ONLY",
     "Allowed",
@@ -49,6 +52,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Constraint",
+    "Fetch",
     "Framework",
     "HealthCheck",
     "HostPath",
@@ -154,12 +158,11 @@ class Config(Section):
         }
         fields = {path_parts(path): field for field, path in own.items() if path is not None}
         for index, service in enumerate(self.services):
-            for name, path in service.secrets.items():
+            for name, path in service.secret_files.items():
                 field = fields.get(path_parts(path))
                 if field is not None:
                     raise ValueError(
-                        f"services[{index}].secrets.{name}: {path} is not allowed; it is the scheduler's own"
-                        f" {field}"
+                        f"services[{index}].{name}: {path} is not allowed; it is the scheduler's own {field}"
                     )
         return self
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mesos_docker_scheduler.config.sections import A_PATH, YES_OR_NO, AbsolutePath, Section, Text, path_parts
-from mesos_docker_scheduler.config.service import Parameter, Service, Volume
+from mesos_docker_scheduler.config.service import Parameter, Service
 from mesos_docker_scheduler.wording import excerpt
 
 HARMLESS = frozenset(
@@ -63,11 +63,11 @@ class HostPath(Section):
         description=YES_OR_NO,
     )
 
-    def covers(self, volume: Volume) -> bool:
-        """Whether it lets a service have this folder of the host."""
-        if volume.host_path is None or (volume.mode == "rw" and self.mode == "ro"):
+    def covers(self, path: str, mode: str) -> bool:
+        """Whether it lets a service have this folder or file of the host."""
+        if mode == "rw" and self.mode == "ro":
             return False
-        own, asked = path_parts(self.path), path_parts(volume.host_path)
+        own, asked = path_parts(self.path), path_parts(path)
         return asked == own or (self.below and asked[: len(own)] == own)
 
     def __str__(self) -> str:
@@ -79,7 +79,15 @@ class Allowed(Section):
 
     privileged: bool = Field(
         default=False,
-        title="whether they may be privileged, which is root on the slave",
+        title=(
+            'whether they may be privileged, or run as root with containerizer "mesos": either is root on the'
+            " slave"
+        ),
+        description=YES_OR_NO,
+    )
+    host_commands: bool = Field(
+        default=False,
+        title="whether they may run without an image, as commands that find all files of the slave's",
         description=YES_OR_NO,
     )
     host_network: bool = Field(
@@ -116,12 +124,27 @@ class Allowed(Section):
     def _refused(self, service: Service) -> Iterator[tuple[str, str, str]]:
         if service.privileged and not self.privileged:
             yield "privileged", "true", "allowed.privileged is false"
+        if service.containerizer == "mesos" and service.user == "root" and not self.privileged:
+            yield (
+                "user",
+                '"root"',
+                'with containerizer "mesos" it is root on the slave; allowed.privileged is false',
+            )
+        if service.image is None and not self.host_commands:
+            yield "image", "none", "allowed.host_commands is false"
         if service.network == "host" and not self.host_network:
             yield "network", '"host"', "allowed.host_network is false"
         for index, volume in enumerate(service.volumes):
-            if volume.host_path is not None and not any(path.covers(volume) for path in self.host_paths):
+            if volume.host_path is not None and not self._may_have(volume.host_path, volume.mode):
                 what = f"{excerpt(volume.host_path)} ({volume.mode})"
                 yield f"volumes[{index}].host_path", what, f"allowed.host_paths {_list(self.host_paths)}"
+        for index, fetch in enumerate(service.fetch):
+            if fetch.host_path is not None and not self._may_have(fetch.host_path, "ro"):
+                yield (
+                    f"fetch[{index}].uri",
+                    excerpt(fetch.uri),
+                    f"allowed.host_paths {_list(self.host_paths)}",
+                )
         for index, parameter in enumerate(service.parameters):
             if not self._may_use(parameter):
                 yield f"parameters[{index}]", self._shown(parameter), self._parameters()
@@ -138,6 +161,9 @@ class Allowed(Section):
         for field, user in given or [("user", service.user)]:
             if user not in self.users:
                 yield field, excerpt(user), f"allowed.users {_list(self.users)}"
+
+    def _may_have(self, path: str, mode: str) -> bool:
+        return any(allowed.covers(path, mode) for allowed in self.host_paths)
 
     def _may_use(self, parameter: Parameter) -> bool:
         if parameter.key == "security-opt" and parameter.value in _NO_NEW_PRIVILEGES:

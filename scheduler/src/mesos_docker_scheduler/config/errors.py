@@ -34,6 +34,7 @@ _WORDS_OF_OTHERS = {
     "memory": "mem",
     "portmappings": "ports",
     "replicas": "count",
+    "uris": "fetch",
     "upgradestrategy": "update",
     "updatestrategy": "update",
 }
@@ -88,7 +89,8 @@ def _path(location: Location) -> str:
 
 
 def _shown(location: Location, value: Any) -> str:
-    if "env" in location or "secrets" in location or location[-1:] in (("master",), ("zookeeper",)):
+    is_uri = "fetch" in (location[-2:-1] + location[-3:-2]) and not str(location[-1]).startswith("output")
+    if "env" in location or "secrets" in location or is_uri or location[-1:] in (("master",), ("zookeeper",)):
         return "the value (not shown, it may hold a secret)"
     return excerpt(value)
 

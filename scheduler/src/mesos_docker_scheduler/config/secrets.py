@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from mesos_docker_scheduler.config.fetch import A_CONFIDENTIAL_URI, CONFIDENTIAL
 from mesos_docker_scheduler.config.service import Service
 
 NONE: Mapping[str, str] = {}
@@ -18,18 +19,20 @@ LONGEST = 65_536
 
 
 def read(service: Service, known: Mapping[str, str] = NONE) -> tuple[dict[str, str], list[str]]:
-    """Return the values of the service's secrets by name, and what is wrong with the others.
+    """Return the values of the service's secrets by field, and what is wrong with the others.
 
     `known`: by path, what the configuration in use was read with. It stands for the file, which may be in the
     middle of being written.
     """
     values: dict[str, str] = {}
     problems: list[str] = []
-    for name, path in service.secrets.items():
+    for field, path in service.secret_files.items():
         try:
-            values[name] = known[path] if path in known else _value(Path(path))
+            values[field] = known[path] if path in known else _value(Path(path))
+            if field.startswith("fetch") and not CONFIDENTIAL.fullmatch(values[field]):
+                raise ValueError(f"does not hold {A_CONFIDENTIAL_URI}")
         except ValueError as error:
-            problems.append(f"secrets.{name}: {path} {error}")
+            problems.append(f"{field}: {path} {error}")
     return values, problems
 
 
@@ -68,7 +71,9 @@ def digest(service: str, values: Mapping[str, str]) -> str:
     It takes part in the service's version, which everybody may see: guessing a weak secret from that must be
     slow, and the same secret of two services must not look the same.
     """
-    return _slow_digest(service, json.dumps(values, sort_keys=True))
+    # Without the field of those that were the only ones: their versions keep their names.
+    names = {field.removeprefix("secrets."): value for field, value in values.items()}
+    return _slow_digest(service, json.dumps(names, sort_keys=True))
 
 
 @lru_cache(maxsize=1024)

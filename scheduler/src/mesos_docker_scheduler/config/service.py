@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mesos_docker_scheduler import expressions
+from mesos_docker_scheduler.config import mesos_containerizer
+from mesos_docker_scheduler.config.fetch import FetchOrUri
 from mesos_docker_scheduler.config.sections import (
     A_PORT,
     A_ROLE,
@@ -29,6 +31,9 @@ from mesos_docker_scheduler.config.sections import (
     Share,
     Text,
 )
+
+A_COMMAND = "a command"
+"""What is shown in place of an image where there is none."""
 
 SCHEDULING_ONLY = frozenset(
     {
@@ -69,6 +74,7 @@ _IMAGE = (
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$"
 )
 
+_AN_IMAGE = 'the name of a Docker image, such as "nginx:1.27", in lower case and without a scheme'
 _A_VOLUME_PATH = "an absolute path without a colon"
 _DOCKER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"
 
@@ -76,6 +82,11 @@ _DOCKER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"
 _TAKEN_BY_PROGRAMS = re.compile(
     r"PATH|HOME|GODEBUG|(?i:(ALL|HTTPS?|NO)_PROXY)|(DOCKER|GLOG|LD|LIBPROCESS|MESOS|SSL|XDG)_.*"
 )
+
+
+def steers_programs(name: str) -> bool:
+    """Whether a variable of this name is read by the programs that start an instance."""
+    return _TAKEN_BY_PROGRAMS.fullmatch(name) is not None
 
 
 class Port(Section):
@@ -404,11 +415,17 @@ class Service(Section):
         title="what it is called; another name is another service",
         description=_A_LABEL,
     )
-    image: str = Field(
+    image: str | None = Field(
+        default=None,
         pattern=_IMAGE,
         max_length=500,
-        title="what runs",
-        description='the name of a Docker image, such as "nginx:1.27", in lower case and without a scheme',
+        title='what runs; with containerizer "mesos" it may be left out, and a command of the slave\'s runs',
+        description=_AN_IMAGE,
+    )
+    containerizer: Literal["docker", "mesos"] = Field(
+        default="docker",
+        title="what runs it: Docker Engine, or Mesos itself; see [below](#commands-without-docker)",
+        description='"docker" or "mesos"',
     )
     mode: Literal["replicated", "global"] = Field(
         default="replicated",
@@ -478,7 +495,7 @@ class Service(Section):
     )
     user: Text | None = Field(
         default=None,
-        title="who runs it inside the container",
+        title='who runs it; with containerizer "mesos" a user of the slave, and required',
         description='a user of the image, such as "www-data" or "1000:1000", or null for the image\'s own',
     )
     env: dict[_VariableName, _VariableText] = Field(
@@ -509,6 +526,11 @@ class Service(Section):
     ports: tuple[Port, ...] = Field(default=(), title="where it listens", description="a list of ports")
     volumes: tuple[Volume, ...] = Field(
         default=(), title="folders that outlive the instances", description="a list of volumes"
+    )
+    fetch: tuple[FetchOrUri, ...] = Field(
+        default=(),
+        title="files that the slave puts into the sandbox before the start; see [below](#fetched-files)",
+        description="a list of URIs, or of files to fetch",
     )
     parameters: tuple[Parameter, ...] = Field(
         default=(), title="more options of docker run", description="a list of parameters"
@@ -587,6 +609,16 @@ class Service(Section):
 
     _secrets_digest: str = PrivateAttr(default="")
     _secret_values: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _suits_its_containerizer(self) -> Service:
+        if self.containerizer == "mesos":
+            refusal = mesos_containerizer.refusal(self)
+            if refusal is not None:
+                raise ValueError(refusal)
+        elif self.image is None:
+            raise ValueError(f"image: is missing; it must be {_AN_IMAGE}")
+        return self
 
     @model_validator(mode="after")
     def _starts(self) -> Service:
@@ -709,6 +741,17 @@ class Service(Section):
         return self
 
     @model_validator(mode="after")
+    def _files_have_places_of_their_own(self) -> Service:
+        files = [fetch.file for fetch in self.fetch]
+        for index, file in enumerate(files):
+            if file in files[:index]:
+                raise ValueError(
+                    f"fetch[{index}].output_file: {json.dumps(file)} is used more than once; it must be of"
+                    " its own"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_free(self) -> Service:
         reserved = sorted({"service", "service_version"} & self.labels.keys())
         if reserved:
@@ -716,7 +759,7 @@ class Service(Section):
         for name in self.secrets:
             if name in self.env:
                 raise ValueError(f"secrets.{name}: is not allowed; env has the same name")
-            if _TAKEN_BY_PROGRAMS.fullmatch(name):
+            if steers_programs(name):
                 raise ValueError(
                     f"secrets.{name}: is not allowed; the programs that start the container read a variable"
                     " of this name themselves"
@@ -783,12 +826,28 @@ class Service(Section):
     @property
     def lacks_secrets(self) -> bool:
         """Whether it has secrets that could not be read: its version is not known then."""
-        return bool(self.secrets) and not self._secrets_digest
+        return bool(self.secret_files) and not self._secrets_digest
+
+    @cached_property
+    def secret_files(self) -> Mapping[str, str]:
+        """The paths of the files that hold its secrets, by the field that names them."""
+        variables = {f"secrets.{name}": path for name, path in self.secrets.items()}
+        uris = {
+            f"fetch[{index}].uri_secret": fetch.uri_secret
+            for index, fetch in enumerate(self.fetch)
+            if fetch.uri_secret is not None
+        }
+        return variables | uris
 
     @property
     def secret_values(self) -> Mapping[str, str]:
         """What its secrets hold, by the path of the file, as they were read with the configuration."""
-        return {self.secrets[name]: value for name, value in self._secret_values.items()}
+        return {self.secret_files[field]: value for field, value in self._secret_values.items()}
+
+    @property
+    def made_of(self) -> str:
+        """What runs, in a word or two: its image, or that it is a command."""
+        return self.image or A_COMMAND
 
     def with_secrets(self, values: Mapping[str, str], digest: str) -> Service:
         """Return the same service; its version now depends on what its secrets hold, too."""

@@ -227,7 +227,7 @@ class Controller:
         )
         self._remember(remembered, now)
 
-        self._views = Views(self._versions.image)
+        self._views = Views(self._versions.made_of)
         self._answers: list[Callable[[Exception | None], None]] = []
         self._wake_at = now
         self._ended_threads: list[str] = []

@@ -265,7 +265,7 @@ class Decisions:
             self._kept_versions.keep(service)
             self._rollouts.put(rollout)
             if before is not None and rollout.state != before.state:
-                text = f"the update to {service.image} is {rollout.state}"
+                text = f"the update to {service.made_of} is {rollout.state}"
                 text += f": {rollout.reason}" if rollout.reason else ""
                 self._ledger.note(now, "update", text, rollout.service)
 

@@ -111,7 +111,8 @@ class Launching:
             id=self._new_id(service.name, service.version),
             service=service.name,
             version=service.version,
-            image=service.image,
+            image=service.image or "",
+            containerizer=service.containerizer,
             agent_id=launch.agent_id,
             hostname=launch.hostname,
             launched_at=now,
@@ -123,7 +124,7 @@ class Launching:
         self._ledger.put(task)
         self._keep_version(service)
         self._metrics.of(service.name).launches.inc()
-        self._ledger.note(now, "launch", f"{service.image} on {launch.hostname}", service.name, task.id)
+        self._ledger.note(now, "launch", f"{service.made_of} on {launch.hostname}", service.name, task.id)
         return self._task_infos.make(task.id, launch, values)
 
     def _accept(self, offer_ids: Sequence[str], infos: list[Message], planned_at: float) -> None:

@@ -177,7 +177,7 @@ class Operations:
             )
         refusals = self._refusals(before)
         if refusals:
-            raise RefusedError(f"{name} can't be rolled back to {before.image}: {'; '.join(refusals)}")
+            raise RefusedError(f"{name} can't be rolled back to {before.made_of}: {'; '.join(refusals)}")
         self._stop(replace(rollout, good=good, previous=None), "rolled back", "an operator asked for it", now)
         self._note(now, f"rolled back to {self._image(name, good)}", by, name)
 
@@ -268,7 +268,7 @@ class Operations:
         self._rollouts.put(stopped)
 
     def _image(self, name: str, version: str) -> str:
-        return self._versions.image(name, version) or f"version {version}"
+        return self._versions.made_of(name, version) or f"version {version}"
 
     def _note(self, now: float, text: str, by: str, name: str = "") -> None:
         self._ledger.note(now, "operator", f"{text} ({by})", name)

@@ -151,12 +151,15 @@ def _task(message: Message, agents: Mapping[str, Agent], now: float) -> Task | N
         {**(statuses[-1] if statuses else {}), "task_id": message["task_id"], "state": message["state"]}
     )
     ran = [one for one in statuses if one["state"] in ("TASK_RUNNING", "TASK_KILLING")]
-    docker: Message = message.get("container", {}).get("docker", {})
+    container: Message = message.get("container", {})
+    docker: Message = container.get("docker", {})
+    containerizer = "mesos" if container.get("type") == "MESOS" else "docker"
     return Task(
         id=task_id,
         service=service,
         version=version,
-        image=docker.get("image", ""),
+        image=docker.get("image", "") or _image_of_mesos(container),
+        containerizer=containerizer,
         agent_id=agent_id,
         hostname=agents[agent_id].hostname if agent_id in agents else "",
         launched_at=_at(statuses[0], now) if statuses else now,
@@ -165,13 +168,18 @@ def _task(message: Message, agents: Mapping[str, Agent], now: float) -> Task | N
         has_health_check="health_check" in message,
         healthy=last.healthy,
         running_since=_at(ran[0], now) if ran else None,
-        container=last.container,
+        container=last.container(containerizer),
         address=last.address,
         host_ports=_host_ports(message, docker),
         confirmed=True,
         reason=last.reason,
         message=last.message,
     )
+
+
+def _image_of_mesos(container: Message) -> str:
+    image: Message = container.get("mesos", {}).get("image", {})
+    return str(image.get("docker", {}).get("name", ""))
 
 
 def _at(status: Message, now: float) -> float:
@@ -197,6 +205,7 @@ def with_facts(task: Task, told: Task) -> Task:
     return replace(
         task,
         image=told.image or task.image,
+        containerizer=told.containerizer,
         hostname=task.hostname or told.hostname,
         host_ports=task.host_ports or told.host_ports,
         launched_at=min(task.launched_at, told.launched_at),

@@ -181,7 +181,10 @@ class StatusUpdates:
             id=status.task_id,
             service=name,
             version=version,
-            image=same.image if same else self._versions.image(name, version),
+            image=self._versions.image(name, version) if same is None else same.image or "",
+            containerizer=(
+                self._versions.containerizer(name, version) if same is None else same.containerizer
+            ),
             agent_id=status.agent_id or "",
             hostname="",
             launched_at=now,

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mesos_docker_scheduler.config import HealthCheck, Port, Service, Volume
+from mesos_docker_scheduler.config import Fetch, HealthCheck, Port, Service, Volume
+from mesos_docker_scheduler.config.service import steers_programs
 from mesos_docker_scheduler.planning.cluster import Launch
 
 Message = dict[str, Any]
@@ -25,12 +26,12 @@ class TaskInfos:
         self._common: dict[str, tuple[Service, Message]] = {}
 
     def make(self, task_id: str, launch: Launch, secrets: Mapping[str, str] = NO_SECRETS) -> Message:
-        """The TaskInfo of one instance: a Docker container run by Mesos' Docker executor.
+        """The TaskInfo of one instance, for Mesos' Docker executor or its command executor.
 
         It shares parts with others and must not be changed. `secrets` has the values of the service's
-        secrets. They travel in `data`, the one field that neither master nor agent shows, logs or writes
-        down; the environment only refers to them, and our executor puts the two together. An agent would
-        show an environment's values, even those of type SECRET, to whoever asks for its executors.
+        secrets by field. They travel in `data`, the one field that neither master nor agent shows or logs,
+        and our executors put them where they belong. An agent would show an environment's values, even those
+        of type SECRET, and a command's URIs to whoever asks for its executors.
         """
         known = self._common.get(launch.service.name)
         if known is None or known[0] is not launch.service:
@@ -42,7 +43,7 @@ def _common(service: Service) -> Message:
     info: Message = {
         "name": service.name,
         "command": _command(service),
-        "container": _container(service),
+        "container": _docker(service) if service.containerizer == "docker" else _mesos(service),
         "kill_policy": {"grace_period": {"nanoseconds": round(service.kill_grace_seconds * 1e9)}},
         "labels": {
             "labels": [
@@ -68,14 +69,15 @@ def _made(common: Message, task_id: str, launch: Launch, secrets: Mapping[str, s
         "agent_id": {"value": launch.agent_id},
         "resources": list(launch.resources),
     }
-    docker = dict(common["container"]["docker"])
-    docker["parameters"] = [*_own_variables(launch), *docker["parameters"]]
-    if "port_mappings" in docker:
-        docker["port_mappings"] = [
-            {**mapping, "host_port": host_port}
-            for mapping, host_port in zip(docker["port_mappings"], launch.host_ports, strict=True)
-        ]
-    info["container"] = {**common["container"], "docker": docker}
+    if launch.service.containerizer == "docker":
+        info["container"] = {
+            **common["container"],
+            "docker": _launched(common["container"]["docker"], launch),
+        }
+    else:
+        own = [{"name": name, "value": value} for name, value in _own_variables(launch).items()]
+        told = common["command"]["environment"]["variables"]
+        info["command"] = {**common["command"], "environment": {"variables": [*own, *told]}}
     if launch.host_ports:
         info["discovery"] = {**common["discovery"], "ports": {"ports": _discovered(launch)}}
     check = launch.service.health_check
@@ -85,10 +87,43 @@ def _made(common: Message, task_id: str, launch: Launch, secrets: Mapping[str, s
             **common["health_check"],
             kind: {**common["health_check"][kind], "port": _port_named(check.port_name, launch)},
         }
-    if secrets:
-        text = json.dumps({"secrets": dict(secrets)})
-        info["data"] = base64.b64encode(text.encode()).decode()
+    data = _data(launch.service, secrets)
+    if data:
+        info["data"] = base64.b64encode(json.dumps(data).encode()).decode()
     return info
+
+
+def _launched(docker: Message, launch: Launch) -> Message:
+    """With what only its launch knows."""
+    made = {
+        **docker,
+        "parameters": [
+            *({"key": "env", "value": f"{name}={value}"} for name, value in _own_variables(launch).items()),
+            *docker["parameters"],
+        ],
+    }
+    if "port_mappings" in docker:
+        made["port_mappings"] = [
+            {**mapping, "host_port": host_port}
+            for mapping, host_port in zip(docker["port_mappings"], launch.host_ports, strict=True)
+        ]
+    return made
+
+
+def _data(service: Service, secrets: Mapping[str, str]) -> Message:
+    """What only the executor gets to see (packaging/mesos/libexec/common/task_data.hpp)."""
+    start = "secrets."
+    variables = {
+        field.removeprefix(start): value for field, value in secrets.items() if field.startswith(start)
+    }
+    if service.containerizer == "mesos":
+        variables |= {name: value for name, value in service.env.items() if steers_programs(name)}
+    uris = [
+        {**_uri(fetch), "value": secrets[f"fetch[{index}].uri_secret"]}
+        for index, fetch in enumerate(service.fetch)
+        if fetch.uri_secret is not None
+    ]
+    return {key: value for key, value in (("secrets", variables), ("fetch", uris)) if value}
 
 
 def _ports(launch: Launch) -> Iterator[tuple[Port, int]]:
@@ -96,16 +131,15 @@ def _ports(launch: Launch) -> Iterator[tuple[Port, int]]:
     return zip(launch.service.ports, launch.host_ports, strict=True)
 
 
-def _own_variables(launch: Launch) -> Iterator[Message]:
+def _own_variables(launch: Launch) -> dict[str, str]:
     """Where an instance is, which only its launch knows. What the operator calls the same is his."""
     values = {"HOST": launch.hostname}
     for index, (port, host_port) in enumerate(_ports(launch)):
         values[f"PORT{index}"] = str(host_port)
         if port.name is not None:
             values[f"PORT_{port.name.upper().replace('-', '_')}"] = str(host_port)
-    for name, value in values.items():
-        if name not in launch.service.env and name not in launch.service.secrets:
-            yield {"key": "env", "value": f"{name}={value}"}
+    given = launch.service.env.keys() | launch.service.secrets.keys()
+    return {name: value for name, value in values.items() if name not in given}
 
 
 def _discovered(launch: Launch) -> list[Message]:
@@ -127,6 +161,11 @@ def _command(service: Service) -> Message:
         command["value"] = service.command
     if service.args:
         command["arguments"] = list(service.args)
+    uris = [{**_uri(fetch), "value": fetch.uri} for fetch in service.fetch if fetch.uri is not None]
+    if uris:
+        command["uris"] = uris
+    if service.containerizer == "mesos":
+        return {**command, **_command_of_mesos(service)}
     variables = [
         {"name": name, "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": name}}}
         for name in service.secrets
@@ -136,7 +175,42 @@ def _command(service: Service) -> Message:
     return command
 
 
-def _container(service: Service) -> Message:
+def _command_of_mesos(service: Service) -> Message:
+    """What Docker has options for.
+
+    The agent gives the variables to the executor, too, as its own environment: those that would steer that go
+    another way.
+    """
+    told = service.env.items()
+    variables = [{"name": name, "value": value} for name, value in told if not steers_programs(name)]
+    command: Message = {"user": service.user, "environment": {"variables": variables}}
+    if service.entrypoint is not None:
+        # The first argument is what the program finds as its name.
+        command |= {"value": service.entrypoint, "arguments": [service.entrypoint, *service.args]}
+    return command
+
+
+def _uri(fetch: Fetch) -> Message:
+    """All but the value."""
+    message: Message = {"extract": fetch.extract, "executable": fetch.executable, "cache": fetch.cache}
+    if fetch.output_file is not None:
+        message["output_file"] = fetch.output_file
+    return message
+
+
+def _mesos(service: Service) -> Message:
+    container: Message = {
+        "type": "MESOS",
+        "mesos": {},
+        "volumes": [_volume(volume) for volume in service.volumes],
+    }
+    if service.image is not None:
+        image = {"type": "DOCKER", "docker": {"name": service.image}, "cached": not service.force_pull}
+        container["mesos"] = {"image": image}
+    return container
+
+
+def _docker(service: Service) -> Message:
     """All but the host ports."""
     docker: Message = {
         "image": service.image,

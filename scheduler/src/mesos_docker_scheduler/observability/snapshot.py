@@ -73,7 +73,7 @@ class ServiceView:
     """
 
     name: str
-    image: str
+    image: str | None
     version: str
     wanted: int
     running: int
@@ -85,6 +85,7 @@ class ServiceView:
     states: Mapping[str, int] = field(default_factory=dict)
     healthy: int = 0
     in_service: int = 0
+    containerizer: str = "docker"
     update: UpdateView | None = None
     tasks: tuple[Task, ...] = ()
     agents: Mapping[str, Agent] = field(default_factory=dict)
@@ -119,6 +120,7 @@ class ServiceView:
         return {
             "name": self.name,
             "mode": self.desired.configured.mode,
+            "containerizer": self.containerizer,
             "image": self.image,
             "version": self.version,
             "wanted": self.wanted,
@@ -223,11 +225,11 @@ class Snapshot:
 class Views:
     """The services as they are shown: each is made again only when something about it changed.
 
-    `image` finds the image of a service's version.
+    `made_of` finds the image of a service's version, or says that it is a command.
     """
 
-    def __init__(self, image: Callable[[str, str], str]) -> None:
-        self._image = image
+    def __init__(self, made_of: Callable[[str, str], str]) -> None:
+        self._made_of = made_of
         self._made: dict[str, tuple[tuple[object, ...], ServiceView]] = {}
 
     def show(
@@ -283,6 +285,7 @@ class Views:
         present = len(service_tasks.tasks) - len(service_tasks.absent)
         return ServiceView(
             name=service.name,
+            containerizer=service.containerizer,
             image=service.image,
             version=service.version,
             wanted=service.count,
@@ -307,8 +310,8 @@ class Views:
         before = rollout.returns_to
         return UpdateView(
             state=rollout.state,
-            from_image=None if before is None else self._image(service.name, before) or None,
-            to_image=service.image,
+            from_image=None if before is None else self._made_of(service.name, before) or None,
+            to_image=service.made_of,
             ready=rollout.ready,
             since=rollout.since,
             reason=rollout.reason,

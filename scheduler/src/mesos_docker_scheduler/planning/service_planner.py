@@ -571,15 +571,15 @@ class ServicePlanner:
 
     def _update(self, parts: Parts, failing: bool) -> Reason:
         new, old, count = len(parts.current), len(parts.outdated), self.service.count
-        text = f"update to {self.service.image}: {new} of {count} new, {old} old still running"
+        text = f"update to {self.service.made_of}: {new} of {count} new, {old} old still running"
         if failing:
             text += "; none of these is stopped until a new instance runs well"
         return Reason("update", text, max(0, count - new))
 
     def _failed_update(self, rollout: Rollout, back: Service | None) -> Reason:
         count = self.service.count
-        good = f"The version before ({back.image})" if back is not None else "What still runs"
-        how = f"the update to {self.service.image} is {rollout.state} since {clock(rollout.since)}"
+        good = f"The version before ({back.made_of})" if back is not None else "What still runs"
+        how = f"the update to {self.service.made_of} is {rollout.state} since {clock(rollout.since)}"
         when = "the service's configuration changes or the scheduler is told to reload"
         if rollout.by_operator:
             when = "it is resumed or the configuration asks for another version"

@@ -74,7 +74,7 @@ class Status:
     reason: str | None
     message: str
     healthy: bool | None
-    container: str | None
+    container_id: str | None
     address: str | None
 
     @classmethod
@@ -90,10 +90,15 @@ class Status:
             reason=printable_if_any(message.get("reason")),
             message=printable(message.get("message", "")),
             healthy=message.get("healthy"),
-            # Mesos' Docker containerizer names containers like this.
-            container=f"mesos-{printable(container_id)}" if container_id else None,
+            container_id=printable(container_id) if container_id else None,
             address=_address(container),
         )
+
+    def container(self, containerizer: str) -> str | None:
+        """What its containerizer calls the container."""
+        if self.container_id is None or containerizer == "mesos":
+            return self.container_id
+        return f"mesos-{self.container_id}"
 
     @property
     def from_reconciliation(self) -> bool:
@@ -121,6 +126,7 @@ class Task:
     container: str | None = None
     address: str | None = None
     host_ports: tuple[int, ...] = ()
+    containerizer: str = "docker"
     confirmed: bool = False  # Mesos has told us something about it
     returned: bool = False  # it was absent, and came back
     kill_reason: str | None = None  # why we want it gone
@@ -188,7 +194,7 @@ def advance(task: Task, status: Status, now: float) -> Task:
         healthy=healthy,
         well_since=_well_since(task, status.state, healthy, now),
         running_since=now if runs and task.running_since is None else task.running_since,
-        container=status.container or task.container,
+        container=status.container(task.containerizer) or task.container,
         address=status.address or task.address,
         confirmed=True,
         returned=task.returned or came_back,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
-from mesos_docker_scheduler.config import Service
+from mesos_docker_scheduler.config import A_COMMAND, Service
 
 KEPT = 20
 """So many versions of each service are remembered; more if more are in use."""
@@ -23,10 +24,22 @@ class Versions:
         for (service, version), spec in remembered.items():
             self._specs.setdefault(service, {})[version] = spec
 
+    def containerizer(self, service: str, version: str) -> str:
+        """What runs a version; the usual one when that is not known."""
+        return str(self._known(service, version).get("containerizer", "docker"))
+
     def image(self, service: str, version: str) -> str:
-        """The image of a version; empty when it is not known."""
+        """The image of a version; empty when it has none, or is not known."""
+        return self._known(service, version).get("image") or ""
+
+    def made_of(self, service: str, version: str) -> str:
+        """The image of a version, or that it is a command; empty when it is not known."""
+        known = self._known(service, version)
+        return str(known["image"] or A_COMMAND) if known else ""
+
+    def _known(self, service: str, version: str) -> dict[str, Any]:
         spec = self.spec(service, version)
-        return str(json.loads(spec)["image"]) if spec is not None else ""
+        return {} if spec is None else dict(json.loads(spec))
 
     def spec(self, service: str, version: str) -> str | None:
         """The definition of a version."""

@@ -203,14 +203,16 @@ class Definitions(BaseModel):
 class ServiceSummary(BaseModel):
     """A service: what is wanted, what runs, what waits and why.
 
-    `mode`: "replicated" or "global". `configured`: the count of the configuration; `wanted`: what holds.
+    `mode`: "replicated" or "global". `containerizer`: "docker" or "mesos". `image`: null for a command that
+    runs without one. `configured`: the count of the configuration; `wanted`: what holds.
     `healthy`: of the version that should run; `in_service`: of any. `scaled_since`: since when an operator's
     count holds instead, in seconds of the epoch. `revision`: what is asked of it, for If-Match.
     """
 
     name: str
     mode: str
-    image: str
+    containerizer: str
+    image: str | None
     version: str
     wanted: int
     running: int

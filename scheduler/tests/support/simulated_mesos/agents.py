@@ -147,7 +147,8 @@ class Agent:
             return
         named = parse_task_id(name)
         assert named is not None
-        image = info["container"]["docker"]["image"]
+        kinds = info["container"]
+        image = kinds["docker"]["image"] if "docker" in kinds else kinds["mesos"]["image"]["docker"]["name"]
         container = Container(name, *named, image, "health_check" in info, Bundle.of(info["resources"]), info)
         self.containers[name] = container
         if self.draining:

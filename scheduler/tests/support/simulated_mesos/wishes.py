@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from mesos_docker_scheduler.config import Config, Service
+from mesos_docker_scheduler.config import Allowed, Config, Service
 from scheduler_fakes import configuration, service
 
 from simulated_mesos.agents import BAD, BATCH, CRASHING, GOOD, SICK, SLOW
@@ -41,6 +41,8 @@ _CONSTRAINTS: tuple[tuple[tuple[str, ...], int], ...] = (
     (("@zone", "CLUSTER"), 0),
     (("@region", "IS", "here"), 0),
 )
+_MESOS: Fields = {"containerizer": "mesos", "network": "host", "user": "ann"}
+_ALLOWED = Allowed(host_network=True)
 _CHECK: Fields = {"protocol": "tcp", "port": 80}
 
 
@@ -80,7 +82,7 @@ class Wishes:
             if earlier and not kept and self._random.random() < 0.15:
                 kept = (self._random.choice(earlier),)
             linked.append(one.model_copy(update={"depends_on": kept}))
-        return configuration(*linked)
+        return configuration(*linked, allowed=_ALLOWED)
 
     def changed(self, before: Config) -> Config:
         """What an operator does in a hurry: most often one thing about one service."""
@@ -114,7 +116,7 @@ class Wishes:
             else one
             for one in before.services
         ]
-        return configuration(*services)
+        return configuration(*services, allowed=_ALLOWED)
 
     def _image(self, good: bool) -> str:
         bad = not good and self._random.random() < 0.4
@@ -156,6 +158,8 @@ class Wishes:
             fields["role"] = "web"
         if not good and chance.random() < 0.1:
             fields["cpus"] = 3.0  # more than some agents have left
+        if "ports" not in fields and chance.random() < 0.2:
+            fields |= _MESOS
         return service(**fields)
 
     def _put_everywhere(self, fields: Fields) -> None:

@@ -163,7 +163,7 @@ def test_gpus_are_handed_over_unless_the_operator_does() -> None:
 def test_secrets_are_given_apart_from_the_environment() -> None:
     wish = service(env={"A": "b"}, secrets={"TOKEN": "/run/token"})
     launch = Launch(wish, "a", "host-a", tuple(resources()), ())
-    made = TaskInfos().make("id-1", launch, {"TOKEN": "hunter2\u00fc"})
+    made = TaskInfos().make("id-1", launch, {"secrets.TOKEN": "hunter2\u00fc"})
     assert made["command"]["environment"]["variables"] == [
         {"name": "TOKEN", "type": "SECRET", "secret": {"type": "REFERENCE", "reference": {"name": "TOKEN"}}},
     ]
@@ -223,3 +223,78 @@ def test_what_instances_share_is_not_mixed_up() -> None:
         for info in made
         for docker in [info["container"]["docker"]]
     ] == [("1", "demo/web:1", 8001), ("2", "demo/web:1", 8002), ("3", "demo/web:2", 8003)]
+
+
+# --- Commands of the Mesos containerizer
+
+MESOS: dict[str, Any] = {"containerizer": "mesos", "network": "host", "user": "ann"}
+
+
+def test_a_command_without_an_image() -> None:
+    made = info(**MESOS, image=None, command="./it", env={"A": "b"})
+    assert made["container"] == {"type": "MESOS", "mesos": {}, "volumes": []}
+    variables = [{"name": "HOST", "value": "host-a"}, {"name": "A", "value": "b"}]
+    assert made["command"] == {
+        "shell": True,
+        "value": "./it",
+        "user": "ann",
+        "environment": {"variables": variables},
+    }
+    assert "data" not in made
+
+
+def test_an_image_that_mesos_runs() -> None:
+    made = info(**MESOS, volumes=[{"host_path": "/h", "container_path": "/c"}])
+    image = {"type": "DOCKER", "docker": {"name": "demo/web:1"}, "cached": True}
+    assert made["container"]["mesos"] == {"image": image}
+    assert made["container"]["volumes"] == [{"container_path": "/c", "mode": "RW", "host_path": "/h"}]
+    assert made["command"]["shell"] is False
+    assert "value" not in made["command"], "the image says what it starts"
+    assert info(**MESOS, force_pull=True)["container"]["mesos"]["image"]["cached"] is False
+
+
+def test_a_program_of_an_image_and_its_arguments() -> None:
+    command = info(**MESOS, entrypoint="/bin/x", args=["-v"])["command"]
+    assert (command["shell"], command["value"], command["arguments"]) == (False, "/bin/x", ["/bin/x", "-v"])
+    assert info(**MESOS, args=["-v"])["command"]["arguments"] == ["-v"]
+
+
+def test_a_commands_ports_are_the_hosts() -> None:
+    ports = [{"name": "http", "container_port": 0}]
+    made = info((31000,), **MESOS, ports=ports, health_check={"protocol": "http", "port_name": "http"})
+    assert made["health_check"]["http"]["port"] == 31000
+    told = {one["name"]: one["value"] for one in made["command"]["environment"]["variables"]}
+    assert told == {"HOST": "host-a", "PORT0": "31000", "PORT_HTTP": "31000"}
+
+
+def test_what_would_steer_a_commands_executor_goes_past_it() -> None:
+    wish = service(**MESOS, env={"A": "b", "LD_PRELOAD": "/x", "http_proxy": "p"}, secrets={"KEY": "/k"})
+    launch = Launch(wish, "a", "host-a", tuple(resources()), ())
+    made = TaskInfos().make("id-1", launch, {"secrets.KEY": "hunter2"})
+    assert [one["name"] for one in made["command"]["environment"]["variables"]] == ["HOST", "A"]
+    data = json.loads(base64.b64decode(made["data"]))
+    assert data == {"secrets": {"KEY": "hunter2", "LD_PRELOAD": "/x", "http_proxy": "p"}}
+
+
+# --- Files
+
+
+@pytest.mark.parametrize("fields", [{}, MESOS], ids=["docker", "mesos"])
+def test_files_to_fetch(fields: dict[str, Any]) -> None:
+    files = [
+        "https://host/app.tar.gz",
+        {"uri_secret": "/s", "output_file": "bin/app", "executable": True},
+        {"uri": "/srv/data", "cache": True, "extract": False, "output_file": "here"},
+    ]
+    wish = service(**fields, fetch=files)
+    launch = Launch(wish, "a", "host-a", tuple(resources()), ())
+    secret = "https://ann:hunter2@host/app"
+    made = TaskInfos().make("id-1", launch, {"fetch[1].uri_secret": secret})
+    usual = {"extract": True, "executable": False, "cache": False}
+    assert made["command"]["uris"] == [
+        {**usual, "value": "https://host/app.tar.gz"},
+        {"value": "/srv/data", "extract": False, "executable": False, "cache": True, "output_file": "here"},
+    ]
+    data = json.loads(base64.b64decode(made.pop("data")))
+    assert data == {"fetch": [{**usual, "executable": True, "value": secret, "output_file": "bin/app"}]}
+    assert "hunter2" not in json.dumps(made)

@@ -53,7 +53,7 @@ def tasks_of(has: str, wished: Service) -> tuple[list[Task], frozenset[str]]:
         )
         for mark in filter(None, marks.split("+")):
             if mark == "old":
-                made = replace(made, version=old.version, image=old.image)
+                made = replace(made, version=old.version, image=old.image or "")
             elif mark == "stopping":
                 made = replace(made, kill_reason="some reason")
             elif mark == "returned":

@@ -4,7 +4,7 @@ import { cell, list, make, Paged, row, rowHeading, setAttribute, setText, show }
 import { Events } from "./events.js";
 import { Charts } from "./history.js";
 import { FILTERS, inOrder, isUpdating } from "./model.js";
-import { age, count } from "./wording.js";
+import { age, count, whatRuns } from "./wording.js";
 
 const AT_FIRST = 25;
 const SENTENCES = 3;
@@ -55,7 +55,7 @@ export class Overview {
     const all = [...this.model.services.values()];
     if (this.model.head === null) return;
     const name = find("filter-name").value.trim().toLowerCase();
-    const named = name ? all.filter((service) => service.name.toLowerCase().includes(name) || service.image.toLowerCase().includes(name)) : all;
+    const named = name ? all.filter((service) => service.name.toLowerCase().includes(name) || whatRuns(service).toLowerCase().includes(name)) : all;
     for (const [key, , fits] of FILTERS) setText(this.counts.get(key), String(named.filter(fits).length));
     const fits = FILTERS.find(([key]) => key === this.show)[2];
     this.paged.render(inOrder(named.filter(fits)), all.length ? "No service is like that." : "The configuration names no service.");
@@ -111,7 +111,7 @@ function makeRow(service) {
     const { level, word } = shown.judgement;
     setAttribute(mark, "class", `mark ${level}`);
     setText(mark, word);
-    setText(image, shown.image);
+    setText(image, whatRuns(shown));
     setText(running, `${shown.running} of ${shown.wanted}${shown.staging ? `, ${shown.staging} starting` : ""}`);
     setText(healthy, String(shown.healthy));
     setAttribute(healthy, "class", shown.healthy < shown.wanted ? `${level === "bad" ? "bad" : "busy"}-text` : null);

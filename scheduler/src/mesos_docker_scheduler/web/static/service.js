@@ -6,7 +6,7 @@ import { Events } from "./events.js";
 import { Charts } from "./history.js";
 import { Instances } from "./instances.js";
 import { Log } from "./log.js";
-import { age, count, until } from "./wording.js";
+import { age, count, until, whatRuns } from "./wording.js";
 
 const EVENTS = 100;
 
@@ -51,7 +51,7 @@ export class ServicePage {
     const { level, word } = service.judgement;
     setText(find("service-state"), word);
     setAttribute(find("service-state"), "class", `mark ${level}`);
-    setText(find("service-image"), service.image);
+    setText(find("service-image"), whatRuns(service));
     document.title = `${level === "bad" ? "(!) " : ""}${service.name} – Scheduler`;
     list(find("service-figures"), figures(service), ([key]) => key, makeFigure);
     this.update.render(service);

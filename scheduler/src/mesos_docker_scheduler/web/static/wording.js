@@ -34,6 +34,12 @@ export function count(number, noun) {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+// The image of a service, or that it is a command, and what runs it, if it is not Docker.
+export function whatRuns(service) {
+  const text = service.image ?? "a command";
+  return service.containerizer === "docker" ? text : `${text} (${service.containerizer})`;
+}
+
 // An element that says how long ago something was, and keeps saying so; see `tick`.
 export function age(at) {
   return keepingTime(at, "past");
