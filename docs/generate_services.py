@@ -40,7 +40,7 @@ All services are checked together; when one is wrong, nothing changes and everyt
 In `secrets: {DB_PASSWORD: db}` the name `db` is one of `scheduler_secret_values`, which belongs into a vault;
 an absolute path is that of a file on the scheduler's host. The container finds the value in its environment,
 and so does whoever may use Docker on its slave. It is not in the scheduler's status, log and state, nor in
-what Mesos' masters and slaves tell, log and keep, nor in a list of processes. (With `containerizer: mesos` the
+what Mesos' masters and slaves tell, log and keep, nor in a list of processes. (With `containerizer: mesos` a
 slave keeps it in `/run/mesos` while the instance is there, in a file that root alone can read.) From the
 scheduler to the masters and slaves it travels as safely as everything else there: encrypted when they speak
 TLS.
@@ -71,7 +71,7 @@ Instances are planned, checked, updated, stopped and looked at as others are. A 
 | --- | --- |
 | `image` | without one, a command finds the slave's files: `scheduler_allowed` needs `host_commands: true` |
 | `network` | must be `host`: `scheduler_allowed` needs `host_network: true` |
-| `user` | required: a user of the slaves. `root` is root there: `scheduler_allowed` needs `privileged: true` |
+| `user` | required: a user of the slaves. For `root`, `scheduler_allowed` needs `privileged: true` |
 | `command` | required without an image; its folder is its sandbox |
 | `args`, `entrypoint`, `force_pull` | for images |
 | `cpus`, `mem` | limits if the slaves have the isolators `cgroups/cpu` and `cgroups/mem`, or else measured |

@@ -14,23 +14,35 @@ def with_secret_paths(service: object, folder: str) -> object:
 
     What is no service at all is left to the scheduler's own check, which says so.
     """
-    if not isinstance(service, Mapping) or not isinstance(service.get("secrets"), Mapping):
+    if not isinstance(service, Mapping):
         return service
-    paths = {
-        variable: name if not isinstance(name, str) or name.startswith("/") else f"{folder}/{name}"
-        for variable, name in service["secrets"].items()
-    }
-    return {**service, "secrets": paths}
+    found: dict[str, Any] = {}
+    if isinstance(service.get("secrets"), Mapping):
+        found["secrets"] = {name: _path(value, folder) for name, value in service["secrets"].items()}
+    if isinstance(service.get("fetch"), list):
+        found["fetch"] = [
+            {**file, "uri_secret": _path(file["uri_secret"], folder)} if _is_secret(file) else file
+            for file in service["fetch"]
+        ]
+    return {**service, **found}
+
+
+def _path(name: object, folder: str) -> object:
+    return name if not isinstance(name, str) or name.startswith("/") else f"{folder}/{name}"
+
+
+def _is_secret(file: object) -> bool:
+    return isinstance(file, Mapping) and "uri_secret" in file
 
 
 def named_secrets(services: Iterable[object], folder: str) -> list[str]:
     """Return the names of the secrets that have their files in the folder."""
-    paths = [
-        path
-        for service in services
-        if isinstance(service, Mapping) and isinstance(service.get("secrets"), Mapping)
-        for path in service["secrets"].values()
-    ]
+    paths: list[object] = []
+    for service in services:
+        if isinstance(service, Mapping) and isinstance(service.get("secrets"), Mapping):
+            paths += service["secrets"].values()
+        if isinstance(service, Mapping) and isinstance(service.get("fetch"), list):
+            paths += [file["uri_secret"] for file in service["fetch"] if _is_secret(file)]
     start = f"{folder}/"
     return sorted(
         {path.removeprefix(start) for path in paths if isinstance(path, str) and path.startswith(start)}

@@ -26,6 +26,13 @@ def test_what_has_no_secrets_is_left_alone(plugin: ModuleType, service: object) 
     assert plugin.with_secret_paths(service, "/etc/s") == service
 
 
+def test_so_do_the_secrets_of_files_to_fetch(plugin: ModuleType) -> None:
+    files = ["https://h/x", {"uri": "https://h/y"}, {"uri_secret": "db"}, {"uri_secret": "/run/b"}, 3]
+    paths = [*files[:2], {"uri_secret": "/etc/s/db"}, *files[3:]]
+    assert plugin.with_secret_paths({"fetch": files}, "/etc/s") == {"fetch": paths}
+    assert plugin.named_secrets([{"fetch": paths}, {"fetch": "x"}], "/etc/s") == ["db"]
+
+
 def test_finds_the_names(plugin: ModuleType) -> None:
     services = [{"secrets": {"A": "/etc/s/db", "B": "/run/b"}}, {}, {"secrets": {"C": "/etc/s/api"}}, "x"]
     assert plugin.named_secrets(services, "/etc/s") == ["api", "db"]
