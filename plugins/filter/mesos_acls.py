@@ -123,6 +123,14 @@ def slave_acls(frameworks: Iterable[Framework]) -> Acls:
     return acls
 
 
+def command_users(services: Iterable[object]) -> list[str]:
+    """Return the users of the slaves as whom services run without Docker, the first named first."""
+    mesos = [one for one in services if isinstance(one, Mapping) and one.get("containerizer") == "mesos"]
+    return list(
+        dict.fromkeys(one["user"] for one in mesos if isinstance(one.get("user"), str) and one["user"])
+    )
+
+
 def secret_names(frameworks: Iterable[Framework]) -> list[str]:
     """Return the names in secrets.yml. frameworks: other people's, with a `principal` each."""
     return [
@@ -199,6 +207,7 @@ class FilterModule:
         return {
             "master_acls": master_acls,
             "slave_acls": slave_acls,
+            "command_users": command_users,
             "secret_names": secret_names,
             "mesos_credential": credential,
             "master_credentials": master_credentials,

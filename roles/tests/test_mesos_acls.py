@@ -54,6 +54,20 @@ def test_what_the_scheduler_may(acls: ModuleType) -> None:
     assert allowed(acls.slave_acls([OURS, OTHER]), "scheduler") == views | {"access_sandboxes": users}
 
 
+def test_the_users_of_services_without_docker(acls: ModuleType) -> None:
+    services = [
+        {"containerizer": "mesos", "user": "ann"},
+        {"containerizer": "docker", "user": "1000"},
+        {"user": "bob"},
+        {"containerizer": "mesos", "user": ""},
+        {"containerizer": "mesos", "user": 3},
+        {"containerizer": "mesos", "user": "ann"},
+        {"containerizer": "mesos"},
+        "no service",
+    ]
+    assert acls.command_users(services) == ["ann"]
+
+
 def test_what_somebody_elses_framework_may(acls: ModuleType) -> None:
     may = allowed(acls.master_acls([OURS, OTHER]), "batch")
     assert may["register_frameworks"] == ("roles", ["batch"])
