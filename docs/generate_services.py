@@ -73,7 +73,7 @@ Instances are planned, checked, updated, stopped and looked at as others are. A 
 | `network` | must be `host`: `scheduler_allowed` needs `host_network: true` |
 | `user` | required: a user of the slaves. For `root`, `scheduler_allowed` needs `privileged: true` |
 | `command` | required without an image; its folder is its sandbox |
-| `args`, `entrypoint`, `force_pull` | for images |
+| `args`, `entrypoint`, `force_pull` | for images; `args` never replace the first word of what it starts |
 | `cpus`, `mem` | limits if the slaves have the isolators `cgroups/cpu` and `cgroups/mem`, or else measured |
 | `volumes` | folders of the host alone; the slaves need the isolator `filesystem/linux` |
 | `env`, `secrets` | with the command 100000 bytes as JSON |
@@ -91,7 +91,8 @@ are tried. Keep such services to the right slaves with an attribute and `constra
 ## Fetched files
 
 `fetch` names files that are put into the sandbox before an instance starts, whatever runs it. A command
-without an image starts in its sandbox; elsewhere `MESOS_SANDBOX` says where it is: `/mnt/mesos/sandbox`.
+without an image starts in its sandbox; elsewhere `MESOS_SANDBOX` says where it is: `/mnt/mesos/sandbox`. In a
+Docker container root alone can go there, unless `scheduler_framework_user` has the same number as its `user`.
 
     fetch:
       - https://files.example.org/app-1.4.tar.gz            # is unpacked

@@ -102,6 +102,23 @@ def test_an_update_is_shown_step_by_step(visit: Visit) -> None:
     page.until(lambda: old[0] not in page.text("#instances"), "the old instance stays")
 
 
+def test_a_service_without_an_image(visit: Visit) -> None:
+    mesos = {"containerizer": "mesos", "network": "host", "user": "ann", "image": None, "command": "x"}
+    page = visit(service(count=1), service(name="tool", **mesos))
+    site = page.site
+    site.run("a", "b")
+    settle(site)
+    page.open()
+    page.sees("#services", "demo/web:1", "a command (mesos)")
+    page.element("#filter-name").send_keys("command")
+    page.until(lambda: "web" not in page.text("#services"), "the filter")
+    page.sees("#services", "tool")
+    page.open("/services/tool")
+    page.sees("#service-image", "a command (mesos)")
+    site.configure(service(count=1), service(name="tool"))
+    page.sees("#service-update", "a command → demo/web:1")
+
+
 def test_a_failed_update_says_why_and_what_can_be_done(visit: Visit) -> None:
     page = visit(service(count=2), service(name="api"))
     site = page.site

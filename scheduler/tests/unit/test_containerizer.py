@@ -189,6 +189,11 @@ def test_files_that_can_not_be_fetched(fields: dict[str, Any], file: Any, proble
     assert "hunt" not in found
 
 
+def test_a_text_in_place_of_the_list_is_not_shown() -> None:
+    (found,) = problems(image="i", fetch="https://host/x?token=hunter2")
+    assert found == f"fetch: {SECRET}; it must be a list of URIs, or of files to fetch"
+
+
 def test_files_have_names_of_their_own() -> None:
     (found,) = problems(image="i", fetch=["https://a/x", "https://b/x"])
     assert found == 'fetch[1].output_file: "x" is used more than once; it must be of its own'

@@ -12,6 +12,7 @@ from mesos_docker_scheduler.wording import instances, is_are, printable
 Message = dict[str, Any]
 
 _LONGEST_VALUE = 60
+_DEFAULTS = Service(name="any", image="any").model_dump(mode="json")
 # They can hold passwords.
 _HIDDEN = frozenset({"env", "secrets", "command", "args", "parameters"})
 
@@ -52,7 +53,9 @@ def _new(service: Service) -> str:
 
 
 def _changed(service: Service, known: Message, reset: bool) -> Iterator[str]:
-    name, before, after = service.name, known["service"], service.model_dump(mode="json")
+    name, after = service.name, service.model_dump(mode="json")
+    # Of a scheduler that knows fewer fields.
+    before = {**_DEFAULTS, **known["service"]}
     differences = {
         field: list(_differences(field, before.get(field), after[field]))
         for field in after

@@ -89,7 +89,7 @@ def _path(location: Location) -> str:
 
 
 def _shown(location: Location, value: Any) -> str:
-    is_uri = "fetch" in (location[-2:-1] + location[-3:-2]) and not str(location[-1]).startswith("output")
+    is_uri = "fetch" in location[-3:] and location[-1] != "output_file"
     if "env" in location or "secrets" in location or is_uri or location[-1:] in (("master",), ("zookeeper",)):
         return "the value (not shown, it may hold a secret)"
     return excerpt(value)

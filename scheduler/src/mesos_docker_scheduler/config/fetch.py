@@ -57,10 +57,10 @@ class Fetch(Section):
     def _is_for_everybody(cls, value: str | None) -> str | None:
         if value is None:
             return value
-        local = _local_path(value)
-        if not _URI.fullmatch(value) or not (local or "/").startswith("/"):
-            raise ValueError(f"must be {_A_URI}")
-        if local is None and re.search(r"[@?#]", value):
+        path = _local_path(value)
+        if not _URI.fullmatch(value) or (
+            re.search(r"[@?#]", value) if path is None else not path.startswith("/")
+        ):
             raise ValueError(f"must be {_A_URI}")
         return value
 

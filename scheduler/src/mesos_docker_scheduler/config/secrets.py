@@ -28,9 +28,10 @@ def read(service: Service, known: Mapping[str, str] = NONE) -> tuple[dict[str, s
     problems: list[str] = []
     for field, path in service.secret_files.items():
         try:
-            values[field] = known[path] if path in known else _value(Path(path))
-            if field.startswith("fetch") and not CONFIDENTIAL.fullmatch(values[field]):
+            value = known[path] if path in known else _value(Path(path))
+            if field.startswith("fetch") and not CONFIDENTIAL.fullmatch(value):
                 raise ValueError(f"does not hold {A_CONFIDENTIAL_URI}")
+            values[field] = value
         except ValueError as error:
             problems.append(f"{field}: {path} {error}")
     return values, problems

@@ -168,5 +168,10 @@ def test_what_moves_without_being_replaced_is_said() -> None:
 
 def test_a_scheduler_of_before_can_be_asked() -> None:
     (known,) = listed(WEB)
-    old = {"version": known["version"], "service": known["service"]}
+    fields = {
+        name: value for name, value in known["service"].items() if name not in ("containerizer", "fetch")
+    }
+    old = {"version": known["version"], "service": fields}
     assert changes(configuration(WEB), [old]) == []
+    (said,) = changes(configuration(service(count=2, env={"A": "secret-1"}, fetch=["https://h/x"])), [old])
+    assert "because of fetch" in said

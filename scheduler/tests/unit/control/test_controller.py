@@ -1095,6 +1095,44 @@ def test_a_secret_goes_to_mesos_and_nowhere_else(tmp_path: Path, token: Path) ->
         assert shown.encode() not in kept
 
 
+def test_so_does_a_secret_uri(tmp_path: Path, token: Path) -> None:
+    token.write_text("https://ann:hunter2@host/x")
+    wish = service(count=1, fetch=[{"uri_secret": str(token), "output_file": "x"}])
+    values, _ = secrets.read(wish)
+    bench = Bench(tmp_path, wish.with_secrets(values, secrets.digest(wish.name, values)))
+    bench.subscribe()
+    bench.offer("a")
+    (info,) = bench.launched()
+    (file,) = json.loads(base64.b64decode(info.pop("data")))["fetch"]
+    assert file["value"] == "https://ann:hunter2@host/x"
+    told = f"{info} {bench.events} {bench.controller.snapshot.json()!r} {bench.store.load()}"
+    assert "hunter2" not in told
+
+
+def test_a_service_becomes_a_command_and_an_image_again(tmp_path: Path) -> None:
+    mesos = {"containerizer": "mesos", "network": "host", "user": "ann", "image": None, "command": "x"}
+    bench = Bench(tmp_path, service(count=1))
+    bench.subscribe()
+    for wish, shown, words in (
+        (service(count=1), "demo/web:1", None),
+        (service(count=1, **mesos), None, "demo/web:1 → a command"),
+        (service(count=1), "demo/web:1", "a command → demo/web:1"),
+    ):
+        bench.take(events.ConfigRead(configuration(wish), "sha"))
+        bench.offer("a")
+        (info,) = bench.launched()
+        bench.tell(info["task_id"]["value"], "RUNNING")
+        (view,) = bench.controller.snapshot.services
+        assert (view.image, view.containerizer) == (shown, wish.containerizer)
+        if words is not None:
+            assert view.update is not None
+            assert f"{view.update.from_image} → {view.update.to_image}" == words
+        bench.take(after=10)
+        for _, old, _, _ in bench.driver.take("kill"):
+            bench.tell(old, "KILLED")
+        bench.take(after=1)
+
+
 @pytest.mark.parametrize("content", ["hun", "", None])
 def test_an_instance_gets_the_secret_that_its_version_is_named_after(
     tmp_path: Path, token: Path, content: str | None

@@ -139,6 +139,17 @@ def test_a_task_is_told_with_all_that_the_master_knows_of_it() -> None:
     assert (told.container, told.address, told.confirmed) == ("mesos-c-1", "172.17.0.2", True)
 
 
+@pytest.mark.parametrize(
+    ("mesos", "image"),
+    [({}, ""), ({"image": {"type": "DOCKER", "docker": {"name": "demo/web:1"}}}, "demo/web:1")],
+)
+def test_a_task_without_docker_is_told_as_one(mesos: Message, image: str) -> None:
+    (told,), _ = tasks_of(
+        "f-1", {"tasks": [running(container={"type": "MESOS", "mesos": mesos})]}, AGENTS, NOW
+    )
+    assert (told.containerizer, told.image, told.container) == ("mesos", image, "c-1")
+
+
 def test_the_agents_of_our_tasks_are_told_with_what_constraints_ask() -> None:
     attributes = [
         {"name": "rack", "type": "TEXT", "text": {"value": "r1"}},

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mesos_docker_scheduler.records.store import read_task, task_record
 from mesos_docker_scheduler.records.tasks import Status, Task, TaskState, advance, new_task_id, parse_task_id
 from scheduler_fakes import NOW, answer, service, status, task
 
@@ -166,3 +168,15 @@ def test_updates_in_any_order_never_break_what_we_know(messages: list[dict[str, 
         # Twice is as good as once.
         assert advance(changed, Status.from_message(message), NOW + number) == changed
         made = changed
+
+
+@pytest.mark.parametrize(("containerizer", "name"), [("docker", "mesos-c-1"), ("mesos", "c-1")])
+def test_a_container_is_called_as_its_containerizer_calls_it(containerizer: str, name: str) -> None:
+    told = {**status("1", "RUNNING"), "container_status": {"container_id": {"value": "c-1"}}}
+    assert after(replace(STAGED, containerizer=containerizer), told).container == name
+
+
+def test_a_task_of_a_former_release_runs_in_docker() -> None:
+    record = json.loads(task_record(replace(RUNNING, container="mesos-c-1")))
+    del record["containerizer"]
+    assert read_task(json.dumps(record)) == replace(RUNNING, container="mesos-c-1")
