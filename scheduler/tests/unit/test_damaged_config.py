@@ -36,6 +36,7 @@ WHOLE: dict[str, Any] = {
     "http": {"port": 8090, "read": "open", "allowed_hosts": ["mesos.example.org"]},
     "state_dir": "/nowhere/state",
     "log_level": "info",
+    "allowed": {"host_network": True, "host_commands": True},
     "services": [
         {
             "name": "web",
@@ -62,6 +63,14 @@ WHOLE: dict[str, Any] = {
             "backoff": {"initial_seconds": 1, "factor": 2, "max_seconds": 60},
         },
         {"name": "db", "image": "db", "network": "user", "network_name": "front", "placement": "pack"},
+        {
+            "name": "tool",
+            "containerizer": "mesos",
+            "network": "host",
+            "user": "ann",
+            "command": "./tool",
+            "fetch": ["https://host/a", {"uri": "ftp://host/b", "cache": True, "output_file": "b/c"}],
+        },
     ],
 }
 ODD_CHARACTERS = st.sampled_from(
