@@ -1,4 +1,4 @@
-// What the agent asks the fetcher to do: Mesos' FetcherInfo, validated. Pure.
+// What the fetcher is asked to do: Mesos' FetcherInfo, validated. The executors' own is `confidential`. Pure.
 #pragma once
 
 #include <optional>

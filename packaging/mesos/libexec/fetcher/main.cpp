@@ -1,5 +1,6 @@
-// mesos-fetcher: puts the URIs of a task into its sandbox. Started by mesos-agent before the task's executor; the agent
-// keeps the books of the cache, and says by MESOS_FETCHER_INFO what is to be done.
+// mesos-fetcher: puts the URIs of a task into its sandbox. Started by mesos-agent before the task's executor, and by that
+// for URIs that the agent does not get to see. MESOS_FETCHER_INFO says what is to be done; the agent keeps the books of
+// the cache.
 #include <curl/curl.h>
 #include <sys/stat.h>
 
