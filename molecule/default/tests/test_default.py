@@ -68,6 +68,12 @@ def test_further_services_run_beside_it(cluster: Cluster) -> None:
     assert cluster.service("helper")["converged"]
 
 
+def test_a_service_runs_without_docker(cluster: Cluster) -> None:
+    shown = cluster.service("command")
+    assert (shown["containerizer"], shown["image"], shown["healthy"]) == ("mesos", None, 1)
+    assert shown["converged"]
+
+
 def test_the_configuration_is_for_the_scheduler_alone(host: Any) -> None:
     config = host.file("/etc/mesos-docker-scheduler/config.json")
     assert (config.user, config.group, config.mode) == ("root", "mesos-scheduler", 0o640)
