@@ -6,6 +6,7 @@
 // but the waiting to mesos-container-setup, and uses no library but the C library's.
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +22,16 @@ namespace {
 
 const char* const RUNTIME_DIRECTORY_FLAG = "--runtime_directory=";
 const char* const RUNTIME_DIRECTORY_VARIABLE = "MESOS_CONTAINERIZER_RUNTIME_DIRECTORY";
+const char* const PIPE_READ_VARIABLE = "MESOS_CONTAINERIZER_PIPE_READ";
+const char* const PIPE_WRITE_VARIABLE = "MESOS_CONTAINERIZER_PIPE_WRITE";
 constexpr int STATUS_DESCRIPTOR = 3;
 
 // What ends slower than this is left to the agent, which destroys the container next.
 constexpr int LONGEST_FAREWELL_MS = 5000;
 constexpr int PAUSE_MS = 5;
+
+// The kernel tells the agent within 10 ms that a container has been out of memory.
+constexpr int OOM_NOTICE_MS = 100;
 
 volatile pid_t first = 0;
 
@@ -111,6 +117,29 @@ void keepOnlyStatus(int file)
   closeFrom(STATUS_DESCRIPTOR + 1);
 }
 
+// The agent puts this process, and none of its children, into the container's control groups before it says that the
+// container may go on. What it says is left for the setup to read.
+void waitForTheAgent()
+{
+  const char* const read = getenv(PIPE_READ_VARIABLE);
+  const char* const write = getenv(PIPE_WRITE_VARIABLE);
+  if (read == nullptr || write == nullptr) return;
+  // As long as this process has an end to write to, it does not hear of the agent's death. The setup closes it, too.
+  const int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  dup2(nothing, atoi(write));
+  close(nothing);
+  pollfd agent = {atoi(read), POLLIN, 0};
+  while (poll(&agent, 1, -1) < 0 && errno == EINTR) {}
+}
+
+// A container that is out of memory is killed as a whole, but for its parent, which must write the status.
+void surviveLackOfMemory()
+{
+  const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (file < 0 || write(file, "-1000", 5) < 0) {} // nobody but root may
+  close(file);
+}
+
 int waitForFirst()
 {
   for (;;) {
@@ -173,6 +202,7 @@ int main(int argc, char** argv)
 
   const int file = openStatus(directory);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  waitForTheAgent();
 
   // Nobody hands on signals to a process that is not there yet, and the handlers are the parent's alone.
   sigset_t all;
@@ -188,6 +218,7 @@ int main(int argc, char** argv)
     execv(setup, argv);
     fail("starting", setup);
   }
+  surviveLackOfMemory(); // the child has been left as it was
   handOnSignals();
   sigprocmask(SIG_SETMASK, &before, nullptr);
   keepOnlyStatus(file);
@@ -195,5 +226,7 @@ int main(int argc, char** argv)
   const int status = waitForFirst();
   writeStatus(status);
   endTheRest();
+  // The agent asks no further why the container has ended when it hears of the end first.
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) usleep(OOM_NOTICE_MS * 1000);
   return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
