@@ -16,6 +16,7 @@
 #include "pending_futures.hpp"
 #include "plugins.hpp"
 #include "security.hpp"
+#include "version2_policy.hpp"
 
 using namespace mesos;
 using internal::slave::Containerizer;

@@ -6,6 +6,7 @@
 #include "cgroup_hierarchies.hpp"
 #include "diagnostics.hpp"
 #include "docker_statistics.hpp"
+#include "mesos_containerizer.hpp"
 #include "text.hpp"
 
 using namespace mesos::internal::slave;
@@ -48,15 +49,6 @@ Containerizer* createDockerContainerizer(
       mesosFlags, parts.fetcher, Owned<ContainerLogger>(logger.get()), Shared<Docker>(docker->get().get()), NO_GPUS);
 }
 
-Containerizer* createMesosContainerizer(const Flags& mesosFlags, const ContainerizerParts& parts)
-{
-  Try<MesosContainerizer*> containerizer = MesosContainerizer::create(
-      mesosFlags, false, parts.fetcher, parts.gc, parts.secretResolver, NO_GPUS, parts.volumeGidManager,
-      parts.futureTracker, nullptr);
-  if (containerizer.isError()) fail("Could not create MesosContainerizer: " + containerizer.error());
-  return containerizer.get();
-}
-
 Containerizer* createWithoutVersion1(
     const Flags& mesosFlags, const FlagValues& flags, const ContainerizerParts& parts)
 {
@@ -70,7 +62,7 @@ Containerizer* createWithoutVersion1(
     if (type == "docker")
       containerizers.push_back(createDockerContainerizer(mesosFlags, flags, parts));
     else if (type == "mesos")
-      containerizers.push_back(createMesosContainerizer(mesosFlags, parts));
+      containerizers.push_back(createMesosContainerizerOnVersion2(mesosFlags, flags, parts));
     else
       fail("Unknown or unsupported containerizer: " + type);
   }

@@ -8,12 +8,12 @@
 #include "diagnostics.hpp"
 #include "text.hpp"
 
-namespace {
-
-[[noreturn]] void refuse(const std::string& flag, const std::string& value, const std::string& reason)
+void refuse(const std::string& flag, const std::string& value, const std::string& reason)
 {
   fail("--" + flag + "=" + value + " cannot be honoured: " + reason);
 }
+
+namespace {
 
 // Refuses those of `names` that the operator gave another value than the default.
 template <size_t n>
@@ -73,36 +73,6 @@ const char* const MESOS_CONTAINERS[] = {
 const char* const FETCHER[] = {
     "fetcher_cache_dir", "fetcher_cache_size", "fetcher_stall_timeout", "frameworks_home", "hadoop_home"};
 
-const char* const CGROUP_VERSION_1[] = {
-    "agent_subsystems",
-    "cgroups_cpu_enable_pids_and_tids_count",
-    "cgroups_destroy_timeout",
-    "cgroups_hierarchy",
-    "cgroups_limit_swap",
-    "cgroups_net_cls_primary_handle",
-    "cgroups_net_cls_secondary_handles",
-    "cgroups_root",
-    "nvidia_gpu_devices",
-    "perf_duration",
-    "perf_events",
-    "perf_interval",
-    "revocable_cpu_low_priority",
-    "systemd_runtime_directory",
-};
-
-const std::string NEEDS_VERSION_1 = "it needs cgroup version 1, and this host has version 2 only";
-
-bool startsWith(const std::string& text, const std::string& start)
-{
-  return text.compare(0, start.size(), start) == 0;
-}
-
-bool isolatorNeedsVersion1(const std::string& isolator)
-{
-  return isolator == "cgroups" || startsWith(isolator, "cgroups/") || isolator == "gpu/nvidia" ||
-         isolator == "linux/devices" || isolator == "network/ports" || isolator == "network/port_mapping";
-}
-
 // Mesos knows the capabilities of 2014, and ends when the kernel has others.
 void refuseUnknownCapabilities(const FlagValues& flags)
 {
@@ -155,26 +125,4 @@ void refuseAgentFlags(const FlagValues& flags)
   const std::string location = flags.text("domain_socket_location");
   if (startsWith(location, "systemd:"))
     refuse("domain_socket_location", location, "socket activation is not supported; give a path");
-}
-
-void adaptToCgroupVersion2(FlagValues& flags)
-{
-  refuseChanged(flags, CGROUP_VERSION_1, NEEDS_VERSION_1);
-
-  for (const std::string& isolator : split(flags.text("isolation"), ','))
-    if (isolatorNeedsVersion1(isolator))
-      refuse(
-          "isolation", flags.text("isolation"),
-          "'" + isolator + "' needs cgroup version 1, and this host has version 2 only; use posix/cpu,posix/mem");
-
-  auto& launcher = flags.at<std::string>("launcher");
-  if (launcher == "linux") {
-    if (flags.isSet("launcher")) refuse("launcher", launcher, NEEDS_VERSION_1 + "; use posix");
-    launcher = "posix";
-  }
-
-  auto& systemd = flags.at<bool>("systemd_enable_support");
-  if (systemd && flags.isSet("systemd_enable_support"))
-    refuse("systemd_enable_support", "true", NEEDS_VERSION_1 + "; use --no-systemd_enable_support");
-  systemd = false;
 }

@@ -17,7 +17,19 @@ std::vector<std::string> split(const std::string& text, char separator)
   return parts;
 }
 
+bool startsWith(const std::string& text, const std::string& start)
+{
+  return text.compare(0, start.size(), start) == 0;
+}
+
 std::string joinedPath(const std::string& folder, const std::string& name)
 {
   return !folder.empty() && folder.back() == '/' ? folder + name : folder + "/" + name;
+}
+
+std::string joined(const std::set<std::string>& names)
+{
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
 }

@@ -6,7 +6,7 @@
 
 namespace {
 
-constexpr unsigned VARINT = 0, FIXED64 = 1, LENGTH_DELIMITED = 2;  // wire types
+constexpr unsigned VARINT = 0, FIXED64 = 1, LENGTH_DELIMITED = 2, FIXED32 = 5;  // wire types
 
 uint64_t readVarint(const std::string& message, size_t& position)
 {
@@ -31,19 +31,67 @@ std::string tag(unsigned number, unsigned type)
   return varint(number << 3 | type);
 }
 
+struct Field {
+  unsigned number;
+  unsigned type;
+  uint64_t integer;      // of VARINT
+  std::string contents;  // of the other types
+};
+
+std::vector<Field> parsed(const std::string& message)
+{
+  std::vector<Field> fields;
+  for (size_t position = 0; position < message.size();) {
+    const uint64_t tag = readVarint(message, position);
+    Field field = {static_cast<unsigned>(tag >> 3), static_cast<unsigned>(tag & 7), 0, ""};
+    if (field.type == VARINT) {
+      field.integer = readVarint(message, position);
+    } else {
+      size_t length = 0;
+      if (field.type == LENGTH_DELIMITED)
+        length = readVarint(message, position);
+      else if (field.type == FIXED64)
+        length = 8;
+      else if (field.type == FIXED32)
+        length = 4;
+      else
+        fail("Internal error: a field of wire type " + std::to_string(field.type));
+      field.contents = message.substr(position, length);
+      position += length;
+    }
+    fields.push_back(field);
+  }
+  return fields;
+}
+
 }
 
 std::vector<std::string> fieldsOf(const std::string& message, unsigned number)
 {
-  std::vector<std::string> fields;
-  for (size_t position = 0; position < message.size();) {
-    const uint64_t tag = readVarint(message, position);
-    if ((tag & 7) != LENGTH_DELIMITED) fail("Internal error: a field of wire type " + std::to_string(tag & 7));
-    const uint64_t length = readVarint(message, position);
-    if (tag >> 3 == number) fields.push_back(message.substr(position, length));
-    position += length;
+  std::vector<std::string> contents;
+  for (const Field& field : parsed(message))
+    if (field.number == number && field.type == LENGTH_DELIMITED) contents.push_back(field.contents);
+  return contents;
+}
+
+std::optional<double> doubleOf(const std::string& message, unsigned number)
+{
+  std::optional<double> found;
+  for (const Field& field : parsed(message)) {
+    if (field.number != number || field.type != FIXED64) continue;
+    double value;
+    std::memcpy(&value, field.contents.data(), sizeof value);
+    found = value;
   }
-  return fields;
+  return found;
+}
+
+std::optional<uint64_t> integerOf(const std::string& message, unsigned number)
+{
+  std::optional<uint64_t> found;
+  for (const Field& field : parsed(message))
+    if (field.number == number && field.type == VARINT) found = field.integer;
+  return found;
 }
 
 std::string doubleField(unsigned number, double value)
@@ -56,4 +104,9 @@ std::string doubleField(unsigned number, double value)
 std::string integerField(unsigned number, uint64_t value)
 {
   return tag(number, VARINT) + varint(value);
+}
+
+std::string bytesField(unsigned number, const std::string& contents)
+{
+  return tag(number, LENGTH_DELIMITED) + varint(contents.size()) + contents;
 }

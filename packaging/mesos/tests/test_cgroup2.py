@@ -130,13 +130,21 @@ int main(int, char** argv)
     ("words", "message"),
     [
         (["--launcher=linux"], "--launcher=linux cannot be honoured: it needs cgroup version 1"),
-        (["--isolation=cgroups/cpu,cgroups/mem"], "'cgroups/cpu' needs cgroup version 1"),
+        (["--isolation=cgroups/cpu,cgroups/blkio"], "'cgroups/blkio' needs cgroup version 1"),
+        (["--isolation=filesystem/linux"], "'filesystem/linux' needs the linux launcher"),
+        (
+            ["--isolation=posix/cpu,cgroups/mem"],
+            "it needs the controller 'memory' of cgroup version 2, and this",
+        ),
+        (
+            ["--isolation=cgroups/cpu"],
+            "--isolation=cgroups/cpu cannot be honoured: it needs the controller 'cpu'",
+        ),
         (["--isolation=posix/cpu,gpu/nvidia"], "'gpu/nvidia' needs cgroup version 1"),
         (["--systemd_enable_support"], "--systemd_enable_support=true cannot be honoured"),
         (["--systemd_runtime_directory=/run"], "--systemd_runtime_directory=/run cannot be honoured"),
         (["--agent_subsystems=cpu"], "--agent_subsystems=cpu cannot be honoured: it needs cgroup version 1"),
         (["--cgroups_hierarchy=/cgroup"], "--cgroups_hierarchy=/cgroup cannot be honoured"),
-        (["--cgroups_root=other"], "--cgroups_root=other cannot be honoured"),
         (["--nvidia_gpu_devices=0"], "--nvidia_gpu_devices"),
         (
             ["--containerizers=docker,docker"],

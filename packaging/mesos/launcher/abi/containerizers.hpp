@@ -51,6 +51,8 @@ namespace mesos {
 
 namespace slave {
 
+class Isolator;
+
 class ContainerLogger {
 public:
   static Try<ContainerLogger*> create(const Option<std::string>& module);
@@ -91,12 +93,15 @@ private:
   char members[1024];
 };
 
+class Launcher;
+class Provisioner;
+
 class MesosContainerizer : public Containerizer {
 public:
   static Try<MesosContainerizer*> create(
-      const Flags& flags, bool local, Fetcher* fetcher, GarbageCollector* gc, SecretResolver* secretResolver,
-      const Option<NvidiaComponents>& nvidia, VolumeGidManager* volumeGidManager, PendingFutureTracker* futureTracker,
-      CSIServer* csiServer);
+      const Flags& flags, bool local, Fetcher* fetcher, GarbageCollector* gc,
+      const process::Owned<Launcher>& launcher, const process::Shared<Provisioner>& provisioner,
+      const std::vector<process::Owned<::mesos::slave::Isolator>>& isolators, VolumeGidManager* volumeGidManager);
 };
 
 class ComposingContainerizer : public Containerizer {

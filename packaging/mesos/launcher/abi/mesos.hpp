@@ -32,7 +32,7 @@ struct URL {
 
 }
 
-template <typename T>
+template <typename Value, typename Hash = std::hash<Value>, typename Equal = std::equal_to<Value>>
 class hashset;
 
 namespace google::protobuf {
@@ -69,6 +69,7 @@ public:
 
 class ContainerID : public Message {
 public:
+  ContainerID();
   ContainerID(const ContainerID&);
   ~ContainerID();
 };

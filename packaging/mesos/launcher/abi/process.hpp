@@ -67,13 +67,40 @@ namespace ID {
 std::string generate(const std::string& prefix);
 }
 
+struct Failure {
+  explicit Failure(const std::string& message) : message(message) {}
+  const std::string message;
+};
+
 template <typename T>
 class Future {
 public:
   Future(const T& value);
+  Future(const Failure& failure);
+
+  // A future that is answered by `set` or `fail`; in Mesos that takes a promise.
+  static Future pending()
+  {
+    Future future;
+    future.data->abandoned = false;
+    return future;
+  }
+
+  bool set(const T& value);
+  bool fail(const std::string& message);
 
 private:
-  std::shared_ptr<void> data;
+  Future();  // one that nobody will ever answer
+
+  // How Mesos' structure begins.
+  struct Data {
+    std::atomic_flag lock;
+    int state;
+    bool discard;
+    bool associated;
+    bool abandoned;
+  };
+  std::shared_ptr<Data> data;
 };
 
 namespace http {

@@ -59,6 +59,7 @@ private:
 template <typename T, typename E = Error>
 class Try {
 public:
+  Try(const T& value) : data(value) {}
   bool isSome() const { return data.isSome(); }
   bool isError() const { return data.isNone(); }
   const T& get() const { return data.get(); }
@@ -87,6 +88,7 @@ class Duration {
 public:
   explicit constexpr Duration(int64_t nanoseconds) : nanos(nanoseconds) {}
   static Try<Duration> parse(const std::string& text);
+  int64_t nanoseconds() const { return nanos; }
 
 private:
   int64_t nanos;

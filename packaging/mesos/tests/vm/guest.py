@@ -18,6 +18,8 @@ from cgroup2_scenario import (
     tasks,
     wait_registered,
 )
+from isolation_scenario import AGENT_FLAGS as ISOLATION
+from isolation_scenario import Stage, play_version_2
 from mesos_testbed import Agent, Framework, Master, PrivateDocker
 
 FOLDER = Path("/var/lib/mesos-test")
@@ -63,6 +65,17 @@ def play() -> None:
             report("a task was killed")
             survive_the_agents_death(agent, master, engine, framework, second, PATIENCE)
             report("the agent was killed with -9 and started again: same container")
+        play_commands(engine, master)
+
+
+def play_commands(engine: PrivateDocker, master: Master) -> None:
+    """Commands, with an agent of their own."""
+    agent = Agent(FOLDER / "commands", master.address, engine, {**AGENT_FLAGS, **ISOLATION})
+    with agent.start(PATIENCE), Framework(master.address) as framework:
+        wait_registered(agent, master, PATIENCE)
+        play_version_2(
+            Stage(master, agent, framework, Path("/sys/fs/cgroup/mesos"), patience=PATIENCE), report
+        )
 
 
 def main() -> int:
