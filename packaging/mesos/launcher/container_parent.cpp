@@ -140,6 +140,15 @@ void surviveLackOfMemory()
   close(file);
 }
 
+// Of the agent, whose unit may have it killed last: no command inherits that.
+void giveUpProtection()
+{
+  const int file = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+  char score = '0';
+  if (file >= 0 && read(file, &score, 1) == 1 && score == '-' && write(file, "0", 1) < 0) {}
+  close(file);
+}
+
 int waitForFirst()
 {
   for (;;) {
@@ -214,6 +223,7 @@ int main(int argc, char** argv)
   if (first == 0) {
     // A terminal's processes need a session of their own, which this one leads already.
     if (isatty(STDIN_FILENO)) setsid();
+    giveUpProtection();
     sigprocmask(SIG_SETMASK, &before, nullptr);
     execv(setup, argv);
     fail("starting", setup);
