@@ -30,14 +30,14 @@ void leaveOutAbsentProcFiles()
   if (text == nullptr) return;
 
   nlohmann::json info = nlohmann::json::parse(text, nullptr, false);
-  if (!info.is_object() || !info.contains("mounts") || !info.contains("rootfs")) return; // Mesos says what is wrong
+  if (!info.is_object() || !info.contains("mounts")) return; // Mesos says what is wrong
 
-  const std::string rootfs = info.value("rootfs", "");
   nlohmann::json kept = nlohmann::json::array();
   for (const auto& mount : info["mounts"]) {
     const std::string source = mount.value("source", "");
-    const bool ofProc = source == mount.value("target", "") && source.compare(0, rootfs.size() + 6, rootfs + "/proc/") == 0;
-    if (!ofProc || access(source.c_str() + rootfs.size(), F_OK) == 0) kept.push_back(mount);
+    const size_t proc = source.rfind("/proc/"); // of a root file system that need not be this process' own
+    const bool ofProc = proc != std::string::npos && source == mount.value("target", "");
+    if (!ofProc || access(source.c_str() + proc, F_OK) == 0) kept.push_back(mount);
   }
   info["mounts"] = kept;
   setenv(LAUNCH_INFO, info.dump().c_str(), 1);

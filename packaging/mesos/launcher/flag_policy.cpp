@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "diagnostics.hpp"
 #include "text.hpp"
@@ -89,6 +90,19 @@ void refuseUnknownCapabilities(const FlagValues& flags)
     if (flags.isSet(flag)) refuse(flag, flags.text(flag), reason);
 }
 
+void refuseAbsentIsolators(const FlagValues& flags)
+{
+  const std::pair<const char*, const char*> absent[] = {
+      {"disk/xfs", "the official library was built without it; disk/du does the same, less exactly"},
+      {"network/port_mapping", "the official library was built without it; see network/cni"},
+      {"network/ports", "the official library was built without it"},
+      {"volume/csi", "CSI plugins speak gRPC, which is not supported with OpenSSL 3"}};
+  const std::string list = flags.text("isolation");
+  for (const std::string& isolator : split(list, ','))
+    for (const auto& [name, reason] : absent)
+      if (isolator == name) refuse("isolation", list, "'" + isolator + "': " + reason);
+}
+
 }
 
 void refuseMasterFlags(const FlagValues& flags)
@@ -120,6 +134,7 @@ void refuseAgentFlags(const FlagValues& flags)
     refuseChanged(flags, MESOS_CONTAINERS, needs("containers of the Mesos containerizer", "mesos-containerizer"));
   if (lacks("mesos-fetcher")) refuseChanged(flags, FETCHER, needs("the download of tasks' URIs", "mesos-fetcher"));
 
+  refuseAbsentIsolators(flags);
   refuseUnknownCapabilities(flags);
 
   const std::string location = flags.text("domain_socket_location");

@@ -26,7 +26,7 @@ const std::string NEEDS_VERSION_1 = "it needs cgroup version 1, and this host ha
 bool needsVersion1(const std::string& isolator)
 {
   return (startsWith(isolator, "cgroups/") && !isVersion2Isolator(isolator)) || isolator == "gpu/nvidia" ||
-         isolator == "linux/devices" || isolator == "network/ports" || isolator == "network/port_mapping";
+         isolator == "linux/devices";
 }
 
 // Their namespaces are made by Mesos' linux launcher, which finds a container's processes by version 1.

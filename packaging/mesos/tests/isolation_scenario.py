@@ -45,9 +45,9 @@ class Stage:
     members: str = "leaf/cgroup.procs"
     patience: float = 30
 
-    def run(self, command: str, state: str = "TASK_RUNNING", **fields: Any) -> Message:
+    def run(self, value: str, state: str = "TASK_RUNNING", **fields: Any) -> Message:
         """Launch a command and wait for a state of it."""
-        task = command_task(command, **fields)
+        task = command_task(value, **fields)
         self.framework.launch([task], self.patience)
         self.framework.wait_state(name_of(task), state, self.patience)
         return task

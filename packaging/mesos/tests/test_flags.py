@@ -295,6 +295,20 @@ def test_an_agent_refuses_flags_of_the_fetcher(flag: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("isolator", "reason"),
+    [
+        ("disk/xfs", "the official library was built without it; disk/du does the same"),
+        ("network/port_mapping", "the official library was built without it; see network/cni"),
+        ("network/ports", "the official library was built without it"),
+        ("volume/csi", "CSI plugins speak gRPC"),
+    ],
+)
+def test_an_agent_refuses_isolators_that_it_lacks(isolator: str, reason: str) -> None:
+    message = agent_refusal("isolation", f"posix/cpu,{isolator}", STAGED_TREE / "usr/libexec/mesos")
+    assert f"'{isolator}': {reason}" in message
+
+
+@pytest.mark.parametrize(
     ("flag", "value"),
     [
         ("effective_capabilities", '{"capabilities": ["NET_RAW"]}'),
