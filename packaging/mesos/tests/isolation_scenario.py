@@ -6,7 +6,9 @@ machine that was booted with it (vm/).
 
 from __future__ import annotations
 
+import json
 import subprocess
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +119,63 @@ def memory_is_limited(stage: Stage) -> None:
 def nobody_gets_away(stage: Stage) -> None:
     """All that a command has started ends with it, whoever its parent is now."""
     task = stage.run("(setsid sh -c 'sleep 1000 & sleep 1000' &) ; sleep 1000")
-    members = stage.cgroup(task) / stage.members
     # Mesos' parent, the executor, two shells and three that sleep.
-    eventually(lambda: len(members.read_text().split()) >= 7, "all have started", stage.patience)
+    wait_members(stage, stage.cgroup(task), 7)
     stage.kill(task)
+
+
+def wait_members(stage: Stage, cgroup: Path, count: int) -> None:
+    """Wait until so many processes have started."""
+    members = cgroup / stage.members
+    eventually(lambda: len(members.read_text().split()) >= count, f"{count} in {cgroup}", stage.patience)
+
+
+def nested_containers(stage: Stage) -> tuple[Message, Path]:
+    """Their groups are below their parent's, also after the agent's death.
+
+    Returns the task that is the parent, and the group of one that does not share its limits.
+    """
+    task = stage.run("sleep 1000")
+    parent = stage.sandbox(task).name
+    nested = {name: stage.cgroup(task) / "mesos" / name for name in ("shared", "own")}
+    own = {
+        "container": {"type": "MESOS", "linux_info": {"share_cgroups": False}},
+        "resources": resources(0.5, 48),
+        "limits": {"cpus": {"value": 1.0}},
+    }
+    for name, more in (("shared", {}), ("own", own)):
+        identity = {"value": name, "parent": {"value": parent}}
+        command = {"value": "(setsid sleep 1000 &); sleep 1000"}
+        call(stage, "LAUNCH_CONTAINER", container_id=identity, command=command, **more)
+        wait_members(stage, nested[name], 4)  # Mesos' parent, a shell and two that sleep
+    stage.agent.kill9()
+    restart(stage)
+    identity = {"value": "shared", "parent": {"value": parent}}
+    call(stage, "KILL_CONTAINER", container_id=identity, signal=9)
+    stage.wait_gone(nested["shared"])
+    return task, nested["own"]
+
+
+def version_2_limits_of_nested_containers(stage: Stage) -> None:
+    """One that wants limits of its own has them, and its parent keeps its."""
+    task, own = nested_containers(stage)
+    files = ("cpu.weight", "cpu.max", "memory.max", "memory.oom.group")
+    found = [(own / file).read_text().strip() for file in files]
+    assert found == ["20", "100000 100000", str(48 * MEBIBYTE), "1"], found
+    [memory] = stage.limits(task, "memory.max")
+    assert memory == str((32 + EXECUTOR_MEM) * MEBIBYTE)
+    stage.kill(task)
+
+
+def call(stage: Stage, kind: str, **content: object) -> None:
+    """Make a call of the agent's API."""
+    request = urllib.request.Request(
+        f"http://{stage.agent.address}/api/v1",
+        json.dumps({"type": kind, kind.lower(): content}).encode(),
+        {"Content-Type": "application/json", "Accept": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=stage.patience):
+        pass
 
 
 def survives_its_agent(stage: Stage) -> None:
@@ -169,6 +224,8 @@ def play_version_2(stage: Stage, report: Callable[[str], None]) -> None:
     report("what has left its session was ended")
     survives_its_agent(stage)
     report("the agent was killed with -9 and started again: same command")
+    version_2_limits_of_nested_containers(stage)
+    report("a nested container has limits of its own")
     lack_of_memory_is_told_later(stage)
     report("a command without memory, and without an agent: the next one told why")
     nothing_is_left(stage)

@@ -23,6 +23,7 @@ from isolation_scenario import (
     Message,
     Stage,
     memory_is_limited,
+    nested_containers,
     nobody_gets_away,
     nothing_is_left,
     resources,
@@ -119,6 +120,8 @@ def test_version_2_without_its_controllers(folder: Path, cgroups_root: str) -> N
     with stage(folder, root, flags, VERSION_2_ONLY, "leaf/cgroup.procs") as played:
         nobody_gets_away(played)
         survives_its_agent(played)
+        task, _ = nested_containers(played)
+        played.kill(task)
         nothing_is_left(played)
 
 
