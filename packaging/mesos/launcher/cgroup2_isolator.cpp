@@ -290,8 +290,9 @@ Future<Option<ContainerLaunchInfo>> Cgroup2Isolator::prepare(
   const std::string bytes = containerConfig.SerializeAsString();
   const std::string path = pathOf(container);
   const bool nested = !fieldsOf(container.SerializeAsString(), id::PARENT).empty();
-  Container made = {!sharesLimits(container, only(fieldsOf(bytes, config::CONTAINER_INFO))), false, false, notLimitedYet()};
-  made.mayBeKilledFirst = nested || !fieldsOf(bytes, config::TASK_INFO).empty();
+  const bool controlled = !sharesLimits(container, only(fieldsOf(bytes, config::CONTAINER_INFO)));
+  const bool isTask = nested || !fieldsOf(bytes, config::TASK_INFO).empty();
+  Container made = {controlled, false, isTask, notLimitedYet()};
   try {
     const std::string above = path.substr(0, path.rfind('/'));
     if (nested) {

@@ -93,8 +93,8 @@ std::string call(const Json& configuration, const std::string& command)
 Json delegateOf(const Json& configuration)
 {
   Json delegate = configuration.at("delegate");
-  for (const char* const inherited : {"name", "cniVersion", "args"})
-    if (!delegate.contains(inherited) && configuration.contains(inherited)) delegate[inherited] = configuration[inherited];
+  for (const char* const key : {"name", "cniVersion", "args"})
+    if (!delegate.contains(key) && configuration.contains(key)) delegate[key] = configuration[key];
   return delegate;
 }
 
@@ -183,7 +183,8 @@ int main()
   } catch (const PluginError& failure) {
     std::cout << failure.what() << std::endl;
   } catch (const Json::exception& failure) {
-    std::cout << error(OWN_ERROR, std::string("the configuration can't be read: ") + failure.what()).what() << std::endl;
+    const std::string reason = std::string("the configuration can't be read: ") + failure.what();
+    std::cout << error(OWN_ERROR, reason).what() << std::endl;
   }
   return EXIT_FAILURE;
 }

@@ -66,6 +66,10 @@ void adaptToCgroupVersion2(FlagValues& flags)
   for (const char* name : CGROUP_VERSION_1)
     if (flags.isChanged(name)) refuse(name, flags.text(name), NEEDS_VERSION_1);
 
+  const std::string root = flags.text("cgroups_root");
+  if (root.find_first_not_of('/') == std::string::npos)
+    refuse("cgroups_root", root, "containers need a control group below the host's own; give it a name");
+
   refuseIsolators(flags);
   refuseMissingControllers(flags);
 

@@ -3,6 +3,6 @@
 
 #include "flag_values.hpp"
 
-// What needs version 1, or a controller that this host lacks, is refused where the operator asked for it, and replaced or
-// left out where it is only Mesos' default.
+// What needs version 1, or a controller that this host lacks, is refused where the operator asked for it, and replaced
+// or left out where it is only Mesos' default.
 void adaptToCgroupVersion2(FlagValues& flags);

@@ -145,6 +145,7 @@ int main(int, char** argv)
         (["--systemd_runtime_directory=/run"], "--systemd_runtime_directory=/run cannot be honoured"),
         (["--agent_subsystems=cpu"], "--agent_subsystems=cpu cannot be honoured: it needs cgroup version 1"),
         (["--cgroups_hierarchy=/cgroup"], "--cgroups_hierarchy=/cgroup cannot be honoured"),
+        (["--cgroups_root=/"], "--cgroups_root=/ cannot be honoured: containers need a control group below"),
         (["--nvidia_gpu_devices=0"], "--nvidia_gpu_devices"),
         (
             ["--containerizers=docker,docker"],

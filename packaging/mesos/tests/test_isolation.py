@@ -225,29 +225,27 @@ def test_an_image_of_a_registry_over_tls(folder: Path, cgroups_root: str) -> Non
         played.kill(task)
 
 
-def network(folder: Path, name: str, **plugin: object) -> None:
-    """The configuration of a CNI network that a bridge carries."""
+def network(folder: Path, name: str, subnet: str, **plugin: object) -> None:
+    """The configuration of a CNI network that a bridge of its own carries."""
     bridge = {
         "type": "bridge",
-        "bridge": BRIDGE,
+        "bridge": f"test-{name}",
         "isGateway": True,
-        "ipam": {"type": "host-local", "subnet": SUBNET, "dataDir": str(folder / name)},
+        "ipam": {"type": "host-local", "subnet": subnet, "dataDir": str(folder / "addresses")},
     }
     wrapped = {**plugin, "delegate": bridge} if plugin else bridge
     (folder / f"{name}.conf").write_text(json.dumps({"cniVersion": "0.2.0", "name": name, **wrapped}))
-
-
-BRIDGE, SUBNET, GATEWAY = "test-cni", "172.30.77.0/24", "172.30.77.1"
 
 
 @pytest.fixture
 def networks(folder: Path) -> Iterator[Path]:
     configurations = folder / "cni"
     configurations.mkdir()
-    network(configurations, "plain")
-    network(configurations, "mapped", type="mesos-cni-port-mapper")
+    network(configurations, "plain", "172.30.77.0/24")
+    network(configurations, "mapped", "172.30.78.0/24", type="mesos-cni-port-mapper")
     yield configurations
-    subprocess.run(["ip", "link", "delete", BRIDGE], check=False, capture_output=True)
+    for name in ("plain", "mapped"):
+        subprocess.run(["ip", "link", "delete", f"test-{name}"], check=False, capture_output=True)
 
 
 def page(address: str) -> str:
@@ -279,13 +277,13 @@ def test_container_networks(folder: Path, cgroups_root: str, networks: Path) -> 
         [address] = address_of(played, task)
         assert eventually(lambda: page(f"{address}:8080"), "the page") == "box"
         played.kill(task)
-        eventually(lambda: not list((networks / "plain").glob("*/172.*")), "its address is free")
+        eventually(lambda: not list(networks.glob("addresses/plain/172.*")), "its address is free")
 
         ports = {"host_port": 31500, "container_port": 8080, "protocol": "tcp"}
         container["network_infos"] = [{"name": "mapped", "port_mappings": [ports]}]
         asked = {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 31500, "end": 31500}]}}
         task = played.run(serve, container=container, resources=[*resources(0.1, 32), asked])
-        assert eventually(lambda: page(f"{GATEWAY}:31500"), "the page") == "box"
+        assert eventually(lambda: page("172.30.78.1:31500"), "the page") == "box"
         identity = played.sandbox(task).name
         assert rules(identity)
         played.kill(task)

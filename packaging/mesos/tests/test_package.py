@@ -32,6 +32,7 @@ def test_the_programs_and_private_libraries_are_there() -> None:
         "usr/lib/mesos/libmesos-python.so.2",
         "usr/lib/mesos/libmesos.so",
         "usr/lib/mesos/libssl.so.1.0.0",
+        "usr/libexec/mesos/mesos-cni-port-mapper",
         "usr/libexec/mesos/mesos-container-setup",
         "usr/libexec/mesos/mesos-containerizer",
         "usr/libexec/mesos/mesos-docker-executor",

@@ -65,6 +65,7 @@ def play() -> None:
             report("a task was killed")
             survive_the_agents_death(agent, master, engine, framework, second, PATIENCE)
             report("the agent was killed with -9 and started again: same container")
+            framework.teardown()  # or it would be offered what the next one waits for
         play_commands(engine, master)
 
 
