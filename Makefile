@@ -190,7 +190,7 @@ test-collection: prepare-tests ## Install the collection into an empty folder an
 	pytest molecule/collection
 
 .PHONY: test-vm
-test-vm: prepare-tests package ## Boot a virtual machine with cgroup v2 only and run the agent in it (four to six minutes)
+test-vm: prepare-tests package ## Boot a virtual machine with cgroup v2 only and run the agent in it (six to eight minutes)
 	@$(PACKAGES) "the virtual machine" $(call mesos-packages,apt-packages-vm)
 	$(MAKE) -C packaging/mesos test-vm
 

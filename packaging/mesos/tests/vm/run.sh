@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Boots a virtual machine with cgroup version 2 only, installs the package in it, and plays vm/guest.py there. The machine
-# is emulated, so that no hardware support is needed: four to six minutes.
+# is emulated, so that no hardware support is needed: six to eight minutes.
 #   run.sh DEB       exit status 0 when the guest's verdict is PASSED
 set -euo pipefail
 
