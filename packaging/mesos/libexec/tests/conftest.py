@@ -206,6 +206,14 @@ def command_bed(tmp_path_factory: pytest.TempPathFactory, mesos_programs: Path) 
         yield Bed(master, agent, docker)
 
 
+@pytest.fixture
+def command_framework(command_bed: Bed) -> Iterator[Framework]:
+    """A framework of the test's own on that cluster; it ends with the test, and its tasks too."""
+    with Framework(command_bed.master.address) as subscribed:
+        yield subscribed
+        subscribed.teardown()
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Those of a secured cluster."""

@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mesos_testbed import (
-    Certificates,
-    Framework,
-    command_task,
-    eventually,
-)
+from mesos_testbed import Certificates, Framework, command_task, eventually
+from task_processes import cwd_of, new_mark, nothing_left, parent_of, processes
 
 Message = dict[str, Any]
 pytestmark = pytest.mark.integration
@@ -26,10 +21,8 @@ LEAVE_A_DAEMON = "(setsid sleep {mark} >/dev/null 2>&1 &); "
 
 
 @pytest.fixture
-def framework(command_bed: Any) -> Iterator[Framework]:
-    with Framework(command_bed.master.address) as subscribed:
-        yield subscribed
-        subscribed.teardown()
+def framework(command_framework: Framework) -> Framework:
+    return command_framework
 
 
 def launch(framework: Framework, value: str = "", **fields: Any) -> str:
@@ -51,30 +44,6 @@ def finished(bed: Any, framework: Framework, value: str = "", **fields: Any) -> 
     return str((bed.sandbox(task_id) / "stdout").read_text())
 
 
-def processes(*marks: object) -> list[int]:
-    """Processes that have all of these words on their command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue
-            if all(str(mark) in words for mark in marks):
-                found.append(int(entry.name))
-    return found
-
-
-def new_mark() -> str:
-    """A number of seconds that no other test sleeps."""
-    return f"{9000 + time.monotonic_ns() % 10**9 / 10**9:.6f}"
-
-
-def nothing_left(bed: Any, task_id: str) -> bool:
-    """Whether nobody works in the task's sandbox any more."""
-    return not [pid for pid in bed.agent.executors() if str(bed.sandbox(task_id)) in cwd_of(pid)]
-
-
 def executor_of(bed: Any, task_id: str) -> int:
     """The process id of a task's executor."""
     executors: list[int] = [
@@ -85,17 +54,6 @@ def executor_of(bed: Any, task_id: str) -> int:
     ]
     (found,) = executors
     return found
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def cwd_of(pid: int) -> str:
-    try:
-        return str(Path(f"/proc/{pid}/cwd").readlink())
-    except OSError:
-        return ""
 
 
 def test_a_shell_command(command_bed: Any, framework: Framework) -> None:
