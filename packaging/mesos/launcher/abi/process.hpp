@@ -89,6 +89,9 @@ public:
   bool set(const T& value);
   bool fail(const std::string& message);
 
+  bool await(const Duration& duration) const;
+  const T& get() const;
+
 private:
   Future();  // one that nobody will ever answer
 

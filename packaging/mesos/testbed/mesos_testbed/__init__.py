@@ -6,6 +6,7 @@ docker.io, iproute2 and busybox-static (and zookeeper for `ZooKeeper`), and the 
 `make -C packaging/mesos` builds.
 """
 
+from mesos_testbed.agent_api import AgentApi, RefusedError
 from mesos_testbed.certificates import Certificates
 from mesos_testbed.docker_engine import PrivateDocker
 from mesos_testbed.framework import Framework, command_task, docker_task
@@ -16,12 +17,14 @@ from mesos_testbed.zookeeper import ZooKeeper
 __all__ = [
     "STAGED_TREE",
     "Agent",
+    "AgentApi",
     "Certificates",
     "Daemon",
     "DaemonError",
     "Framework",
     "Master",
     "PrivateDocker",
+    "RefusedError",
     "ZooKeeper",
     "cluster",
     "command_task",
