@@ -1,10 +1,6 @@
 #include "command_checks.hpp"
 
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstring>
 
 #include "children.hpp"
 #include "process_tree.hpp"
@@ -19,7 +15,7 @@ class RunningCheck : public CheckCommand {
                             [&output, done](const ChildResult& result) {
                               output.write(result.output);
                               output.write(result.errors);
-                              done(resultOf(result.status));  // destroys this
+                              done(commandResult(result.status));  // destroys this
                             });
     session_ = child_->pid();
   }
@@ -28,11 +24,6 @@ class RunningCheck : public CheckCommand {
   ~RunningCheck() override { killSession(getpid(), session_); }
 
  private:
-  static CheckResult resultOf(int status) {
-    if (WIFEXITED(status)) return {WEXITSTATUS(status), ""};
-    return {std::nullopt, std::string("the command was ended by the signal ") + strsignal(WTERMSIG(status))};
-  }
-
   std::unique_ptr<Child> child_;
   pid_t session_ = 0;
 };

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +13,7 @@
 #include "pipe.hpp"
 #include "process_tree.hpp"
 #include "user.hpp"
+#include "wait_status.hpp"
 
 namespace executor {
 namespace {
@@ -161,9 +161,7 @@ void CommandTask::commandEnded() {
 
 std::string CommandTask::describeEnd() const {
   if (!exitStatus()) return "Command was not started";
-  const int status = *exitStatus();
-  if (WIFEXITED(status)) return "Command exited with status " + std::to_string(WEXITSTATUS(status));
-  return std::string("Command terminated with signal ") + strsignal(WTERMSIG(status));
+  return "Command " + describeWaitStatus(*exitStatus());
 }
 
 // --- Kill

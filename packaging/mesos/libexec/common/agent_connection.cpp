@@ -1,18 +1,16 @@
 #include "agent_connection.hpp"
 
-#include <fcntl.h>
-#include <sys/un.h>
-
 #include <algorithm>
 
 #include "log.hpp"
-#include "recovery_endpoint.hpp"
 
 namespace executor {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+constexpr char kExecutorApi[] = "/executor";
 
 // With Mesos' default of 2 s for --executor_reregistration_timeout every attempt counts, and one costs a refused
 // connect: never wait longer than this, and less when the agent's own timeout is shorter.
@@ -28,14 +26,6 @@ constexpr Duration kUpdateRetryDelay = milliseconds(200);
 // the longest --executor_reregistration_timeout is over, which is this. It can't tell more than the executors do.
 constexpr Duration kLongestRefusal = seconds(15);
 
-// The path of a unix socket is limited to 107 bytes; a link through the folder's descriptor is always short enough.
-std::string shortSocketPath(const std::string& path) {
-  if (path.size() < sizeof(sockaddr_un::sun_path)) return path;
-  const size_t slash = path.rfind('/');
-  const int folder = open(path.substr(0, slash).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);  // kept for good
-  return "/proc/self/fd/" + std::to_string(folder) + path.substr(slash);
-}
-
 }  // namespace
 
 AgentConnection::AgentConnection(EventLoop& loop, HttpClient& http, const Environment& environment,
@@ -45,38 +35,9 @@ AgentConnection::AgentConnection(EventLoop& loop, HttpClient& http, const Enviro
       environment_(environment),
       handlers_(std::move(handlers)),
       answerTimeout_(kLongestAnswerTimeout),
+      endpoint_(environment),
       session_(environment.frameworkId, environment.executorId,
-               std::min(kLongestRetryDelay, environment.longestBackoff / 4)),
-      pidsFolder_(pidsFolderOf(environment.sandbox)),
-      access_(environment.access),
-      domainSocket_(shortSocketPath(access_.domainSocket)),
-      tls_(environment.tls),
-      serverNames_(environment.tlsServerNames) {
-  tls_.verifyName = !serverNames_.empty();
-}
-
-HttpRequest AgentConnection::request(std::string body) const {
-  const std::string& path = environment_.agentPath;
-  HttpRequest request;
-  request.method = "POST";
-  request.body = std::move(body);
-  request.headers = {"Content-Type: application/json", "Accept: application/json"};
-  if (!access_.token.empty()) request.headers.push_back("Authorization: Bearer " + access_.token);
-  if (!access_.domainSocket.empty()) {
-    request.url = "http://agent" + path;
-    request.unixSocket = domainSocket_;
-  } else if (environment_.tlsEnabled) {
-    const size_t colon = environment_.agentAddress.rfind(':');
-    const std::string host = serverNames_.empty() ? environment_.agentAddress.substr(0, colon) : serverNames_.front();
-    request.url = "https://" + host + environment_.agentAddress.substr(colon) + path;
-    request.connectTo = environment_.agentAddress;
-    request.tls = &tls_;
-  } else {
-    request.url = "http://" + environment_.agentAddress + path;
-  }
-  request.connectTimeout = milliseconds(2000);
-  return request;
-}
+               std::min(kLongestRetryDelay, environment.longestBackoff / 4)) {}
 
 void AgentConnection::connect() {
   if (environment_.checkpoint && recoveryTimer_ == 0) {
@@ -87,16 +48,9 @@ void AgentConnection::connect() {
   subscribe();
 }
 
-void AgentConnection::renewAccess() {
-  const auto access = readAgentAccess(pidsFolder_);
-  if (!access || *access == access_) return;
-  if (access->domainSocket != access_.domainSocket) domainSocket_ = shortSocketPath(access->domainSocket);
-  access_ = *access;
-}
-
 void AgentConnection::subscribe() {
   loop_.cancel(retryTimer_);
-  renewAccess();
+  endpoint_.renew();
   streaming_ = false;
   refusal_.clear();
   HttpHandlers handlers;
@@ -104,11 +58,9 @@ void AgentConnection::subscribe() {
   handlers.onData = [this](std::string_view bytes) { return onStreamData(bytes); };
   handlers.onDone = [this](const HttpResponse& response) {
     onStreamEnd(!refusal_.empty() ? refusal_ : response.status == 0 ? response.error : "the agent closed the stream");
-    if (response.code == CURLE_PEER_FAILED_VERIFICATION && serverNames_.size() > 1) {
-      std::rotate(serverNames_.begin(), serverNames_.begin() + 1, serverNames_.end());
-    }
+    endpoint_.learnFrom(response);
   };
-  subscription_ = http_.start(request(session_.subscribeCall()), std::move(handlers));
+  subscription_ = http_.start(endpoint_.request(kExecutorApi, session_.subscribeCall()), std::move(handlers));
   answerTimer_ = loop_.after(answerTimeout_, [this] {
     const std::string why = "no answer within " + describe(answerTimeout_);
     answerTimeout_ = std::min(answerTimeout_ * 2, kLongestAnswerTimeout);
@@ -201,7 +153,7 @@ void AgentConnection::sendNextUpdate() {
   if (update_ || updateTimer_ != 0) return;
   auto call = session_.nextUpdateCall();
   if (!call) return;
-  HttpRequest update = request(std::move(*call));
+  HttpRequest update = endpoint_.request(kExecutorApi, std::move(*call));
   update.timeout = milliseconds(10000);
   HttpHandlers handlers;
   handlers.onDone = [this](const HttpResponse& response) { onUpdateDone(response); };
@@ -233,7 +185,7 @@ void AgentConnection::sendMessage(std::string message) {
 // One at a time: two connections would not keep the order.
 void AgentConnection::sendNextMessage() {
   if (message_ || messages_.empty()) return;
-  HttpRequest request = this->request(session_.messageCall(messages_.front()));
+  HttpRequest request = endpoint_.request(kExecutorApi, session_.messageCall(messages_.front()));
   messages_.pop_front();
   request.timeout = milliseconds(10000);
   HttpHandlers handlers;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "agent_endpoint.hpp"
 #include "agent_session.hpp"
 #include "environment.hpp"
 #include "event_loop.hpp"
@@ -33,10 +34,9 @@ class AgentConnection {
   void wake();
 
   const AgentSession& session() const { return session_; }
+  const AgentEndpoint& endpoint() const { return endpoint_; }
 
  private:
-  HttpRequest request(std::string body) const;
-  void renewAccess();
   void subscribe();
   void onSubscribeHeaders(const HttpResponse& response);
   size_t onStreamData(std::string_view bytes);
@@ -51,13 +51,9 @@ class AgentConnection {
   const Environment& environment_;
   const Handlers handlers_;
   Duration answerTimeout_;
+  AgentEndpoint endpoint_;
   AgentSession session_;
-  const std::string pidsFolder_;
-  AgentAccess access_;
-  std::string domainSocket_;  // a short path to that of access_
-  TlsSettings tls_;
-  std::vector<std::string> serverNames_;  // acceptable names of the agent's certificate, the current one first
-  std::string refusal_;                   // what the agent last said instead of an event stream
+  std::string refusal_;  // what the agent last said instead of an event stream
   std::unique_ptr<HttpTransfer> subscription_;
   std::unique_ptr<HttpTransfer> update_;
   std::deque<std::string> messages_;

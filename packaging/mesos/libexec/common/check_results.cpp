@@ -1,5 +1,9 @@
 #include "check_results.hpp"
 
+#include <sys/wait.h>
+
+#include "wait_status.hpp"
+
 namespace executor {
 namespace {
 
@@ -16,6 +20,11 @@ std::string failureOf(CheckKind kind, const CheckResult& result) {
 }
 
 }  // namespace
+
+CheckResult commandResult(int status) {
+  if (WIFEXITED(status)) return {WEXITSTATUS(status), ""};
+  return {std::nullopt, "the command " + describeWaitStatus(status)};
+}
 
 std::optional<HealthVerdict> HealthJudge::judge(const CheckResult& result, Clock::time_point now) {
   const std::string failure = failureOf(spec_.check.kind, result);

@@ -15,6 +15,9 @@ struct CheckResult {
   std::string error;
 };
 
+// Of a command that has ended with this status, as waitpid gives it.
+CheckResult commandResult(int status);
+
 struct HealthVerdict {
   bool healthy;
   bool kill;        // the task has failed often enough

@@ -156,7 +156,7 @@ Environment readEnvironment() {
   // "slave(1)@ip:port": over TCP the actor's name may be left out, over the agent's unix socket it must not.
   const std::string pid = variable("MESOS_SLAVE_PID").value_or("");
   const std::string actor = pid.substr(0, pid.find('@'));
-  environment.agentPath = (actor.empty() ? "" : "/" + actor) + "/api/v1/executor";
+  environment.agentPath = (actor.empty() ? "" : "/" + actor) + "/api/v1";
   environment.access.domainSocket = variable("MESOS_DOMAIN_SOCKET").value_or("");
   environment.frameworkId = required("MESOS_FRAMEWORK_ID");
   environment.executorId = required("MESOS_EXECUTOR_ID");

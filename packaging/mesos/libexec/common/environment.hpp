@@ -16,7 +16,7 @@ namespace executor {
 
 struct Environment {
   std::string agentAddress;  // "ip:port"
-  std::string agentPath;     // of the executor API, such as "/slave(1)/api/v1/executor"
+  std::string agentPath;     // of its operator API, such as "/slave(1)/api/v1"
   std::string frameworkId;
   std::string executorId;
   std::string sandbox;  // MESOS_DIRECTORY: the real path, while --sandbox_directory may be a link to it
