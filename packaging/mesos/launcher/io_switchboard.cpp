@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <mutex>
 #include <thread>
@@ -24,6 +26,13 @@ int descriptor(const FlagValues& flags, const std::string& name)
   const auto& value = flags.at<Option<int>>(name);
   if (value.isNone()) fail("mesos-io-switchboard: '--" + name + "' is missing");
   return value.get();
+}
+
+// The kernel says so, and not that there is nothing more to read, when nobody has a terminal open any longer. The agent
+// takes a failure for the container's.
+bool isEndOfTerminal(const std::string& failure)
+{
+  return failure == "Failed redirecting stdout: " + std::string(strerror(EIO));
 }
 
 process::Owned<IOSwitchboardServer> createServer(const FlagValues& flags)
@@ -73,7 +82,7 @@ int main(int argc, char** argv)
 
   const process::Future<Nothing> run = server.get()->run();
   run.await(FOREVER);
-  run.get(); // of a server that has failed: ends the program, with the reason
+  if (run.isFailed() && !isEndOfTerminal(run.failure())) fail("mesos-io-switchboard: " + run.failure());
 
   // What is left of it sees to it that whoever is attached gets all that there was.
   const std::lock_guard lock(serving);

@@ -90,18 +90,22 @@ public:
   bool fail(const std::string& message);
 
   bool await(const Duration& duration) const;
-  const T& get() const;
+  bool isFailed() const { return data->state == FAILED; }
+  const std::string& failure() const { return data->result.error(); }
 
 private:
+  enum State : int { PENDING, READY, FAILED, DISCARDED };
+
   Future();  // one that nobody will ever answer
 
   // How Mesos' structure begins.
   struct Data {
     std::atomic_flag lock;
-    int state;
+    State state;
     bool discard;
     bool associated;
     bool abandoned;
+    Result<T> result;
   };
   std::shared_ptr<Data> data;
 };
