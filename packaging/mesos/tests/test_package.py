@@ -35,9 +35,11 @@ def test_the_programs_and_private_libraries_are_there() -> None:
         "usr/libexec/mesos/mesos-cni-port-mapper",
         "usr/libexec/mesos/mesos-container-setup",
         "usr/libexec/mesos/mesos-containerizer",
+        "usr/libexec/mesos/mesos-default-executor",
         "usr/libexec/mesos/mesos-docker-executor",
         "usr/libexec/mesos/mesos-executor",
         "usr/libexec/mesos/mesos-fetcher",
+        "usr/libexec/mesos/mesos-io-switchboard",
         "usr/sbin/mesos-master",
         "usr/sbin/mesos-slave",
     }
@@ -54,7 +56,13 @@ def test_no_binary_needs_a_newer_library_than_the_oldest_target_has(binary: Path
 
 
 @pytest.mark.parametrize(
-    "program", ["sbin/mesos-master", "sbin/mesos-slave", "libexec/mesos/mesos-container-setup"]
+    "program",
+    [
+        "sbin/mesos-master",
+        "sbin/mesos-slave",
+        "libexec/mesos/mesos-container-setup",
+        "libexec/mesos/mesos-io-switchboard",
+    ],
 )
 def test_libraries_are_found_without_help_and_shadow_nothing(program: str) -> None:
     path = STAGED_TREE / "usr" / program

@@ -32,7 +32,7 @@ class CommandTask : public TaskLifecycle {
   std::string describeEnd() const override;
   void cleanUp() override { finish(); }
   CheckCommands& checkCommands() override { return checks_; }
-  ExecCommands& execCommands() override { return execs_; }
+  ExecCommands* execCommands() override { return &execs_; }
 
  private:
   void handOverSandbox() const;

@@ -78,6 +78,9 @@ void AgentSession::note(const Json& event) {
     frameworkInfo_ = member(body, "framework_info", "subscribed");
   } else if (type == "LAUNCH") {
     unacknowledgedTasks_.push_back(member(member(event, "launch", "event"), "task", "launch"));
+  } else if (type == "LAUNCH_GROUP") {
+    const Json& group = member(member(event, "launch_group", "event"), "task_group", "launch_group");
+    for (const Json& task : arrayOf(group, "tasks", "task_group")) unacknowledgedTasks_.push_back(task);
   } else if (type == "ACKNOWLEDGED") {
     const Json& body = member(event, "acknowledged", "event");
     const std::string uuid = textOr(body, "uuid", "", "acknowledged");

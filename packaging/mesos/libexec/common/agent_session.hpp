@@ -22,7 +22,7 @@ class AgentSession {
   // --- Subscription: subscribeCall() goes out, then its response comes in, until streamEnded().
   std::string subscribeCall();
   // Bytes of the response's body. Returns the events in them, after taking note of those that concern the session
-  // itself (SUBSCRIBED, ACKNOWLEDGED, LAUNCH). Throws std::runtime_error or InvalidField when the stream is broken.
+  // itself (SUBSCRIBED, ACKNOWLEDGED, LAUNCH, LAUNCH_GROUP). Throws std::runtime_error or InvalidField when the stream is broken.
   std::vector<Json> streamData(std::string_view bytes);
   void streamEnded();
   // How long to wait before the next subscribeCall(): short at first, doubled with each failure up to the cap.

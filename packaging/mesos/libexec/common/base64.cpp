@@ -12,6 +12,17 @@ namespace {
 
 constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+// Version 4 of RFC 4122.
+std::string uuidBytes() {
+  std::string bytes(16, '\0');
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw std::runtime_error(std::string("getrandom: ") + std::strerror(errno));
+  }
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
+  return bytes;
+}
+
 }  // namespace
 
 std::string base64(std::string_view bytes) {
@@ -48,14 +59,16 @@ std::string fromBase64(std::string_view text) {
   return bytes;
 }
 
-std::string randomUuid() {
-  char bytes[16];
-  if (getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) {
-    throw std::runtime_error(std::string("getrandom: ") + std::strerror(errno));
+std::string randomUuid() { return base64(uuidBytes()); }
+
+std::string randomUuidText() {
+  std::string text;
+  for (const char byte : uuidBytes()) {
+    if (text.size() == 8 || text.size() == 13 || text.size() == 18 || text.size() == 23) text += '-';
+    text += "0123456789abcdef"[static_cast<unsigned char>(byte) >> 4];
+    text += "0123456789abcdef"[static_cast<unsigned char>(byte) & 0xf];
   }
-  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
-  return base64({bytes, sizeof bytes});
+  return text;
 }
 
 }  // namespace executor

@@ -14,4 +14,7 @@ std::string fromBase64(std::string_view text);
 // 16 random bytes as Mesos wants them for a TaskStatus.uuid (version 4, RFC 4122), base64.
 std::string randomUuid();
 
+// Another one, as text: "f81d4fae-7dec-4…".
+std::string randomUuidText();
+
 }  // namespace executor

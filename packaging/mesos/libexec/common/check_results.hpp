@@ -13,6 +13,8 @@ namespace executor {
 struct CheckResult {
   std::optional<int> value;
   std::string error;
+  // Nobody could look, for a reason that is not the task's: says nothing of it.
+  bool inconclusive = false;
 };
 
 // Of a command that has ended with this status, as waitpid gives it.

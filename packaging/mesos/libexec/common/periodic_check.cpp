@@ -55,6 +55,7 @@ void PeriodicCheck::finish(const CheckResult& result) {
   probe_.reset();
   command_.reset();
   schedule(spec_.interval);
+  if (result.inconclusive) return;
   const auto onResult = onResult_;
   onResult(result);  // may destroy this
 }

@@ -7,6 +7,7 @@ namespace executor {
 TaskChecks::TaskChecks(EventLoop& loop, CheckCommands& commands, const Json& task, Handlers handlers)
     : loop_(loop),
       commands_(commands),
+      taskId_(idOf(task, "task_id", "task")),
       handlers_(std::move(handlers)),
       check_(checkOf(task)),
       health_(healthCheckOf(task)) {
@@ -44,9 +45,9 @@ void TaskChecks::healthResult(const CheckResult& result) {
   healthy_ = verdict->healthy;
   const std::string name = std::string(nameOf(health_->check.kind)) + " health check";
   if (verdict->healthy) {
-    logInfo("The task is healthy: " + name);
+    logInfo("Task " + taskId_ + " is healthy: " + name);
   } else {
-    logWarning("The task is unhealthy: " + name + ": " + verdict->why);
+    logWarning("Task " + taskId_ + " is unhealthy: " + name + ": " + verdict->why);
   }
   handlers_.onNews("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED");
   if (verdict->kill) handlers_.onUnhealthy();
@@ -55,7 +56,7 @@ void TaskChecks::healthResult(const CheckResult& result) {
 void TaskChecks::checkResult(const CheckResult& result) {
   Json status = checkStatus(check_->kind, result);
   if (status == checkStatus_) return;
-  if (!result.value) logWarning(std::string(nameOf(check_->kind)) + " check: " + result.error);
+  if (!result.value) logWarning(std::string(nameOf(check_->kind)) + " check of task " + taskId_ + ": " + result.error);
   checkStatus_ = std::move(status);
   handlers_.onNews("REASON_TASK_CHECK_STATUS_UPDATED");
 }

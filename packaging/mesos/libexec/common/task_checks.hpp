@@ -37,6 +37,7 @@ class TaskChecks {
 
   EventLoop& loop_;
   CheckCommands& commands_;
+  const std::string taskId_;
   const Handlers handlers_;
   const std::optional<CheckSpec> check_;
   const std::optional<HealthSpec> health_;

@@ -61,7 +61,7 @@ void TaskLifecycle::handle(const Json& event) {
 void TaskLifecycle::messaged(const Json& event) {
   try {
     execs_.handle(fromBase64(textOr(event, "data", "", "message")),
-                  phase_ == Phase::Running && !killed() ? &execCommands() : nullptr);
+                  phase_ == Phase::Running && !killed() ? execCommands() : nullptr);
   } catch (const std::invalid_argument& error) {
     logWarning(std::string("A message of the scheduler is left: ") + error.what());
   }
@@ -156,7 +156,7 @@ void TaskLifecycle::limitCompletionTime() {
   const Duration completion = durationOf(member(task_, "max_completion_time", "task"), "max_completion_time");
   if (completion == Duration::zero()) return;
   completionTimer_ = loop_.after(completion, [this, completion] {
-    logWarning("The task exceeded its max_completion_time of " + describe(completion));
+    logWarning("Task " + taskId_ + " exceeded its max_completion_time of " + describe(completion));
     kill(KillCause::CompletionTime, Duration::zero());
   });
 }
@@ -169,7 +169,7 @@ void TaskLifecycle::makeChecks() {
     sendRunning(std::move(update));
   };
   handlers.onUnhealthy = [this] {
-    logWarning("The task failed its health check too often");
+    logWarning("Task " + taskId_ + " failed its health check too often");
     kill(KillCause::Unhealthy, gracePeriod(Json()));
   };
   checks_ = std::make_unique<TaskChecks>(loop_, checkCommands(), task_, std::move(handlers));
@@ -234,6 +234,7 @@ void TaskLifecycle::reportEnd(const std::string& detail, bool outOfMemory) {
     }
   }
   update["message"] = message;
+  adjustEnd(update);
   report(std::move(update));
 }
 
@@ -248,8 +249,10 @@ void TaskLifecycle::report(Json update) {
   phase_ = Phase::Reported;
   loop_.cancel(completionTimer_);
   loop_.cancel(killTimer_);
-  logInfo(textOr(update, "state", "", "status") + ": " + textOr(update, "message", "", "status"));
-  terminalUpdate_ = agent_.sendUpdate(std::move(update));
+  logInfo("Task " + taskId_ + ": " + textOr(update, "state", "", "status") + ": " +
+          textOr(update, "message", "", "status"));
+  terminalUpdate_ = agent_.sendUpdate(update);
+  reported(update);
   if (agentLost_) {
     cleanUpOnce();
   } else {
@@ -266,7 +269,7 @@ void TaskLifecycle::giveUpOnAcknowledgement() {
       giveUpOnAcknowledgement();
       return;
     }
-    logWarning("The agent does not acknowledge the end of the task");
+    logWarning("The agent does not acknowledge the end of task " + taskId_);
     cleanUpOnce();
   });
 }
@@ -296,7 +299,7 @@ void TaskLifecycle::killRequested(const Json& request) {
     return;
   }
   const Duration grace = gracePeriod(request);
-  logInfo("Killing the task, with a grace period of " + describe(grace));
+  logInfo("Killing task " + taskId_ + ", with a grace period of " + describe(grace));
   kill(KillCause::Request, grace);
 }
 
@@ -307,6 +310,12 @@ Duration TaskLifecycle::gracePeriod(const Json& killRequest) const {
     if (!period.is_null()) return durationOf(period, "kill_policy.grace_period");
   }
   return settings_.killGracePeriod;
+}
+
+void TaskLifecycle::endWithGroup() {
+  if (killed() || phase_ == Phase::Idle) return;
+  logInfo("Killing task " + taskId_ + " with its group");
+  kill(KillCause::Request, gracePeriod(Json()));
 }
 
 void TaskLifecycle::shutdown(const std::string& why) {

@@ -38,6 +38,10 @@ class TaskLifecycle {
 
   // An event of the agent's stream.
   void handle(const Json& event);
+  // The task to run, when no event brings it.
+  void launch(const Json& task);
+  // Kills the task because another one of its group has ended.
+  void endWithGroup();
   // The agent won't come back: stop the task, nobody will acknowledge its end.
   void agentLost(const std::string& reason);
   // SIGTERM: like SHUTDOWN; a second one doesn't wait for the task's grace period.
@@ -64,9 +68,14 @@ class TaskLifecycle {
   // Removes what is left of the task: finish().
   virtual void cleanUp() = 0;
   virtual CheckCommands& checkCommands() = 0;
-  virtual ExecCommands& execCommands() = 0;
+  // Null where operators can't run any.
+  virtual ExecCommands* execCommands() { return nullptr; }
   // Adds to every update what is known of the container.
   virtual void addContainerStatus(Json&) const {}
+  // Changes the last update where more is known of the end than its status.
+  virtual void adjustEnd(Json&) const {}
+  // The last update is on its way.
+  virtual void reported(const Json&) {}
 
   // --- What it says to this class
 
@@ -95,7 +104,6 @@ class TaskLifecycle {
   SandboxFiles& files_;
 
  private:
-  void launch(const Json& task);
   void messaged(const Json& event);
   void attempt(const std::function<void()>& step);
   void fetched(const std::string& error);

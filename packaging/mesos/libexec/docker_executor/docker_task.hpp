@@ -39,7 +39,7 @@ class DockerTask : public TaskLifecycle {
   std::string describeEnd() const override;
   void cleanUp() override;
   CheckCommands& checkCommands() override { return checks_; }
-  ExecCommands& execCommands() override { return execs_; }
+  ExecCommands* execCommands() override { return &execs_; }
   void addContainerStatus(Json& update) const override;
 
  private:

@@ -202,7 +202,11 @@ def mesos_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command_bed(tmp_path_factory: pytest.TempPathFactory, mesos_programs: Path) -> Iterator[Bed]:
     """A cluster for tasks of the Mesos containerizer."""
     folder = open_to_all(tmp_path_factory.mktemp("command_bed"))
-    with cluster(folder, agent_flags={"launcher_dir": str(mesos_programs)}) as (master, agent, docker):
+    flags = {
+        "launcher_dir": str(mesos_programs),
+        "isolation": "posix/cpu,posix/mem,posix/rlimits,volume/sandbox_path",
+    }
+    with cluster(folder, agent_flags=flags) as (master, agent, docker):
         yield Bed(master, agent, docker)
 
 
@@ -225,6 +229,32 @@ def secured_command_bed(tmp_path: Path, mesos_programs: Path, certificates: Cert
     """A cluster with TLS, whose executors show a token over its socket."""
     folder = open_to_all(tmp_path) / "bed"
     flags = {"launcher_dir": str(mesos_programs), **token_flags(tmp_path), **socket_flags(tmp_path)}
+    with cluster(folder, agent_flags=flags, tls=certificates) as (master, agent, docker):
+        yield Bed(master, agent, docker)
+
+
+@pytest.fixture
+def strict_command_bed(tmp_path: Path, mesos_programs: Path, certificates: Certificates) -> Iterator[Bed]:
+    """The same, where nobody is let in without a password or a token, or allowed more than to run tasks."""
+    folder = open_to_all(tmp_path) / "bed"
+    credentials = tmp_path / "credentials"
+    credentials.write_text(json.dumps({"credentials": [{"principal": "operator", "secret": "password"}]}))
+    credentials.chmod(0o600)
+    anyone = {"type": "ANY"}
+    acls = {
+        "permissive": False,
+        "run_tasks": [{"principals": anyone, "users": anyone}],
+        "get_endpoints": [{"principals": anyone, "paths": anyone}],
+    }
+    flags = {
+        "launcher_dir": str(mesos_programs),
+        **token_flags(tmp_path),
+        **socket_flags(tmp_path),
+        "authenticate_http_readwrite": True,
+        "http_authenticators": "basic,jwt",
+        "http_credentials": f"file://{credentials}",
+        "acls": json.dumps(acls),
+    }
     with cluster(folder, agent_flags=flags, tls=certificates) as (master, agent, docker):
         yield Bed(master, agent, docker)
 

@@ -13,6 +13,7 @@
 #include "docker_arguments.hpp"
 #include "duration.hpp"
 #include "json.hpp"
+#include "nested_container.hpp"
 #include "network_info.hpp"
 #include "output_limits.hpp"
 #include "recordio.hpp"
@@ -159,6 +160,7 @@ Json answer(const Json& request) {
   if (call == "withoutSecrets") return withoutSecrets(request.at("inspected"), request.at("secrets"));
   if (call == "base64") return base64(request.at("text").get<std::string>());
   if (call == "pidsFolder") return pidsFolderOf(request.at("sandbox").get<std::string>());
+  if (call == "launchOf") return launchOf(request.at("task"), request.at("container"), request.at("address"));
   if (call == "outputLimits") return limits(request);
   if (call == "sandboxFile") return sandboxFile(request);
   if (call == "network") {

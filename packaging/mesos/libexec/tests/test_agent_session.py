@@ -107,6 +107,13 @@ def test_what_is_not_acknowledged_goes_into_the_next_subscription(pure: Pure) ->
     assert results[8] is None, "an update inside SUBSCRIBE must not be sent twice"
 
 
+def test_the_tasks_of_a_group_are_told_of_again(pure: Pure) -> None:
+    other = {"task_id": {"value": "other"}}
+    group = {"type": "LAUNCH_GROUP", "launch_group": {"task_group": {"tasks": [TASK, other]}}}
+    steps = [["event", SUBSCRIBED], ["event", group], ["event", acknowledge("any")], ["subscribeCall"]]
+    assert pure("session", steps=steps)[3]["subscribe"]["unacknowledged_tasks"] == [other]
+
+
 def test_the_first_acknowledgement_settles_the_task_and_its_update_only(pure: Pure) -> None:
     """The uuid of an update is random, so the steps that need it are built as text."""
     script = [["event", SUBSCRIBED], ["event", LAUNCH], ["addUpdate", RUNNING], ["acknowledged", "unknown"]]

@@ -61,6 +61,16 @@ def test_bad_flags_are_named(executor: Path, words: list[str], says: str) -> Non
     assert says in refused.stderr.splitlines()[0]
 
 
+@pytest.mark.parametrize("name", ["mesos-executor", "mesos-default-executor"])
+def test_the_other_executors(executor: Path, name: str) -> None:
+    program = executor.parent / name
+    assert run(program, "--version").stdout == f"{name} 1.11.0\n"
+    assert "--launcher_dir" in run(program, "--help").stdout
+    refused = run(program, "--launcher_dir=here")
+    assert refused.returncode == 1
+    assert "'--launcher_dir': 'here' must be an absolute path" in refused.stderr
+
+
 @pytest.mark.parametrize("missing", ["MESOS_AGENT_ENDPOINT", "MESOS_FRAMEWORK_ID", "MESOS_DIRECTORY"])
 def test_it_wants_an_agent(executor: Path, missing: str) -> None:
     environment = {

@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -143,6 +143,33 @@ class Framework:
 
     def launch(self, tasks: Sequence[Message], seconds: float = 30) -> str:
         """Launch all tasks on the next offer and return the agent's id."""
+
+        def operation(infos: list[Message]) -> Message:
+            return {"type": "LAUNCH", "launch": {"task_infos": infos}}
+
+        return self._accept(tasks, operation, seconds)
+
+    def launch_group(self, tasks: Sequence[Message], executor_id: str, seconds: float = 30) -> str:
+        """Launch the tasks as a group of this default executor; returns the agent's id."""
+        executor = {
+            "type": "DEFAULT",
+            "executor_id": {"value": executor_id},
+            "framework_id": self.info["id"],
+            "resources": [
+                *docker_task()["resources"],
+                {"name": "disk", "type": "SCALAR", "scalar": {"value": 10}},
+            ],
+        }
+
+        def operation(infos: list[Message]) -> Message:
+            group = {"executor": executor, "task_group": {"tasks": infos}}
+            return {"type": "LAUNCH_GROUP", "launch_group": group}
+
+        return self._accept(tasks, operation, seconds)
+
+    def _accept(
+        self, tasks: Sequence[Message], operation: Callable[[list[Message]], Message], seconds: float
+    ) -> str:
         offer = eventually(lambda: next(iter(list(self.offers.values())), None), "an offer", seconds)
         self.offers.pop(offer["id"]["value"], None)
         agent_id = offer["agent_id"]
@@ -151,7 +178,7 @@ class Framework:
             "ACCEPT",
             {
                 "offer_ids": [offer["id"]],
-                "operations": [{"type": "LAUNCH", "launch": {"task_infos": infos}}],
+                "operations": [operation(infos)],
                 "filters": {"refuse_seconds": 0},
             },
         )
