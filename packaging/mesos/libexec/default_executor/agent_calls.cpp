@@ -16,14 +16,16 @@ std::string bodyOf(const std::string& type, const Json& content) {
 
 }  // namespace
 
-// 401 is an agent's that has another key for its executors' tokens than the one before: the connection finds the new one,
-// or ends the executor.
-bool AgentCalls::unanswered(const HttpResponse& response) {
-  return response.status == 0 || response.status == 401 || response.status == 503;
+AgentCalls::CallId AgentCalls::send(const std::string& type, const Json& content, Done done) {
+  return add({bodyOf(type, content), std::move(done), false});
 }
 
-AgentCalls::CallId AgentCalls::send(const std::string& type, const Json& content, Done done) {
-  calls_[++lastCall_] = {bodyOf(type, content), std::move(done)};
+AgentCalls::CallId AgentCalls::sendOnce(const std::string& type, const Json& content, Done done) {
+  return add({bodyOf(type, content), std::move(done), true});
+}
+
+AgentCalls::CallId AgentCalls::add(Call call) {
+  calls_[++lastCall_] = std::move(call);
   attempt(lastCall_);
   return lastCall_;
 }
@@ -36,16 +38,22 @@ void AgentCalls::forget(CallId& id) {
 void AgentCalls::attempt(CallId id) {
   const auto call = calls_.find(id);
   if (call == calls_.end()) return;
-  http_.send(agent_.endpoint().request("", call->second.body), [this, id](const HttpResponse& response) {
-    if (unanswered(response)) {
+  // An agent that starts knows no API yet (404), and may have another key for its executors' tokens (401): no error counts
+  // before the connection has found its way.
+  const bool subscribed = agent_.session().subscribed();
+  http_.send(agent_.endpoint().request("", call->second.body), [this, id, subscribed](const HttpResponse& response) {
+    const auto found = calls_.find(id);
+    if (found == calls_.end()) return;
+    const bool unanswered = isAway(response) || (!subscribed && !response.ok());
+    if (unanswered && !found->second.once) {
       loop_.after(kRetryDelay, [this, id] { attempt(id); });
       return;
     }
-    const auto answered = calls_.find(id);
-    if (answered == calls_.end()) return;
-    const Done done = std::move(answered->second.done);
-    calls_.erase(answered);
-    done(response);
+    const Done done = std::move(found->second.done);
+    calls_.erase(found);
+    HttpResponse answer = response;
+    if (unanswered) answer.status = 0;
+    done(answer);
   });
 }
 

@@ -1,4 +1,4 @@
-// Calls of the agent's operator API. The agent may be away or recover: a call is made again until it is answered.
+// Calls of the agent's operator API. The agent may be away or recover: most calls are made again until they are answered.
 #pragma once
 
 #include <cstdint>
@@ -27,21 +27,25 @@ class AgentCalls {
   // `type`: as "WAIT_NESTED_CONTAINER". `content`: what the call has under its name.
   // `done` gets the agent's answer.
   CallId send(const std::string& type, const Json& content, Done done);
+  // The same for a call that must not be made again: `done` gets a status of 0 when there was no answer.
+  CallId sendOnce(const std::string& type, const Json& content, Done done);
   // Nobody waits for its answer any more: it is not made again. Resets `id`; a call that is answered is no error.
   void forget(CallId& id);
 
   // The same once, and with a stream as its answer.
   std::unique_ptr<HttpTransfer> stream(const std::string& type, const Json& content, HttpHandlers handlers);
 
-  // Whether it is no answer, but says that the agent is away, or is not ready yet.
-  static bool unanswered(const HttpResponse& response);
+  // Whether it says that the agent is away, or is not ready yet.
+  static bool isAway(const HttpResponse& response) { return response.status == 0 || response.status == 503; }
 
  private:
   struct Call {
     std::string body;
     Done done;
+    bool once;
   };
 
+  CallId add(Call call);
   void attempt(CallId id);
 
   EventLoop& loop_;

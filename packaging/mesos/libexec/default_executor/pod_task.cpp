@@ -26,13 +26,27 @@ PodTask::~PodTask() {
 
 // --- Start
 
-// A container that a dying agent has launched before it could say so is not launched again: its id is the same.
 void PodTask::begin() {
-  launch_ = calls_.send("LAUNCH_CONTAINER", launchOf(task(), container_, address_),
-                        [this](const HttpResponse& response) { launched(response); });
+  launch_ = calls_.sendOnce("LAUNCH_CONTAINER", launchOf(task(), container_, address_),
+                            [this](const HttpResponse& response) { launched(response); });
+}
+
+// Whether an agent that has died has launched the container before: no command runs twice.
+void PodTask::findOut() {
+  constexpr int kIsItThere = 0;
+  launch_ = calls_.send("KILL_NESTED_CONTAINER", {{"container_id", container_}, {"signal", kIsItThere}},
+                        [this](const HttpResponse& response) {
+                          if (response.status != 404) return launched(response);
+                          wait_ = calls_.send("WAIT_NESTED_CONTAINER", {{"container_id", container_}},
+                                              [this](const HttpResponse& answer) {
+                                                if (answer.status != 404 || killed()) return waited(answer);
+                                                begin();
+                                              });
+                        });
 }
 
 void PodTask::launched(const HttpResponse& response) {
+  if (response.status == 0) return findOut();
   if (!response.ok()) {
     if (killed()) {
       reportEnd("", false);
@@ -76,6 +90,7 @@ void PodTask::waited(const HttpResponse& response) {
     }
   } else {
     termination_ = {{"message", response.describe()}};
+    if (response.status != 404) killNow();  // it may run on, and nobody would know
   }
   const bool starting = phase() == Phase::Starting;
   exited(status);

@@ -37,6 +37,7 @@ class PodTask : public TaskLifecycle {
 
  private:
   void launched(const HttpResponse& response);
+  void findOut();
   void linkSandbox() const;
   void waited(const HttpResponse& response);
   void sendSignal(int signal);

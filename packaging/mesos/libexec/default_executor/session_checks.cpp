@@ -82,7 +82,7 @@ class Session : public CheckCommand {
       return;
     }
     // An agent that is away has launched nothing, and one that comes back ends the sessions of its predecessor.
-    if (!AgentCalls::unanswered(response)) waitAndRemove();
+    if (!AgentCalls::isAway(response)) waitAndRemove();
     logWarning("A check could not be launched: " + (response.status == 0 ? response.error : refusal_));
     answer(done_, {std::nullopt, "", true});
   }

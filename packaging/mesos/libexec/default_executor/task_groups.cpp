@@ -54,7 +54,7 @@ void TaskGroups::launch(const Json& group) {
     const std::string id = idOf(task, "task_id", "task");
     PodTask::Handlers handlers;
     handlers.onEnded = [this, number](const std::string& state) { ended(number, state); };
-    handlers.onFinished = [this, id] { forget(id); };
+    handlers.onFinished = [this, id, number] { forget(id, number); };
     auto made = std::make_unique<PodTask>(loop_, agent_, calls_, files_, settings_, container_, address_,
                                           std::move(handlers));
     PodTask& added = *made;
@@ -80,9 +80,10 @@ void TaskGroups::ended(unsigned group, const std::string& state) {
   });
 }
 
-void TaskGroups::forget(const std::string& taskId) {
-  loop_.after(Duration::zero(), [this, taskId] {
-    tasks_.erase(taskId);
+void TaskGroups::forget(const std::string& taskId, unsigned group) {
+  loop_.after(Duration::zero(), [this, taskId, group] {
+    const auto found = tasks_.find(taskId);
+    if (found != tasks_.end() && found->second.group == group) tasks_.erase(found);  // another one may have its id
     finishWithoutTasks();
   });
 }

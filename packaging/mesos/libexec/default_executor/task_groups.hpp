@@ -13,7 +13,7 @@ namespace executor {
 
 class TaskGroups {
  public:
-  // `address`: the IP address of the executor's container. `onFinished` is called once, when there is nothing left to do.
+  // `address`: the IP address of the executor's container. `onFinished` is called when there is nothing left to do.
   TaskGroups(EventLoop& loop, AgentConnection& agent, AgentCalls& calls, SandboxFiles& files, TaskSettings settings,
              std::string address, std::function<void()> onFinished);
 
@@ -33,7 +33,7 @@ class TaskGroups {
   void launch(const Json& group);
   void refuse(const Json& task);
   void ended(unsigned group, const std::string& state);
-  void forget(const std::string& taskId);
+  void forget(const std::string& taskId, unsigned group);
   void finishWithoutTasks();
 
   EventLoop& loop_;

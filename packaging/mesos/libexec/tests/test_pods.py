@@ -354,13 +354,37 @@ def test_a_pod_runs_on_without_its_agent(own_command_bed: Any) -> None:
         framework.teardown()
 
 
+def test_an_agent_that_dies_while_it_launches_a_task(own_command_bed: Any) -> None:
+    bed = own_command_bed
+    with Framework(bed.master.address) as framework, socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        uris = [{"value": f"http://127.0.0.1:{silent.getsockname()[1]}/file"}]
+        first = run(bed, framework, "sleep 1000")
+        second = launch(
+            bed,
+            framework,
+            command_task(command={"value": "true", "uris": uris}),
+            executor_id=first.executor_id,
+        )
+        silent.accept()
+        bed.agent.kill9()
+        bed.agent.recover(bed.master)
+        second.wait("TASK_FAILED")
+        assert "TASK_RUNNING" not in second.states()
+        assert first.last()["state"] == "TASK_RUNNING", "it is of another group"
+        first.kill()
+        first.wait("TASK_KILLED")
+        framework.teardown()
+
+
 def test_on_a_secured_cluster(strict_command_bed: Any, certificates: Certificates) -> None:
     bed = strict_command_bed
-    with Framework(bed.master.address, tls=certificates.context()) as framework:
+    info = {"user": "nobody"}
+    with Framework(bed.master.address, info, tls=certificates.context()) as framework:
         check = {**QUICK, "type": "COMMAND", "command": {"command": {"value": "exit 7"}}}
-        command = {"value": "id -un; sleep 1000", "user": "nobody"}
-        pod = run(bed, framework, command_task(command=command, check=check), "sleep 1000")
+        pod = run(bed, framework, command_task("id -un; sleep 1000", check=check), "sleep 1000")
         eventually(lambda: exit_code(pod) == 7, "the exit code")
+        assert pod.file("stdout").read_text() == "nobody\n"
         bed.agent.kill9()
         Path(str(bed.agent.flags["jwt_secret_key"])).write_text("another key")
         bed.agent.recover(bed.master)
