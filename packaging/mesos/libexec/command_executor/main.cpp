@@ -20,7 +20,7 @@ TaskSettings taskSettings(const CommandFlags& flags, const Environment& environm
   TaskSettings settings;
   settings.executorKind = "command";
   settings.containerLogger = environment.containerLogger;
-  settings.fetch = {flags.launcherDirectory, environment.sandbox};
+  settings.fetch = FetchSettings{flags.launcherDirectory, environment.sandbox};
   settings.shutdownGracePeriod = environment.shutdownGracePeriod;
   settings.killGracePeriod = std::chrono::seconds(3);  // Mesos' own, whatever the shutdown's is
   return settings;

@@ -117,8 +117,10 @@ void TaskLifecycle::launch(const Json& task) {
     limitOutput();
     limitCompletionTime();
     makeChecks();
-    fetch_ = fetchSecretUris(loop_, task_, settings_.fetch, files_.err,
-                             [this](const std::string& error) { fetched(error); });
+    if (settings_.fetch) {
+      fetch_ = fetchSecretUris(loop_, task_, *settings_.fetch, files_.err,
+                               [this](const std::string& error) { fetched(error); });
+    }
     if (!fetch_) begin();
   });
 }

@@ -22,7 +22,7 @@ namespace executor {
 struct TaskSettings {
   std::string executorKind;                            // for messages: "docker" or "command"
   std::map<std::string, std::string> containerLogger;  // see output_limits.hpp
-  FetchSettings fetch;
+  std::optional<FetchSettings> fetch;                  // none: task.data is the framework's own
   Duration killGracePeriod{};      // when neither the task nor the kill says one
   Duration shutdownGracePeriod{};  // what the agent waits after SHUTDOWN
 };

@@ -47,7 +47,7 @@ TaskSettings taskSettings(const DockerFlags& flags, const Environment& environme
   TaskSettings settings;
   settings.executorKind = "docker";
   settings.containerLogger = environment.containerLogger;
-  settings.fetch = {flags.launcherDirectory, environment.sandbox};
+  settings.fetch = FetchSettings{flags.launcherDirectory, environment.sandbox};
   settings.shutdownGracePeriod = environment.shutdownGracePeriod;
   // The agent's old --docker_stop_timeout counts when it is the longer one.
   settings.killGracePeriod = std::max(environment.shutdownGracePeriod, flags.stopTimeout);
