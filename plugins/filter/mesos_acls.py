@@ -123,12 +123,11 @@ def slave_acls(frameworks: Iterable[Framework]) -> Acls:
     return acls
 
 
-def command_users(services: Iterable[object]) -> list[str]:
-    """Return the users of the slaves as whom services run without Docker, the first named first."""
+def task_users(services: Iterable[object], framework_user: str) -> list[str]:
+    """Return the users of the slaves as whom tasks run: the framework's and those of commands."""
     mesos = [one for one in services if isinstance(one, Mapping) and one.get("containerizer") == "mesos"]
-    return list(
-        dict.fromkeys(one["user"] for one in mesos if isinstance(one.get("user"), str) and one["user"])
-    )
+    named = [one["user"] for one in mesos if isinstance(one.get("user"), str) and one["user"]]
+    return list(dict.fromkeys([framework_user, *named]))
 
 
 def secret_names(frameworks: Iterable[Framework]) -> list[str]:
@@ -207,7 +206,7 @@ class FilterModule:
         return {
             "master_acls": master_acls,
             "slave_acls": slave_acls,
-            "command_users": command_users,
+            "task_users": task_users,
             "secret_names": secret_names,
             "mesos_credential": credential,
             "master_credentials": master_credentials,

@@ -54,7 +54,7 @@ def test_what_the_scheduler_may(acls: ModuleType) -> None:
     assert allowed(acls.slave_acls([OURS, OTHER]), "scheduler") == views | {"access_sandboxes": users}
 
 
-def test_the_users_of_services_without_docker(acls: ModuleType) -> None:
+def test_whom_tasks_run_as(acls: ModuleType) -> None:
     services = [
         {"containerizer": "mesos", "user": "ann"},
         {"containerizer": "docker", "user": "1000"},
@@ -65,7 +65,7 @@ def test_the_users_of_services_without_docker(acls: ModuleType) -> None:
         {"containerizer": "mesos"},
         "no service",
     ]
-    assert acls.command_users(services) == ["ann"]
+    assert acls.task_users(services, "root") == ["root", "ann"]
 
 
 def test_what_somebody_elses_framework_may(acls: ModuleType) -> None:
