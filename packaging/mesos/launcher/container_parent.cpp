@@ -105,7 +105,7 @@ int openStatus(const char* directory)
 {
   char path[4096];
   snprintf(path, sizeof path, "%s/status", directory);
-  const int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) fail("opening", path);
   return file;
 }

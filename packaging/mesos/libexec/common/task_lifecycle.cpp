@@ -204,11 +204,14 @@ void TaskLifecycle::end() {
   execs_.end("the task has ended");
   loop_.cancel(completionTimer_);
   loop_.cancel(killTimer_);
-  if (killed()) {
-    reportEnd("", false);
-  } else {
-    explainEnd();
-  }
+  // How it ended is the last line of its output.
+  drainOutput([this] {
+    if (killed()) {
+      reportEnd("", false);
+    } else {
+      explainEnd();
+    }
+  });
 }
 
 void TaskLifecycle::reportEnd(const std::string& detail, bool outOfMemory) {

@@ -61,7 +61,9 @@ class TaskLifecycle {
   virtual void stop(Duration grace) = 0;
   // Ends it at once, in whatever phase; is called again while the task has not ended.
   virtual void killNow() = 0;
-  // The running task has ended: reportEnd() with what can be said of that. Not called for one that was killed.
+  // The running task has ended: calls `done` when all that it has written is in the sandbox, or was waited for long enough.
+  virtual void drainOutput(std::function<void()> done) { done(); }
+  // Then: reportEnd() with what can be said of that. Not called for one that was killed.
   virtual void explainEnd() = 0;
   // How it has ended, for people.
   virtual std::string describeEnd() const = 0;

@@ -21,6 +21,7 @@ void ContainerOutput::attach(const std::string& container,
   handlers.onDone = [this](const HttpResponse& response) {
     transfer_.reset();
     if (onAttached_) std::exchange(onAttached_, nullptr)(response.describe());
+    if (onComplete_) std::exchange(onComplete_, nullptr)();
   };
   transfer_ = engine_.attach(container, std::move(handlers));
 }

@@ -26,6 +26,8 @@ class ContainerOutput {
 
   // All that the container wrote is in the sandbox (or it was never attached).
   bool complete() const { return !transfer_; }
+  // Calls `action` when that has come true.
+  void onComplete(std::function<void()> action) { onComplete_ = std::move(action); }
 
  private:
   size_t receive(std::string_view bytes);
@@ -37,6 +39,7 @@ class ContainerOutput {
   std::unique_ptr<HttpTransfer> transfer_;
   std::unique_ptr<OutputStream> stream_;
   std::function<void(const std::string&)> onAttached_;
+  std::function<void()> onComplete_;
   bool terminal_ = false;
   int waitingFor_ = -1;
 };

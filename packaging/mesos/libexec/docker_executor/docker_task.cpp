@@ -290,6 +290,17 @@ void DockerTask::watchProcess(pid_t pid) {
   });
 }
 
+void DockerTask::drainOutput(std::function<void()> done) {
+  const auto once = [this, done = std::move(done)] {
+    loop_.cancel(outputTimer_);
+    output_.onComplete(nullptr);
+    done();
+  };
+  if (output_.complete()) return once();
+  output_.onComplete(once);
+  outputTimer_ = loop_.after(kOutputTimeout, once);
+}
+
 void DockerTask::explainEnd() {
   loop_.cancel(processTimer_);
   engine_.inspect(container_, [this](const HttpResponse& response) {
@@ -317,18 +328,8 @@ void DockerTask::cleanUp() {
   if (!containerMayExist_) {
     guard_.release();
     finish();
-  } else if (output_.complete() || !ended()) {
-    removeContainer();
   } else {
-    const Clock::time_point latest = Clock::now() + kOutputTimeout;
-    const auto poll = [this, latest](const auto& self) -> void {
-      if (output_.complete() || Clock::now() >= latest) {
-        removeContainer();
-      } else {
-        loop_.after(milliseconds(10), [self] { self(self); });
-      }
-    };
-    poll(poll);
+    removeContainer();
   }
 }
 

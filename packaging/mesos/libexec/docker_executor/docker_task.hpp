@@ -35,6 +35,7 @@ class DockerTask : public TaskLifecycle {
   void cancelStart() override;
   void stop(Duration grace) override;
   void killNow() override;
+  void drainOutput(std::function<void()> done) override;
   void explainEnd() override;
   std::string describeEnd() const override;
   void cleanUp() override;
@@ -83,6 +84,7 @@ class DockerTask : public TaskLifecycle {
   OomCounter oomCounter_;
   bool outOfMemory_ = false;
   EventLoop::TimerId retryTimer_ = 0;
+  EventLoop::TimerId outputTimer_ = 0;
   EventLoop::TimerId processTimer_ = 0;
 };
 

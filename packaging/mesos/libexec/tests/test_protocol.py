@@ -279,6 +279,19 @@ def frames(stream: int, text: str) -> bytes:
     return b"".join(bytes([stream, 0, 0, 0]) + len(line).to_bytes(4, "big") + line for line in lines)
 
 
+def test_the_reason_of_the_end_is_the_last_line(agent: FakeAgent, start: Start, tmp_path: Path) -> None:
+    output = frames(2, "late\n")
+    engine = FakeEngine(
+        tmp_path / "docker.sock", ("1.24", "1.50"), output=output, status=7, piece=1000, late_seconds=0.5
+    )
+    run = start()
+    agent.subscribed().send(launch(POSSIBLE))
+    assert run.process.wait(20) == 0
+    engine.close()
+    assert "late\n" in run.log()
+    assert run.log().splitlines()[-1].endswith("TASK_FAILED: Container exited with status 7")
+
+
 def test_output_is_rotated(agent: FakeAgent, start: Start, tmp_path: Path) -> None:
     text = "".join(f"line {number}\n" for number in range(20000))
     output = frames(1, text) + frames(2, text)

@@ -128,6 +128,7 @@ class FakeEngine:
         status: int = 0,
         piece: int = 1,
         ends: bool = True,
+        late_seconds: float = 0,
     ) -> None:
         self.requests: list[str] = []
         self.started = threading.Event()
@@ -157,6 +158,9 @@ class FakeEngine:
                     self.send_response(200)
                     self.end_headers()
                     engine.started.wait(10)
+                    if late_seconds:  # an engine that tells of the end before its output is through
+                        engine.written.set()
+                        time.sleep(late_seconds)
                     for at in range(0, len(engine.output), piece):  # framing must not care where it is cut
                         self.wfile.write(engine.output[at : at + piece])
                         self.wfile.flush()
