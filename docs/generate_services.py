@@ -69,13 +69,13 @@ Instances are planned, checked, updated, stopped and looked at as others are. A 
 
 | field | with `containerizer: mesos` |
 | --- | --- |
-| `image` | without one, a command finds the slave's files: `scheduler_allowed` needs `host_commands: true` |
+| `image` | `scheduler_allowed` needs `privileged: true`; for a command without one `host_commands: true` |
 | `network` | must be `host`: `scheduler_allowed` needs `host_network: true` |
-| `user` | required: a user of the slaves. For `root`, `scheduler_allowed` needs `privileged: true` |
+| `user` | required: a user of the slaves, not a daemon of the cluster. `root` needs `privileged: true` |
 | `command` | required without an image; its folder is its sandbox |
 | `args`, `entrypoint`, `force_pull` | for images; `args` never replace the first word of what it starts |
 | `cpus`, `mem` | limits if the slaves have the isolators `cgroups/cpu` and `cgroups/mem`, or else measured |
-| `volumes` | folders of the host alone; the slaves need the isolator `filesystem/linux` |
+| `volumes` | folders of the host, in an image alone; the slaves need the isolator `filesystem/linux` |
 | `env`, `secrets` | with the command 100000 bytes as JSON |
 | `labels` | shown by Mesos alone |
 | `parameters`, `privileged`, `gpus`, `network_name`, named volumes | refused |

@@ -67,10 +67,15 @@ std::string only(const std::vector<std::string>& fields)
   return fields.empty() ? "" : fields.back();
 }
 
+bool isNested(const ContainerID& container)
+{
+  return !fieldsOf(container.SerializeAsString(), id::PARENT).empty();
+}
+
 // A nested container shares its parent's limits unless it says otherwise.
 bool sharesLimits(const ContainerID& container, const std::string& containerInfo)
 {
-  const bool nested = !fieldsOf(container.SerializeAsString(), id::PARENT).empty();
+  const bool nested = isNested(container);
   return nested && integerOf(only(fieldsOf(containerInfo, info::LINUX_INFO)), info::SHARE_CGROUPS).value_or(1) != 0;
 }
 
@@ -297,6 +302,8 @@ Future<Option<ContainerLaunchInfo>> Cgroup2Isolator::prepare(
     const std::string above = path.substr(0, path.rfind('/'));
     if (nested) {
       const Cgroup2 parent(above.substr(0, above.rfind('/')));
+      // Of a container that has none, because the agent had other isolators when it began, a nested one has none either.
+      if (!parent.exists() && !made.controlled) return answered(Option<ContainerLaunchInfo>());
       const Cgroup2 separator(above);
       if (!separator.exists()) separator.create();
       if (made.controlled) {
@@ -347,6 +354,7 @@ Future<Nothing> Cgroup2Isolator::isolate(const ContainerID& container, pid_t pid
 {
   const std::string path = pathOf(container);
   const auto found = containers.find(path);
+  if (found == containers.end() && isNested(container)) return Nothing(); // of one without a group, see prepare()
   if (found == containers.end()) return Failure("Unknown container");
   return attempt([&] {
     const Cgroup2 cgroup(path);

@@ -35,8 +35,10 @@ void leaveOutAbsentProcFiles()
   nlohmann::json kept = nlohmann::json::array();
   for (const auto& mount : info["mounts"]) {
     const std::string source = mount.value("source", "");
-    const size_t proc = source.rfind("/proc/"); // of a root file system that need not be this process' own
-    const bool ofProc = proc != std::string::npos && source == mount.value("target", "");
+    // Of the container's root file system, which is not this process' own.
+    const std::string rootfs = info.value("rootfs", "");
+    const bool ofProc = source.compare(0, rootfs.size() + 6, rootfs + "/proc/") == 0 && source == mount.value("target", "");
+    const size_t proc = rootfs.size();
     if (!ofProc || access(source.c_str() + proc, F_OK) == 0) kept.push_back(mount);
   }
   info["mounts"] = kept;

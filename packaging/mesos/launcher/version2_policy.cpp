@@ -49,6 +49,13 @@ void refuseIsolators(const FlagValues& flags)
   }
 }
 
+void refuseImagesAndNetworks(const FlagValues& flags)
+{
+  for (const char* name : {"image_providers", "network_cni_config_dir", "network_cni_plugins_dir"})
+    if (flags.isChanged(name))
+      refuse(name, flags.text(name), "images and networks of containers need the linux launcher, and so cgroup version 1");
+}
+
 void refuseMissingControllers(const FlagValues& flags)
 {
   const std::set<std::string> available = Cgroup2("/").controllers();
@@ -71,6 +78,7 @@ void adaptToCgroupVersion2(FlagValues& flags)
     refuse("cgroups_root", root, "containers need a control group below the host's own; give it a name");
 
   refuseIsolators(flags);
+  refuseImagesAndNetworks(flags);
   refuseMissingControllers(flags);
 
   auto& launcher = flags.at<std::string>("launcher");

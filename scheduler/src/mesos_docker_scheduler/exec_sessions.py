@@ -1,14 +1,16 @@
 """Commands that operators run in instances, and their looks at these: what is said of them with executors.
 
-They speak through framework messages, which Mesos carries between them alone: no slave opens a port for it,
-and nobody but the scheduler can ask for it. packaging/mesos/libexec/common/exec_sessions.hpp describes the
-messages. Mesos may lose some; then the session ends.
+They speak through framework messages, which Mesos carries: no slave opens a port for it. Slaves take such
+messages from everybody whom they let in, so each has a key that the executor got with its task, and nobody
+else. packaging/mesos/libexec/common/exec_sessions.hpp describes the messages. Mesos may lose some; then the
+session ends.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import secrets
 import threading
 import time
@@ -30,14 +32,28 @@ SILENCE_SECONDS = 20.0
 
 _WINDOW_BYTES = 48 * 1024  # of input; an executor takes 64 KB
 _ACKNOWLEDGED_BYTES = 64 * 1024  # at once
+_JOINED_BYTES = 32 * 1024
 _MOST_UNREAD_BYTES = 1024 * 1024  # an executor sends 256 KB ahead
 _NO_ANSWER = (
     "its executor does not answer: the Mesos package on its slave may be older, or the slave can't be reached"
 )
 _LOST = "a part of what it wrote was lost on the way"
 
+EXEC_SECRET = ("framework", "exec secret")
+"""A record of the store: what the keys of all tasks are made of."""
+
 Send = Callable[[str, str, bytes], object]
 """Sends a message to an executor, by its id and its agent's."""
+
+
+def new_secret() -> str:
+    """What the keys of all tasks are made of."""
+    return secrets.token_hex(32)
+
+
+def task_key(secret: str, task_id: str) -> str:
+    """The key of a task's messages; "" where there is no secret: nothing can be run in such a task."""
+    return hmac.new(secret.encode(), task_id.encode(), "sha256").hexdigest() if secret else ""
 
 
 class SessionError(Error):
@@ -87,6 +103,7 @@ class ExecSession:
     terminal: Terminal | None
     input: bool
     owner: object
+    key: str = field(repr=False)
     _send: Send = field(repr=False)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     on_news: Callable[[], None] = field(default=lambda: None, repr=False)
@@ -100,16 +117,20 @@ class ExecSession:
     _taken: int = 0
     _given: int = 0
     _input_ended: bool = False
+    _last_part: tuple[int, int, bool] | None = None
     _ended: bool = False
+    _asked_at: float | None = None  # what has had no answer since
     _begun_at: float = field(init=False)
-    _heard_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._begun_at = self._heard_at = time.monotonic()
+        self._begun_at = time.monotonic()
 
     def start(self, agent_id: str) -> None:
         """Have the executor start it."""
-        self._agent_id, self._heard_at = agent_id, time.monotonic()
+        with self._lock:
+            if self._ended:  # who has asked for it did not wait
+                return
+            self._agent_id, self._asked_at = agent_id, time.monotonic()
         terminal = self.terminal.to_json() if self.terminal is not None else None
         if self.command:
             self._say("START", command=self.command, input=self.input, terminal=terminal)
@@ -139,7 +160,7 @@ class ExecSession:
         """Say that somebody is there. Ends the session when nothing was heard for long."""
         if self._ended:
             return
-        if time.monotonic() > self._heard_at + SILENCE_SECONDS:
+        if self._asked_at is not None and time.monotonic() > self._asked_at + SILENCE_SECONDS:
             self._end(Ended(None, _NO_ANSWER))
             return
         self._acknowledge()
@@ -147,11 +168,18 @@ class ExecSession:
     def _acknowledge(self) -> None:
         with self._lock:
             self._acknowledged = self._received - self._unread
-        self._say("RECEIVED", offset=self._acknowledged)
+            if self._asked_at is None:
+                self._asked_at = time.monotonic()
+            # With what was given so far: what of it is lost, the executor notices by this.
+            self._say("RECEIVED", offset=self._acknowledged, given=self._given, ended=self._input_ended)
 
     def give(self, offset: int, data: bytes, *, last: bool) -> bool:
         """Hand on input, from this offset on; `last`: no more will come. False: there is no room yet."""
         with self._lock:
+            if self._ended:
+                raise SessionError("the session has ended")
+            if (offset, len(data), last) == self._last_part:
+                return True  # asked again
             if not self.input or self._input_ended:
                 raise SessionError("the command takes no input, or no more")
             if offset != self._given:
@@ -162,6 +190,7 @@ class ExecSession:
                 return False
             self._given += len(data)
             self._input_ended = last
+            self._last_part = (offset, len(data), last)
             if data:
                 self._say("INPUT", offset=offset, data=base64.b64encode(data).decode())
             if last:
@@ -180,12 +209,14 @@ class ExecSession:
 
     def heard(self, kind: str, body: Mapping[str, Any]) -> None:
         """Take what the executor says."""
-        self._heard_at = time.monotonic()
+        self._asked_at = None
         match kind:
             case "OUTPUT":
                 self._take_output(body)
             case "TAKEN":
                 self._taken = max(self._taken, min(_number(body, "offset"), self._given))
+                if _number(body, "sent", self._received) > self._received:
+                    self._give_up(_LOST)
                 self.on_news()
             case "ENDED":
                 lost = _number(body, "offset", self._received) != self._received
@@ -194,6 +225,8 @@ class ExecSession:
 
     def _take_output(self, body: Mapping[str, Any]) -> None:
         data = base64.b64decode(_text(body, "data"), validate=True)
+        if not data:
+            raise ValueError("data is empty")
         stream: Literal["stdout", "stderr"] = "stderr" if body.get("stream") == "stderr" else "stdout"
         with self._lock:
             if self._ended:
@@ -202,14 +235,21 @@ class ExecSession:
             if whole and self._unread + len(data) <= _MOST_UNREAD_BYTES:
                 self._received += len(data)
                 self._unread += len(data)
-                self._news.append(Output(stream, data))
+                last = self._news[-1] if self._news else None
+                if isinstance(last, Output) and last.stream == stream and len(last.data) < _JOINED_BYTES:
+                    self._news[-1] = Output(stream, last.data + data)
+                else:
+                    self._news.append(Output(stream, data))
                 problem = None
             else:
                 problem = "it writes faster than was agreed" if whole else _LOST
         if problem is not None:
-            self._say("END")
-            self._end(Ended(None, problem))
+            self._give_up(problem)
         self.on_news()
+
+    def _give_up(self, problem: str) -> None:
+        self._say("END")
+        self._end(Ended(None, problem))
 
     def _end(self, how: Ended) -> None:
         with self._lock:
@@ -220,16 +260,17 @@ class ExecSession:
         self.on_news()
 
     def _say(self, kind: str, **body: Any) -> None:
-        message = {"exec": {"session": self.id, "type": kind, **body}}
+        message = {"exec": {"key": self.key, "session": self.id, "type": kind, **body}}
         # The executor of a task without an ExecutorInfo has the task's id.
         self._send(self.task_id, self._agent_id, orjson.dumps(message))
 
 
 class ExecSessions:
-    """Those that are open. Any thread may call its methods."""
+    """Those that are open. Any thread may call its methods. `secret`: see `task_key`."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, secret: str = "") -> None:
         self._send = send
+        self._secret = secret
         self._lock = threading.Lock()
         self._open: dict[str, ExecSession] = {}
 
@@ -243,7 +284,8 @@ class ExecSessions:
         takes_input: bool = False,
     ) -> ExecSession:
         """Have one more, which is not started yet. SessionError: there are too many."""
-        session = ExecSession(task_id, command, terminal, takes_input, owner, self._send)
+        key = task_key(self._secret, task_id)
+        session = ExecSession(task_id, command, terminal, takes_input, owner, key, self._send)
         with self._lock:
             for one in [one for one in self._open.values() if one.over]:
                 self._open.pop(one.id).stop()
@@ -269,7 +311,8 @@ class ExecSessions:
         body = orjson.loads(message)["exec"]
         with self._lock:
             session = self._open.get(str(body["session"]))
-        if session is not None and session.task_id == executor_id:
+        key = _text(body, "key")
+        if session is not None and session.task_id == executor_id and hmac.compare_digest(session.key, key):
             try:
                 session.heard(_text(body, "type"), body)
             except binascii.Error as error:

@@ -28,7 +28,7 @@ from mesos_docker_scheduler.control.recovery import BEGIN_ANEW, Recovery
 from mesos_docker_scheduler.driver import SchedulerDriver
 from mesos_docker_scheduler.driver.operator_api import OperatorApi
 from mesos_docker_scheduler.election import Member
-from mesos_docker_scheduler.exec_sessions import ExecSessions
+from mesos_docker_scheduler.exec_sessions import EXEC_SECRET, ExecSessions, new_secret
 from mesos_docker_scheduler.exits import (
     EXIT_CONFIG,
     EXIT_DEPOSED,
@@ -179,12 +179,16 @@ class Process:
         if term is not None and term.outdated(remembered):
             raise _deposed(events.Deposed(OUTDATED))
         # The driver and the sessions need each other: it is there when the first message is sent.
-        execs = ExecSessions(lambda *message: driver.sendFrameworkMessage(*message))  # noqa: PLW0108
+        exec_secret = remembered.records.get(EXEC_SECRET) or new_secret()
+        execs = ExecSessions(
+            lambda *message: driver.sendFrameworkMessage(*message),  # noqa: PLW0108
+            exec_secret,
+        )
         driver = make_driver(
             config, access, remembered, inbox.put, term.holds if term is not None else None, execs.heard
         )
         known = as_registered(config, remembered).framework.principal
-        store.commit(Change(records={principal.RECORD: known or ""}))
+        store.commit(Change(records={principal.RECORD: known or "", EXEC_SECRET: exec_secret}))
         recovery = Recovery(
             operator_api(config, access),
             config.framework.name,
@@ -208,6 +212,7 @@ class Process:
             skipped_ports=secrets.randbelow(1 << 16),
             written_at=written_at,
             started_with=self._source.config,
+            exec_secret=exec_secret,
             hand_over=HandOver(term.member.no_successor, self._step_down) if term is not None else None,
         )
         if term is not None and term.config_view.error is not None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 # Both slaves share this machine's ports: all instances go to one of them.
 HERE = [{"field": "hostname", "operator": "IS", "value": "slave1"}]
-ALLOWED = {"host_network": True, "host_commands": True}
+ALLOWED = {"host_network": True, "host_commands": True, "privileged": True}
 PAGES = (
     "/v1/status",
     "/v1/instances",

@@ -524,7 +524,7 @@ def test_masters_that_are_not(master: str) -> None:
 
 def service(**fields: Any) -> Service:
     """A service that may have what these tests ask for."""
-    allowed = {"host_network": True, "host_paths": [{"path": "/h"}]}
+    allowed = {"host_network": True, "privileged": True, "host_paths": [{"path": "/h"}]}
     wish = {**GOOD, "allowed": allowed, "services": [{"name": "web", "image": "i", **fields}]}
     return parse(json.dumps(wish)).services[0]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mesos_docker_scheduler.config import ConfigError, load, parse
 
 MESOS: dict[str, Any] = {"containerizer": "mesos", "network": "host", "user": "ann"}
-EVERYTHING: dict[str, Any] = {"host_commands": True, "host_network": True}
+EVERYTHING: dict[str, Any] = {"host_commands": True, "host_network": True, "privileged": True}
 A_FILE = 'it must be the name of a file below the sandbox, such as "bin/app"'
 SECRET = "the value (not shown, it may hold a secret) is not allowed"
 
@@ -31,7 +31,32 @@ def problems(allowed: dict[str, Any] | None = None, **fields: Any) -> list[str]:
 
 def test_a_command_and_an_image() -> None:
     assert parse(config(**MESOS, command="x")).services[0].made_of == "a command"
-    assert parse(config(**MESOS, image="demo/web:1")).services[0].made_of == "demo/web:1"
+    image = config(**MESOS, image="demo/web:1")
+    assert parse(image).services[0].made_of == "demo/web:1"
+
+
+def test_an_image_may_hold_what_makes_it_root() -> None:
+    (found,) = problems({"host_network": True}, **MESOS, image="demo/web:1")
+    assert found.startswith(
+        'image: "demo/web:1" is not allowed for the service "web"; with containerizer "mesos"'
+    )
+    assert found.endswith("allowed.privileged is false")
+
+
+@pytest.mark.parametrize("user", ["mesos", "mesos-exporter", "mesos-scheduler", "zookeeper"])
+def test_the_users_of_the_clusters_daemons_are_theirs(user: str) -> None:
+    (found,) = problems(**{**MESOS, "user": user}, command="x")
+    assert found.endswith("it must not be that of a daemon of the cluster")
+
+
+def test_secrets_that_are_too_large(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("x" * 60_000)
+    secrets = {"A": str(tmp_path / "a"), "B": str(tmp_path / "b")}
+    path = tmp_path / "config.json"
+    path.write_text(config(**MESOS, command="x", secrets=secrets))
+    with pytest.raises(ConfigError, match="secrets: 120.* bytes with env and the command are not allowed"):
+        load(path)
 
 
 def test_docker_needs_an_image() -> None:
@@ -83,6 +108,14 @@ def test_docker_needs_an_image() -> None:
             {"command": None, "image": "i", "entrypoint": ""},
             'entrypoint: "" is not allowed {for}; it must be a program inside the image, or null',
         ),
+        (
+            {"volumes": [{"host_path": "/srv/shop", "container_path": "/etc"}]},
+            "volumes: [...] is not allowed {for}; without an image it must be left out",
+        ),
+        (
+            {"image": "i", "volumes": [{"host_path": "/srv/shop", "container_path": "/../../etc/x"}]},
+            'volumes[0].container_path: "/../../etc/x" is not allowed {for}; it must have no part ..',
+        ),
     ],
 )
 def test_what_mesos_does_not_honour(fields: dict[str, Any], problem: str) -> None:
@@ -95,7 +128,7 @@ def test_what_mesos_does_not_honour(fields: dict[str, Any], problem: str) -> Non
     [
         (
             {"user": "root"},
-            EVERYTHING,
+            {**EVERYTHING, "privileged": False},
             'user: "root" is not allowed for the service "web"; with containerizer "mesos" it is root on the'
             " slave; allowed.privileged is false",
         ),

@@ -18,6 +18,7 @@ from mesos_docker_scheduler.exec_sessions import (
     Output,
     SessionError,
     Terminal,
+    task_key,
 )
 
 TASK = "web.1.1"
@@ -29,7 +30,7 @@ class Wire:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.now = 100.0
-        self.sessions = ExecSessions(self._send)
+        self.sessions = ExecSessions(self._send, "secret")
 
     def _send(self, executor_id: str, agent_id: str, data: bytes) -> None:
         assert (executor_id, agent_id) == (TASK, "agent-1")
@@ -41,7 +42,7 @@ class Wire:
         return session
 
     def say(self, session: ExecSession, kind: str, executor_id: str = TASK, **body: Any) -> None:
-        message = {"exec": {"session": session.id, "type": kind, **body}}
+        message = {"exec": {"key": session.key, "session": session.id, "type": kind, **body}}
         self.sessions.heard(executor_id, json.dumps(message).encode())
 
     def write(self, session: ExecSession, offset: int, data: bytes) -> None:
@@ -66,6 +67,7 @@ def test_a_command_from_its_start_to_its_end(wire: Wire) -> None:
     session = wire.started(terminal=Terminal("vt100", 24, 80), takes_input=True)
     assert wire.sent == [
         {
+            "key": session.key,
             "session": session.id,
             "type": "START",
             "command": ["cat"],
@@ -105,11 +107,16 @@ def test_an_executor_that_says_nothing(wire: Wire) -> None:
     wire.now += exec_sessions.SILENCE_SECONDS - 1
     session.beat()
     assert wire.types() == ["START", "RECEIVED"]
-    wire.now += 2
+    # Before anything was asked, silence means nothing.
+    wire.say(session, "STARTED")
+    wire.now += 10 * exec_sessions.SILENCE_SECONDS
+    session.beat()
+    assert wire.types() == ["START", "RECEIVED", "RECEIVED"]
+    wire.now += exec_sessions.SILENCE_SECONDS + 1
     session.beat()
     assert "does not answer" in str(all_of(session)[-1])
     session.beat()
-    assert wire.types() == ["START", "RECEIVED"]
+    assert wire.types() == ["START", "RECEIVED", "RECEIVED"]
 
 
 def test_output_is_acknowledged_as_it_is_read(wire: Wire) -> None:
@@ -160,8 +167,9 @@ def test_messages_of_others_and_such_as_are_none(wire: Wire) -> None:
         {"type": "OUTPUT", "data": "?"},
         {"type": "OUTPUT", "data": "YQ==", "offset": "0"},
     ):
+        message = {"exec": {"key": session.key, "session": session.id, **body}}
         with pytest.raises(ValueError):  # noqa: PT011 - each says something else
-            wire.sessions.heard(TASK, json.dumps({"exec": {"session": session.id, **body}}).encode())
+            wire.sessions.heard(TASK, json.dumps(message).encode())
     assert all_of(session) == []
 
 
@@ -178,6 +186,51 @@ def test_sessions_belong_to_who_has_opened_them_and_are_not_too_many(wire: Wire)
     wire.started()
     assert wire.types().count("END") == MOST_SESSIONS
     assert wire.sessions.find(session.id, "owner") is None
+
+
+def test_a_message_without_the_tasks_key_is_left(wire: Wire) -> None:
+    session = wire.started()
+    assert session.key == task_key("secret", TASK)
+    assert session.key != task_key("secret", "web.1.2")
+    assert task_key("", TASK) == ""
+    wire.say(session, "ENDED", status=0, key="wrong")
+    assert all_of(session) == []
+    wire.say(session, "ENDED", status=0)
+    assert all_of(session) == [Ended(0)]
+
+
+def test_the_last_of_the_output_is_not_lost_without_a_word(wire: Wire) -> None:
+    session = wire.started()
+    wire.write(session, 0, b"ab")
+    wire.say(session, "TAKEN", offset=0, sent=2)
+    assert all_of(session) == [Output("stdout", b"ab")]
+    wire.say(session, "TAKEN", offset=0, sent=5)
+    assert "was lost on the way" in str(all_of(session)[-1])
+
+
+def test_what_nobody_waits_for_is_not_started(wire: Wire) -> None:
+    session = wire.sessions.open(TASK, ("cat",), "owner")
+    wire.sessions.close(session)
+    session.start("agent-1")
+    assert wire.types() == []
+
+
+def test_input_that_is_given_again(wire: Wire) -> None:
+    session = wire.started(takes_input=True)
+    assert session.give(0, b"abc", last=False)
+    assert session.give(0, b"abc", last=False)
+    assert session.give(3, b"", last=True)
+    assert session.give(3, b"", last=True)
+    assert wire.types() == ["START", "INPUT", "END_INPUT"]
+
+
+def test_small_parts_are_joined_and_empty_ones_refused(wire: Wire) -> None:
+    session = wire.started()
+    for offset in range(1000):
+        wire.write(session, offset, b"x")
+    with pytest.raises(ValueError, match="data is empty"):
+        wire.write(session, 1000, b"")
+    assert all_of(session) == [Output("stdout", b"x" * 1000)]
 
 
 def test_a_session_that_is_closed_ends_the_command(wire: Wire) -> None:

@@ -20,7 +20,6 @@ namespace executor {
 namespace {
 
 constexpr size_t kBuffer = 16384;
-constexpr char kEndOfFile = '\4';  // what Ctrl-D sends to a terminal
 
 // What a program's output comes through, until it has ended and nothing is left in it.
 class Output {
@@ -142,9 +141,6 @@ class ProgramExec : public ExecCommand {
 
   void endInput() override {
     if (!input_) return;
-    if (terminal_) {
-      if (::write(input_.get(), &kEndOfFile, 1) < 0) return;
-    }
     loop_.unwatch(input_.get());
     input_.close();
   }

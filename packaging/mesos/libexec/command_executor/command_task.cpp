@@ -148,6 +148,7 @@ void CommandTask::executing() {
 // The rest gets the same time as the command to end when it is killed, and none when the command ends by itself. What not
 // even SIGKILL ends is not waited for.
 void CommandTask::commandEnded() {
+  endExecs();
   if (killed() && Clock::now() < killDeadline() + kLongestDeath && !descendantsOf(getpid()).empty()) {
     rest_ = loop_.after(kLookAtRest, [this] { commandEnded(); });
     return;

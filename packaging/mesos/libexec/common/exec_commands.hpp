@@ -46,6 +46,7 @@ class ExecCommand {
 
   // Input for the command; returns how many bytes it took. When that is less than all, onRoom() follows.
   virtual size_t write(std::string_view bytes) = 0;
+  // Not for one with a terminal, which gets what Ctrl-D sends instead.
   virtual void endInput() = 0;
   // No more than nothing for one without a terminal.
   virtual void resize(int64_t rows, int64_t columns) = 0;

@@ -49,12 +49,21 @@ ExecRequest requestOf(const Json& body, bool attaches) {
   return request;
 }
 
+// In the same time for every wrong one.
+bool isSame(const std::string& key, const std::string& shown) {
+  unsigned char difference = key.size() == shown.size() ? 0 : 1;
+  for (size_t at = 0; at < std::min(key.size(), shown.size()); ++at) {
+    difference |= static_cast<unsigned char>(key[at] ^ shown[at]);
+  }
+  return difference == 0;
+}
+
 }  // namespace
 
 class ExecSession {
  public:
   ExecSession(ExecSessions& owner, std::string id, ExecCommands& commands, const ExecRequest& request)
-      : owner_(owner), id_(std::move(id)) {
+      : owner_(owner), id_(std::move(id)), terminal_(request.terminal.has_value()) {
     ExecHandlers handlers;
     handlers.onOutput = [this](StandardStream stream, std::string_view bytes) { return output(stream, bytes); };
     handlers.onRoom = [this] { handOn(); };
@@ -64,7 +73,7 @@ class ExecSession {
     };
     command_ = request.command.empty() ? commands.attach(request, std::move(handlers))
                                        : commands.run(request, std::move(handlers));
-    if (!request.input) command_->endInput();
+    if (!request.input && !terminal_) command_->endInput();
     heard();
   }
 
@@ -84,15 +93,22 @@ class ExecSession {
       if (input_.size() + bytes.size() > kMostInput) throw InvalidField("the command does not take its input");
       input_ += bytes;
       received_ += static_cast<int64_t>(bytes.size());
+      if (!bytes.empty()) lineOpen_ = bytes.back() != '\n' && bytes.back() != '\r';
       handOn();
     } else if (type == "END_INPUT") {
       expect(body);
       inputEnds_ = true;
+      // What Ctrl-D sends: in a line that has begun, the first one ends no more than the line.
+      if (terminal_) input_ += lineOpen_ ? "\4\4" : "\4";
       handOn();
     } else if (type == "RESIZE") {
       command_->resize(sizeOf(body, "rows"), sizeOf(body, "columns"));
     } else if (type == "RECEIVED") {
       acknowledged_ = std::clamp<int64_t>(integerOr(body, "offset", 0, "exec"), acknowledged_, sent_);
+      const bool ended = boolOr(body, "ended", inputEnds_, "exec");
+      if (integerOr(body, "given", received_, "exec") != received_ || ended != inputEnds_) {
+        throw InvalidField("a part of the input was lost on the way");
+      }
       tell();
       command_->resume();  // may destroy this
     } else if (type != "START" && type != "ATTACH") {
@@ -121,11 +137,12 @@ class ExecSession {
       input_.erase(0, taken);
       if (taken > 0) tell();
     }
-    if (input_.empty() && inputEnds_) command_->endInput();
+    if (input_.empty() && inputEnds_ && !terminal_) command_->endInput();
   }
 
   void tell() {
-    owner_.say(id_, "TAKEN", {{"offset", received_ - static_cast<int64_t>(input_.size())}});
+    const int64_t taken = std::max<int64_t>(received_ - static_cast<int64_t>(input_.size()), 0);
+    owner_.say(id_, "TAKEN", {{"offset", taken}, {"sent", sent_}});
   }
 
   size_t output(StandardStream stream, std::string_view bytes) {
@@ -140,10 +157,12 @@ class ExecSession {
 
   ExecSessions& owner_;
   const std::string id_;
+  const bool terminal_;
   std::unique_ptr<ExecCommand> command_;
   std::string input_;  // what the command has not taken yet
   int64_t received_ = 0;
   bool inputEnds_ = false;
+  bool lineOpen_ = false;
   int64_t sent_ = 0;
   int64_t acknowledged_ = 0;
   EventLoop::TimerId silence_ = 0;
@@ -160,7 +179,9 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
     const Json document = parseJson(message, "the message");
     const Json& body = member(document, "exec");
     if (body.is_null()) throw InvalidField("it is none of those that are known");
+    if (!isSame(key_, textOr(body, "key", "", "exec"))) throw InvalidField("it does not have the task's key");
     id = textOr(body, "session", "", "exec");
+    if (key_.empty()) throw InvalidField("the task has no key: it was launched by an older scheduler");
     const std::string type = textOr(body, "type", "", "exec");
     const auto found = sessions_.find(id);
     if (type == "END") {
@@ -198,6 +219,7 @@ void ExecSessions::end(const std::string& why) {
 }
 
 void ExecSessions::say(const std::string& id, const char* type, Json body) {
+  body["key"] = key_;
   body["session"] = id;
   body["type"] = type;
   send_(dump({{"exec", std::move(body)}}));

@@ -1,17 +1,20 @@
 // Commands that operators run beside the task (`mesos-docker-scheduler exec`). Scheduler and executor speak through
-// framework messages, which Mesos carries between them alone, without a port of ours; it may lose them, so each side counts
-// bytes, and a session in which some are missing ends. A message is the JSON {"exec": {"session": ID, "type": TYPE, ...}}:
+// framework messages, which Mesos carries without a port of ours. An agent takes such messages from everybody whom it lets
+// in, so each has the task's key, which came with the task. Mesos may lose messages, so each side counts bytes, and a session
+// in which some are missing ends. A message is the JSON {"exec": {"key": KEY, "session": ID, "type": TYPE, ...}}:
 //
 //   to the executor    START     command, input, terminal {type, rows, columns}
 //                      ATTACH    input, terminal: as START, for the task itself
 //                      INPUT     offset (of its first byte), data (base64)
 //                      END_INPUT offset
 //                      RESIZE    rows, columns
-//                      RECEIVED  offset: so much of the output has arrived. Also says that somebody is there.
+//                      RECEIVED  offset: so much of the output has arrived; given: so much input was sent; ended: all of it.
+//                                Also says that somebody is there.
 //                      END       ends the command
 //   to the scheduler   STARTED
 //                      OUTPUT    offset (of both streams together), stream ("stdout", "stderr"), data
-//                      TAKEN     offset: so much of the input the command has taken. Answers each RECEIVED, too.
+//                      TAKEN     offset: so much of the input the command has taken; sent: so much output was sent. Answers
+//                                each RECEIVED, too.
 //                      ENDED     offset (all output), and status or error
 #pragma once
 
@@ -34,6 +37,9 @@ class ExecSessions {
   ExecSessions(EventLoop& loop, std::function<void(std::string message)> send);
   ~ExecSessions();
 
+  // The task's key. Without one nothing is run.
+  void setKey(std::string key) { key_ = std::move(key); }
+
   // A message of the scheduler: its bytes. What is none of ours is logged and left. `commands`: null while the task does
   // not run.
   void handle(const std::string& message, ExecCommands* commands);
@@ -49,6 +55,7 @@ class ExecSessions {
 
   EventLoop& loop_;
   const std::function<void(std::string)> send_;
+  std::string key_;
   std::map<std::string, std::unique_ptr<ExecSession>> sessions_;
 };
 

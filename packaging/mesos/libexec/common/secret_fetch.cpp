@@ -2,8 +2,10 @@
 
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "task_data.hpp"
+#include "wait_status.hpp"
 
 namespace executor {
 namespace {
@@ -42,7 +44,13 @@ std::unique_ptr<Child> fetchSecretUris(EventLoop& loop, const Json& task, const 
   return Child::program(loop, settings.launcherDirectory + "/mesos-fetcher", {"mesos-fetcher"}, environment,
                         [&log, done = std::move(done)](const ChildResult& result) {
                           log.write(result.errors);
-                          done(result.status == 0 ? "" : lastMessage(result.errors));
+                          if (result.status == 0) {
+                            done("");
+                          } else if (WIFEXITED(result.status) && !result.errors.empty()) {
+                            done(lastMessage(result.errors));
+                          } else {
+                            done("mesos-fetcher " + describeWaitStatus(result.status));
+                          }
                         });
 }
 

@@ -1,9 +1,10 @@
 // What only a task's executor gets to see of it: TaskInfo.data, which Mesos hands to the executor and shows to nobody.
 // Frameworks that know our executors put a JSON object there, of which each part may be missing:
 //
-//   {"secrets": {"NAME": "value"}, "fetch": [{"value": "https://user:password@host/file", "output_file": "file"}]}
+//   {"secrets": {"NAME": "value"}, "fetch": [{"value": "https://user:password@host/file", "output_file": "file"}],
+//    "exec_key": "a text that nobody guesses"}
 //
-// `secrets`: variables for the task. `fetch`: Mesos' CommandInfo.URI, for the sandbox.
+// `secrets`: variables for the task. `fetch`: Mesos' CommandInfo.URI, for the sandbox. `exec_key`: see exec_sessions.hpp.
 #pragma once
 
 #include <map>

@@ -5,6 +5,7 @@
 #include "base64.hpp"
 #include "log.hpp"
 #include "output_limits.hpp"
+#include "task_data.hpp"
 
 namespace executor {
 namespace {
@@ -114,6 +115,7 @@ void TaskLifecycle::launch(const Json& task) {
   logInfo("Starting task " + taskId_);
   agent_.sendUpdate(status("TASK_STARTING"));
   attempt([this] {
+    execs_.setKey(textOr(taskData(task_), "exec_key", "", "task.data"));
     limitOutput();
     limitCompletionTime();
     makeChecks();
@@ -201,7 +203,7 @@ void TaskLifecycle::exited(std::optional<int> status) {
 void TaskLifecycle::end() {
   phase_ = Phase::Ending;
   checks_->stop();
-  execs_.end("the task has ended");
+  endExecs();
   loop_.cancel(completionTimer_);
   loop_.cancel(killTimer_);
   // How it ended is the last line of its output.

@@ -85,6 +85,8 @@ class TaskLifecycle {
   void running(Json update, pid_t process);
   // The task has ended with this status as waitpid gives it, none if nobody can tell. May come before running().
   void exited(std::optional<int> status);
+  // What operators run beside it must not be waited for.
+  void endExecs() { execs_.end("the task has ended"); }
   void reportEnd(const std::string& detail, bool outOfMemory);
   void failLaunch(const std::string& message, const char* reason);
   void finish();

@@ -104,8 +104,8 @@ class Session : public CheckCommand {
   }
 
   static CheckResult resultOf(std::optional<int> status) {
-    // Somebody else has killed it: most likely the agent, with the task.
-    if (!status || (WIFSIGNALED(*status) && WTERMSIG(*status) == SIGKILL)) return {std::nullopt, "", true};
+    // The agent lost it. One that was killed counts: of a task that has ended nobody asks any more.
+    if (!status) return {std::nullopt, "", true};
     return commandResult(*status);
   }
 

@@ -14,8 +14,10 @@ namespace {
 // The engine may close the streams a moment before it knows how the command has ended.
 constexpr Duration kLookAgain = std::chrono::milliseconds(50);
 constexpr int kLooks = 100;
-// What tells the engine that somebody leaves a terminal, and not that its input has ended: Ctrl-P Ctrl-Q.
-constexpr std::string_view kLeave = "\20\21";
+// What tells the engine that somebody leaves a terminal, and not that its input has ended. By default it is Ctrl-P Ctrl-Q,
+// and then each Ctrl-P waits for the next key: so it is what nobody types.
+const char* const kLeaveKeys = "ctrl-\\,ctrl-],ctrl-^,ctrl-_";
+constexpr std::string_view kLeave = "\34\35\36\37";
 
 class ContainerExec : public ExecCommand {
  public:
@@ -27,7 +29,10 @@ class ContainerExec : public ExecCommand {
         terminal_(request.terminal),
         frames_(!request.terminal, handlers_.onOutput) {
     Json command = {{"Cmd", request.command}, {"AttachStdin", request.input}, {"Tty", request.terminal.has_value()}};
-    if (terminal_) command["Env"] = {"TERM=" + terminal_->type};
+    if (terminal_) {
+      command["Env"] = {"TERM=" + terminal_->type};
+      command["DetachKeys"] = kLeaveKeys;
+    }
     engine_.createExec(container, std::move(command), whileAlive([this](const HttpResponse& response) {
       open(textOr(parseJson(response.body, "answer"), "Id", "", "answer"));
     }));
@@ -136,7 +141,7 @@ class ContainerInput : public TaskInput {
     stream.onEnd = [onEnd = handlers.onEnd](const std::string& error) {
       if (!error.empty()) onEnd({0, error});  // else the container's end follows
     };
-    stream_ = std::make_unique<HijackedStream>(loop, engine.attachInput(container), std::move(stream));
+    stream_ = std::make_unique<HijackedStream>(loop, engine.attachInput(container, kLeaveKeys), std::move(stream));
   }
 
   ~ContainerInput() override {

@@ -155,8 +155,11 @@ FileDescriptor Engine::openExec(const std::string& exec, bool terminal) {
   return hijack("/exec/" + exec + "/start", dump({{"Detach", false}, {"Tty", terminal}}));
 }
 
-FileDescriptor Engine::attachInput(const std::string& container) {
-  return hijack("/containers/" + container + "/attach?stream=1&stdin=1", "");
+FileDescriptor Engine::attachInput(const std::string& container, const std::string& leaveKeys) {
+  char* const escaped = curl_easy_escape(nullptr, leaveKeys.c_str(), 0);
+  const std::string keys = escaped == nullptr ? "" : escaped;
+  curl_free(escaped);
+  return hijack("/containers/" + container + "/attach?stream=1&stdin=1&detachKeys=" + keys, "");
 }
 
 void Engine::resizeExec(const std::string& exec, int64_t rows, int64_t columns) {

@@ -47,7 +47,8 @@ class Engine {
   // It never waits. Throws std::runtime_error.
   FileDescriptor openExec(const std::string& exec, bool terminal);
   // The same for what the container's first process reads.
-  FileDescriptor attachInput(const std::string& container);
+  // `leaveKeys`: what a terminal is left by, as in docker's --detach-keys.
+  FileDescriptor attachInput(const std::string& container, const std::string& leaveKeys);
   void inspectExec(const std::string& exec, Done done);
   void resizeExec(const std::string& exec, int64_t rows, int64_t columns);
 

@@ -28,7 +28,11 @@ size_t HijackedStream::write(std::string_view bytes) {
   if (!open_) return 0;
   const ssize_t count = ::send(connection_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   // A process that reads no more is no error: it may still write.
-  if (count < 0 && errno != EAGAIN) return bytes.size();
+  if (count < 0 && errno != EAGAIN) {
+    waitsForRoom_ = false;
+    watch();
+    return bytes.size();
+  }
   const size_t taken = count < 0 ? 0 : static_cast<size_t>(count);
   waitsForRoom_ = taken < bytes.size();
   watch();
@@ -41,7 +45,7 @@ void HijackedStream::endInput() {
 }
 
 void HijackedStream::resume() {
-  if (!pending_.empty()) handOn();
+  if (open_ && !pending_.empty()) handOn();
 }
 
 void HijackedStream::watch() {

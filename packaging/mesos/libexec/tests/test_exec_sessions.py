@@ -17,6 +17,7 @@ Message = dict[str, Any]
 pytestmark = pytest.mark.integration
 
 WINDOW = 256 * 1024
+KEY = "nobody-guesses-this"
 
 
 class Beside:
@@ -25,12 +26,13 @@ class Beside:
     def __init__(self, framework: Framework, task: Message) -> None:
         self.framework = framework
         self.task_id = str(task["task_id"]["value"])
-        self.agent_id = framework.launch([task])
+        data = base64.b64encode(json.dumps({"exec_key": KEY}).encode()).decode()
+        self.agent_id = framework.launch([{"data": data, **task}])
         framework.wait_state(self.task_id, "TASK_RUNNING")
         self._ids = map(str, itertools.count(1))
 
     def send(self, session: str, kind: str, **body: Any) -> None:
-        message = {"exec": {"session": session, "type": kind, **body}}
+        message = {"exec": {"key": KEY, "session": session, "type": kind, **body}}
         self.framework.send(self.task_id, self.agent_id, json.dumps(message).encode())
 
     def start(self, *command: str, **more: Any) -> str:
@@ -166,6 +168,55 @@ def test_all_that_it_has_started_ends_with_it(beside: Beside) -> None:
     eventually(lambda: not running("sleep", "78.3"), "the end of both")
     assert not beside.heard(session, "ENDED")
     assert beside.framework.of(beside.task_id)[-1]["state"] == "TASK_RUNNING"
+
+
+def test_who_does_not_have_the_tasks_key_runs_nothing(beside: Beside) -> None:
+    for key in ({"key": "wrong"}, {"key": KEY[:-1]}, {"key": ""}, {}):
+        message = {"exec": {"session": "s", "type": "START", "command": ["sleep", "78.7"], **key}}
+        beside.framework.send(beside.task_id, beside.agent_id, json.dumps(message).encode())
+    assert beside.end(beside.start("true")) == {"status": 0}
+    assert not running("sleep", "78.7")
+    assert not beside.heard("s", "STARTED")
+
+
+def test_without_a_key_nothing_is_run(framework: Framework) -> None:
+    beside = Beside(framework, command_task("exec sleep 1000", data=""))
+    beside.framework.messages.clear()
+    session = beside.start("sleep", "78.8")
+    time.sleep(1)
+    assert not running("sleep", "78.8")
+    assert not beside.heard(session, "STARTED")
+
+
+def test_the_last_of_the_input_is_not_lost_without_a_word(beside: Beside) -> None:
+    session = beside.start("cat", input=True)
+    beside.give(session, 0, b"one")
+    beside.send(session, "RECEIVED", offset=0, given=3, ended=False)
+    eventually(lambda: beside.heard(session, "TAKEN"), "an answer")
+    beside.send(session, "RECEIVED", offset=0, given=3, ended=True)
+    assert beside.end(session) == {"error": "a part of the input was lost on the way"}
+
+
+def test_the_end_of_input_on_a_terminal(beside: Beside) -> None:
+    for text, shown in ((b"one\n", b"one"), (b"two", b"two")):
+        terminal = {"type": "dumb", "rows": 24, "columns": 80}
+        session = beside.start("cat", input=True, terminal=terminal)
+        beside.give(session, 0, text)
+        beside.send(session, "END_INPUT", offset=len(text))
+        assert beside.end(session) == {"status": 0}
+        assert shown in beside.output(session)
+
+
+def test_a_shell_beside_it_does_not_hold_up_the_tasks_end(framework: Framework) -> None:
+    policy = {"grace_period": {"nanoseconds": 20 * 10**9}}
+    beside = Beside(framework, command_task("exec sleep 1000", kill_policy=policy))
+    session = beside.start("sh", "-c", "trap '' TERM HUP INT; sleep 78.9")
+    eventually(lambda: running("sleep", "78.9"), "the shell")
+    begun = time.monotonic()
+    framework.kill(beside.task_id)
+    framework.wait_state(beside.task_id, "TASK_KILLED")
+    assert time.monotonic() - begun < 10
+    assert beside.end(session) == {"error": "the task has ended"}
 
 
 def test_it_ends_with_the_task(beside: Beside) -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 import termios
 import threading
+import time
 import tty
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +23,7 @@ from mesos_docker_scheduler.cli.options import Given, target_options
 from mesos_docker_scheduler.exits import OK, REFUSED, ExitError
 
 _PART_BYTES = 8 * 1024
-_TRIES = 6
+_PAUSE_SECONDS = 0.2
 _INTERRUPTED = 130
 _RUNNING = ("TASK_RUNNING",)
 _LEAVE = b"\x10\x11"  # Ctrl-P Ctrl-Q, as Docker has it
@@ -82,7 +83,8 @@ def _take_part(
         body["terminal"] = {"type": os.environ.get("TERM") or "dumb", **_size()}
     session = found.post(f"/v1/instances/{_instance(found, name)}/{verb}", body)["session"]
     remote = _Session(found, session, _LEAVE if verb == "attach" and terminal else None)
-    with _raw_terminal() if terminal and sys.stdin.isatty() else contextlib.nullcontext():
+    # Nobody gets the keys of a terminal of which nothing is read.
+    with _raw_terminal() if terminal and stdin and sys.stdin.isatty() else contextlib.nullcontext():
         if terminal:
             signal.signal(signal.SIGWINCH, lambda *_: remote.resize())
         if stdin:
@@ -113,6 +115,7 @@ class _Session:
         self._found = found
         self._leave = leave
         self._left = False
+        self._problem: str | None = None
         self._path = f"/v1/exec/{session}"
         self._offset = 0
 
@@ -125,7 +128,7 @@ class _Session:
             if "error" in part and self._left:
                 return OK
             if "error" in part:
-                raise ExitError(REFUSED, part["error"])
+                raise ExitError(REFUSED, self._problem or part["error"])
             stream = streams[part["stream"]]
             stream.write(base64.b64decode(part["data"]))
             stream.flush()
@@ -133,26 +136,34 @@ class _Session:
 
     def hand_on_input(self) -> None:
         """Send what is read from stdin, until it ends. What is wrong with the session, its output tells."""
-        with contextlib.suppress(ExitError, OSError):
-            typed = b""
-            while data := os.read(sys.stdin.fileno(), _PART_BYTES):
-                typed = (typed + data)[-len(_LEAVE) :]
-                if self._leave is not None and typed == self._leave:
-                    self._left = True
-                    self.stop()
-                    return
-                self._give(data, last=False)
-            self._give(b"", last=True)
+        try:
+            self._hand_on()
+        except (ExitError, OSError) as error:
+            self._problem = f"the input could not be handed on: {error}"
+            self.stop()
+
+    def _hand_on(self) -> None:
+        typed = b""
+        while data := os.read(sys.stdin.fileno(), _PART_BYTES):
+            typed = (typed + data)[-len(_LEAVE) :]
+            if self._leave is not None and typed == self._leave:
+                self._left = True
+                self.stop()
+                return
+            self._give(data, last=False)
+        self._give(b"", last=True)
 
     def _give(self, data: bytes, *, last: bool) -> None:
         body = {"offset": self._offset, "data": base64.b64encode(data).decode(), "last": last}
-        for left in reversed(range(_TRIES)):
+        # A busy scheduler wants a pause; a command that does not read its input may do so later.
+        while True:
             try:
                 self._found.post(f"{self._path}/input", body)
                 break
-            except NoAnswerError:
-                if not left:
+            except NoAnswerError as error:
+                if error.status != REFUSED:
                     raise
+                time.sleep(_PAUSE_SECONDS)
         self._offset += len(data)
 
     def resize(self) -> None:

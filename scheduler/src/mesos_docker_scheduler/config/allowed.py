@@ -80,8 +80,8 @@ class Allowed(Section):
     privileged: bool = Field(
         default=False,
         title=(
-            'whether they may be privileged, or run as root with containerizer "mesos": either is root on the'
-            " slave"
+            "whether they may be privileged, or have an image or the user root with containerizer"
+            ' "mesos": each may be root on the slave'
         ),
         description=YES_OR_NO,
     )
@@ -129,6 +129,13 @@ class Allowed(Section):
                 "user",
                 '"root"',
                 'with containerizer "mesos" it is root on the slave; allowed.privileged is false',
+            )
+        if service.containerizer == "mesos" and service.image is not None and not self.privileged:
+            yield (
+                "image",
+                excerpt(service.image),
+                'with containerizer "mesos" a program of it may become root on the slave;'
+                " allowed.privileged is false",
             )
         if service.image is None and not self.host_commands:
             yield "image", "none", "allowed.host_commands is false"

@@ -9,12 +9,13 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from mesos_docker_scheduler.config.sections import A_PATH, YES_OR_NO, AbsolutePath, Section
 
-_URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00]+|/[^\x00\r\n]*")
+# An agent takes none with a quote or a backslash.
+_URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00'\\]+|/[^\x00\r\n'\\]*")
 _A_URI = (
-    'a URI, such as "https://host/app.tar.gz", or an absolute path, without any of @, ? and #: what may hold'
-    " a secret belongs into a file that uri_secret names"
+    'a URI, such as "https://host/app.tar.gz", or an absolute path, without any of @, ?, #, \' and \\: what'
+    " may hold a secret belongs into a file that uri_secret names"
 )
-_A_NAME = 'the name of a file below the sandbox, such as "bin/app"'
+_A_NAME = 'the name of a file below the sandbox, such as "bin/app", without \' and \\'
 
 CONFIDENTIAL = re.compile(r"(https?|ftps?)://[^\s/]\S*", re.IGNORECASE)
 """A URI that is fetched without being told to anybody; others are given to programs as their arguments."""
@@ -114,7 +115,7 @@ def _names_a_file(path: str) -> bool:
     parts = path.split("/")
     return (
         not any(part in ("", ".", "..") for part in parts)
-        and "\x00" not in path
+        and not re.search(r"[\x00'\\]", path)
         and parts[0].partition(".")[0] not in ("stdout", "stderr")
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from mesos_docker_scheduler.config import mesos_containerizer
 from mesos_docker_scheduler.config.fetch import A_CONFIDENTIAL_URI, CONFIDENTIAL
 from mesos_docker_scheduler.config.service import Service
 
@@ -34,7 +35,8 @@ def read(service: Service, known: Mapping[str, str] = NONE) -> tuple[dict[str, s
             values[field] = value
         except ValueError as error:
             problems.append(f"{field}: {path} {error}")
-    return values, problems
+    too_large = mesos_containerizer.secrets_refusal(service, values)
+    return values, [*problems, too_large] if too_large is not None else problems
 
 
 def _value(path: Path) -> str:

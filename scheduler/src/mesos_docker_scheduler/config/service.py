@@ -84,11 +84,6 @@ _TAKEN_BY_PROGRAMS = re.compile(
 )
 
 
-def steers_programs(name: str) -> bool:
-    """Whether a variable of this name is read by the programs that start an instance."""
-    return _TAKEN_BY_PROGRAMS.fullmatch(name) is not None
-
-
 class Port(Section):
     """A port of the container."""
 
@@ -759,7 +754,7 @@ class Service(Section):
         for name in self.secrets:
             if name in self.env:
                 raise ValueError(f"secrets.{name}: is not allowed; env has the same name")
-            if steers_programs(name):
+            if _TAKEN_BY_PROGRAMS.fullmatch(name):
                 raise ValueError(
                     f"secrets.{name}: is not allowed; the programs that start the container read a variable"
                     " of this name themselves"

@@ -86,7 +86,8 @@ class Controller:
     `process` is one round, and needs no thread: tests and the simulation call it. `run` calls it for what is
     put into `inbox`. `clock` gives seconds of the epoch and never goes back; `tell` hears each event.
     `survey` asks the master for all tasks of the framework with this id, and whether a new one is our only
-    one; the answer comes as events.Surveyed. `skipped_ports` is the OfferBook's, `hand_over` the Operations'.
+    one; the answer comes as events.Surveyed. `skipped_ports` is the OfferBook's, `hand_over` the Operations',
+    `exec_secret` that of the tasks' keys (`exec_sessions`).
     `written_at`: when the configuration was, in seconds of the epoch. `started_with`: what the process had
     read at its start, if that was not this one.
     """
@@ -109,6 +110,7 @@ class Controller:
         written_at: float = 0.0,
         started_with: Config | None = None,
         hand_over: HandOver | None = None,
+        exec_secret: str = "",
     ) -> None:
         now = clock()
         self._started_with = started_with or config
@@ -218,6 +220,7 @@ class Controller:
                 keep_version=self._kept_versions.keep,
                 new_id=new_id,
                 secret_values=lambda: self._desired.secret_values,
+                exec_secret=exec_secret,
             ),
             stopping=self._stopping,
             start_timeouts=StartTimeouts(

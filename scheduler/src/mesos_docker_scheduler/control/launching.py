@@ -54,6 +54,7 @@ class Launching:
         keep_version: Callable[[Service], None],
         new_id: Callable[[str, str], str],
         secret_values: Callable[[], Mapping[str, str]],
+        exec_secret: str = "",
     ) -> None:
         self._ledger = ledger
         self._offers = offers
@@ -63,7 +64,7 @@ class Launching:
         self._keep_version = keep_version
         self._new_id = new_id
         self._secret_values = secret_values
-        self._task_infos = TaskInfos()
+        self._task_infos = TaskInfos(exec_secret)
         self._unreadable: set[str] = set()  # services whose secrets can't be
 
     def launch(self, accept: Accept, now: float) -> None:

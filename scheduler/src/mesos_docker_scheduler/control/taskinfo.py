@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mesos_docker_scheduler.config import Fetch, HealthCheck, Port, Service, Volume
-from mesos_docker_scheduler.config.service import steers_programs
+from mesos_docker_scheduler.exec_sessions import task_key
 from mesos_docker_scheduler.planning.cluster import Launch
 
 Message = dict[str, Any]
@@ -20,9 +20,13 @@ NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 
 class TaskInfos:
-    """Makes TaskInfos: what all instances of a service have in common is made once for each."""
+    """Makes TaskInfos: what all instances of a service have in common is made once for each.
 
-    def __init__(self) -> None:
+    `exec_secret`: what the keys are made of by which operators may run commands in instances.
+    """
+
+    def __init__(self, exec_secret: str = "") -> None:
+        self._exec_secret = exec_secret
         self._common: dict[str, tuple[Service, Message]] = {}
 
     def make(self, task_id: str, launch: Launch, secrets: Mapping[str, str] = NO_SECRETS) -> Message:
@@ -36,7 +40,7 @@ class TaskInfos:
         known = self._common.get(launch.service.name)
         if known is None or known[0] is not launch.service:
             known = self._common[launch.service.name] = (launch.service, _common(launch.service))
-        return _made(known[1], task_id, launch, secrets)
+        return _made(known[1], task_id, launch, secrets, task_key(self._exec_secret, task_id))
 
 
 def _common(service: Service) -> Message:
@@ -62,7 +66,9 @@ def _common(service: Service) -> Message:
     return info
 
 
-def _made(common: Message, task_id: str, launch: Launch, secrets: Mapping[str, str]) -> Message:
+def _made(
+    common: Message, task_id: str, launch: Launch, secrets: Mapping[str, str], exec_key: str
+) -> Message:
     info = {
         **common,
         "task_id": {"value": task_id},
@@ -87,7 +93,7 @@ def _made(common: Message, task_id: str, launch: Launch, secrets: Mapping[str, s
             **common["health_check"],
             kind: {**common["health_check"][kind], "port": _port_named(check.port_name, launch)},
         }
-    data = _data(launch.service, secrets)
+    data = _data(launch.service, secrets, exec_key)
     if data:
         info["data"] = base64.b64encode(json.dumps(data).encode()).decode()
     return info
@@ -110,20 +116,23 @@ def _launched(docker: Message, launch: Launch) -> Message:
     return made
 
 
-def _data(service: Service, secrets: Mapping[str, str]) -> Message:
+def _data(service: Service, secrets: Mapping[str, str], exec_key: str) -> Message:
     """What only the executor gets to see (packaging/mesos/libexec/common/task_data.hpp)."""
     start = "secrets."
     variables = {
         field.removeprefix(start): value for field, value in secrets.items() if field.startswith(start)
     }
     if service.containerizer == "mesos":
-        variables |= {name: value for name, value in service.env.items() if steers_programs(name)}
+        # The agent would give them to the executor, too, as its own environment: and many a variable steers a
+        # program, which may be root's.
+        variables |= service.env
     uris = [
         {**_uri(fetch), "value": secrets[f"fetch[{index}].uri_secret"]}
         for index, fetch in enumerate(service.fetch)
         if fetch.uri_secret is not None
     ]
-    return {key: value for key, value in (("secrets", variables), ("fetch", uris)) if value}
+    parts = (("secrets", variables), ("fetch", uris), ("exec_key", exec_key))
+    return {key: value for key, value in parts if value}
 
 
 def _ports(launch: Launch) -> Iterator[tuple[Port, int]]:
@@ -176,14 +185,8 @@ def _command(service: Service) -> Message:
 
 
 def _command_of_mesos(service: Service) -> Message:
-    """What Docker has options for.
-
-    The agent gives the variables to the executor, too, as its own environment: those that would steer that go
-    another way.
-    """
-    told = service.env.items()
-    variables = [{"name": name, "value": value} for name, value in told if not steers_programs(name)]
-    command: Message = {"user": service.user, "environment": {"variables": variables}}
+    """What Docker has options for."""
+    command: Message = {"user": service.user, "environment": {"variables": []}}
     if service.entrypoint is not None:
         # The first argument is what the program finds as its name.
         command |= {"value": service.entrypoint, "arguments": [service.entrypoint, *service.args]}

@@ -142,7 +142,9 @@ async def _output(
             loop.call_soon_threadsafe(news.set)
 
     session.on_news = wake
-    beat_at = loop.time()
+    # Of its own: a reader that pauses holds this up, and is still there.
+    beating = asyncio.create_task(_beat(session))
+    told_at = loop.time()
     try:
         while goes_on():
             news.clear()
@@ -150,14 +152,20 @@ async def _output(
                 yield _message(one)
                 if isinstance(one, Ended):
                     return
-            if loop.time() >= beat_at:
-                beat_at = loop.time() + HEARTBEAT_SECONDS
-                session.beat()
+            if loop.time() >= told_at + HEARTBEAT_SECONDS:
+                told_at = loop.time()
                 yield b": \n\n"  # who does not read any more is noticed by it
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(news.wait(), min(1.0, beat_at - loop.time()))
+                await asyncio.wait_for(news.wait(), 1.0)
     finally:
+        beating.cancel()
         sessions.close(session)
+
+
+async def _beat(session: ExecSession) -> None:
+    while True:
+        session.beat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def _message(one: Output | Ended) -> bytes:

@@ -42,7 +42,7 @@ _CONSTRAINTS: tuple[tuple[tuple[str, ...], int], ...] = (
     (("@region", "IS", "here"), 0),
 )
 _MESOS: Fields = {"containerizer": "mesos", "network": "host", "user": "ann"}
-_ALLOWED = Allowed(host_network=True)
+_ALLOWED = Allowed(host_network=True, privileged=True)
 _CHECK: Fields = {"protocol": "tcp", "port": 80}
 
 

@@ -233,14 +233,15 @@ MESOS: dict[str, Any] = {"containerizer": "mesos", "network": "host", "user": "a
 def test_a_command_without_an_image() -> None:
     made = info(**MESOS, image=None, command="./it", env={"A": "b"})
     assert made["container"] == {"type": "MESOS", "mesos": {}, "volumes": []}
-    variables = [{"name": "HOST", "value": "host-a"}, {"name": "A", "value": "b"}]
+    variables = [{"name": "HOST", "value": "host-a"}]
     assert made["command"] == {
         "shell": True,
         "value": "./it",
         "user": "ann",
         "environment": {"variables": variables},
     }
-    assert "data" not in made
+    # The agent would give them to the executor, too.
+    assert json.loads(base64.b64decode(made["data"])) == {"secrets": {"A": "b"}}
 
 
 def test_an_image_that_mesos_runs() -> None:
@@ -267,13 +268,13 @@ def test_a_commands_ports_are_the_hosts() -> None:
     assert told == {"HOST": "host-a", "PORT0": "31000", "PORT_HTTP": "31000"}
 
 
-def test_what_would_steer_a_commands_executor_goes_past_it() -> None:
+def test_a_commands_variables_go_past_its_executors() -> None:
     wish = service(**MESOS, env={"A": "b", "LD_PRELOAD": "/x", "http_proxy": "p"}, secrets={"KEY": "/k"})
     launch = Launch(wish, "a", "host-a", tuple(resources()), ())
     made = TaskInfos().make("id-1", launch, {"secrets.KEY": "hunter2"})
-    assert [one["name"] for one in made["command"]["environment"]["variables"]] == ["HOST", "A"]
+    assert [one["name"] for one in made["command"]["environment"]["variables"]] == ["HOST"]
     data = json.loads(base64.b64decode(made["data"]))
-    assert data == {"secrets": {"KEY": "hunter2", "LD_PRELOAD": "/x", "http_proxy": "p"}}
+    assert data == {"secrets": {"A": "b", "KEY": "hunter2", "LD_PRELOAD": "/x", "http_proxy": "p"}}
 
 
 # --- Files
