@@ -55,7 +55,7 @@ def test_secrets_that_are_too_large(tmp_path: Path) -> None:
     secrets = {"A": str(tmp_path / "a"), "B": str(tmp_path / "b")}
     path = tmp_path / "config.json"
     path.write_text(config(**MESOS, command="x", secrets=secrets))
-    with pytest.raises(ConfigError, match="secrets: 120.* bytes with env and the command are not allowed"):
+    with pytest.raises(ConfigError, match=r"secrets: 120.* bytes with env and the command are not allowed"):
         load(path)
 
 
