@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
@@ -20,6 +21,7 @@ using mesos::internal::slave::IOSwitchboardServer;
 namespace {
 
 const Duration FOREVER(-1'000'000'000);
+constexpr std::chrono::seconds LEFT_FOR_OUTPUT(5);
 
 int descriptor(const FlagValues& flags, const std::string& name)
 {
@@ -76,8 +78,13 @@ int main(int argc, char** argv)
   std::thread([&] {
     int signal = 0;
     sigwait(&terminate, &signal);
-    const std::lock_guard lock(serving);
-    if (server.get() != nullptr) server.get()->unblock();
+    {
+      const std::lock_guard lock(serving);
+      if (server.get() != nullptr) server.get()->unblock();
+    }
+    // The container has ended. Something of it that was missed may hold its streams, and the agent waits a minute for that.
+    std::this_thread::sleep_for(LEFT_FOR_OUTPUT);
+    std::_Exit(EXIT_SUCCESS);
   }).detach();
 
   const process::Future<Nothing> run = server.get()->run();
