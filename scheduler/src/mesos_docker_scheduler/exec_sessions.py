@@ -2,8 +2,8 @@
 
 They speak through framework messages, which Mesos carries: no slave opens a port for it. Slaves take such
 messages from everybody whom they let in, so each has a key that the executor got with its task, and nobody
-else. packaging/mesos/libexec/common/exec_sessions.hpp describes the messages. Mesos may lose some; then the
-session ends.
+else. packaging/mesos/libexec/common/exec_sessions.hpp describes the messages. Mesos may have one overtake
+another, or lose some; then the session ends.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ SILENCE_SECONDS = 20.0
 
 _WINDOW_BYTES = 48 * 1024  # of input; an executor takes 64 KB
 _ACKNOWLEDGED_BYTES = 64 * 1024  # at once
+_MOST_EARLY = 256
+_MISSING_SECONDS = 5.0
 _JOINED_BYTES = 32 * 1024
 _MOST_UNREAD_BYTES = 1024 * 1024  # an executor sends 256 KB ahead
 _NO_ANSWER = (
-    "its executor does not answer: the Mesos package on its slave may be older, or the slave can't be reached"
+    "its executor does not answer: its slave can't be reached, or the instance was started by an older"
+    " scheduler, or with an older Mesos package (restart its service then)"
 )
+STOPPED = "it was stopped"
 _LOST = "a part of what it wrote was lost on the way"
 
 EXEC_SECRET = ("framework", "exec secret")
@@ -120,6 +124,11 @@ class ExecSession:
     _last_part: tuple[int, int, bool] | None = None
     _ended: bool = False
     _asked_at: float | None = None  # what has had no answer since
+    _said: int = 0
+    _saying: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _next: int = 0
+    _early: dict[int, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    _missing_since: float | None = None
     _begun_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -163,6 +172,10 @@ class ExecSession:
         if self._asked_at is not None and time.monotonic() > self._asked_at + SILENCE_SECONDS:
             self._end(Ended(None, _NO_ANSWER))
             return
+        if self._missing_since is not None and time.monotonic() > self._missing_since + _MISSING_SECONDS:
+            self._give_up(_LOST)
+            self.on_news()
+            return
         self._acknowledge()
 
     def _acknowledge(self) -> None:
@@ -205,11 +218,24 @@ class ExecSession:
         """End the command, if it has not ended."""
         if not self._ended and self._agent_id:
             self._say("END")
-        self._end(Ended(None, "it was stopped"))
+        self._end(Ended(None, STOPPED))
 
-    def heard(self, kind: str, body: Mapping[str, Any]) -> None:
-        """Take what the executor says."""
+    def heard(self, body: Mapping[str, Any]) -> None:
+        """Take what the executor says, once what it has said before is there. One thread may call it."""
+        number = _number(body, "number")
+        if number < self._next or len(self._early) >= _MOST_EARLY:
+            return
         self._asked_at = None
+        self._early[number] = body
+        while (one := self._early.pop(self._next, None)) is not None:
+            self._next += 1
+            self._take(_text(one, "type"), one)
+        if not self._early:
+            self._missing_since = None
+        elif self._missing_since is None:
+            self._missing_since = time.monotonic()
+
+    def _take(self, kind: str, body: Mapping[str, Any]) -> None:
         match kind:
             case "OUTPUT":
                 self._take_output(body)
@@ -260,9 +286,11 @@ class ExecSession:
         self.on_news()
 
     def _say(self, kind: str, **body: Any) -> None:
-        message = {"exec": {"key": self.key, "session": self.id, "type": kind, **body}}
-        # The executor of a task without an ExecutorInfo has the task's id.
-        self._send(self.task_id, self._agent_id, orjson.dumps(message))
+        with self._saying:
+            numbered = {"key": self.key, "session": self.id, "number": self._said, "type": kind, **body}
+            self._said += 1
+            # The executor of a task without an ExecutorInfo has the task's id.
+            self._send(self.task_id, self._agent_id, orjson.dumps({"exec": numbered}))
 
 
 class ExecSessions:
@@ -314,7 +342,7 @@ class ExecSessions:
         key = _text(body, "key")
         if session is not None and session.task_id == executor_id and hmac.compare_digest(session.key, key):
             try:
-                session.heard(_text(body, "type"), body)
+                session.heard(body)
             except binascii.Error as error:
                 raise ValueError(str(error)) from error
 

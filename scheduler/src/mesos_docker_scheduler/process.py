@@ -181,7 +181,7 @@ class Process:
         # The driver and the sessions need each other: it is there when the first message is sent.
         exec_secret = remembered.records.get(EXEC_SECRET) or new_secret()
         execs = ExecSessions(
-            lambda *message: driver.sendFrameworkMessage(*message),  # noqa: PLW0108
+            lambda *message: driver.send_message(*message),  # noqa: PLW0108
             exec_secret,
         )
         driver = make_driver(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ class Wire:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.now = 100.0
+        self.numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
         self.sessions = ExecSessions(self._send, "secret")
 
     def _send(self, executor_id: str, agent_id: str, data: bytes) -> None:
@@ -42,7 +45,9 @@ class Wire:
         return session
 
     def say(self, session: ExecSession, kind: str, executor_id: str = TASK, **body: Any) -> None:
-        message = {"exec": {"key": session.key, "session": session.id, "type": kind, **body}}
+        number = next(self.numbers[session.id]) if "key" not in body else 0
+        common = {"key": session.key, "session": session.id, "number": number, "type": kind}
+        message = {"exec": {**common, **body}}
         self.sessions.heard(executor_id, json.dumps(message).encode())
 
     def write(self, session: ExecSession, offset: int, data: bytes) -> None:
@@ -69,6 +74,7 @@ def test_a_command_from_its_start_to_its_end(wire: Wire) -> None:
         {
             "key": session.key,
             "session": session.id,
+            "number": 0,
             "type": "START",
             "command": ["cat"],
             "input": True,
@@ -162,12 +168,13 @@ def test_messages_of_others_and_such_as_are_none(wire: Wire) -> None:
     for raw in (b"", b"[]", b"{}", b'{"exec": 1}', b"\xff"):
         with pytest.raises((ValueError, LookupError, TypeError)):
             wire.sessions.heard(TASK, raw)
-    for body in (
+    bodies: tuple[dict[str, Any], ...] = (
         {"type": 1},
         {"type": "OUTPUT", "data": "?"},
         {"type": "OUTPUT", "data": "YQ==", "offset": "0"},
-    ):
-        message = {"exec": {"key": session.key, "session": session.id, **body}}
+    )
+    for number, body in enumerate(bodies):
+        message = {"exec": {"key": session.key, "session": session.id, "number": number, **body}}
         with pytest.raises(ValueError):  # noqa: PT011 - each says something else
             wire.sessions.heard(TASK, json.dumps(message).encode())
     assert all_of(session) == []
@@ -186,6 +193,26 @@ def test_sessions_belong_to_who_has_opened_them_and_are_not_too_many(wire: Wire)
     wire.started()
     assert wire.types().count("END") == MOST_SESSIONS
     assert wire.sessions.find(session.id, "owner") is None
+
+
+def test_messages_that_overtake_one_another(wire: Wire) -> None:
+    session = wire.started()
+    wire.say(session, "ENDED", number=2, status=0, offset=4)
+    wire.say(session, "OUTPUT", number=1, offset=2, stream="stdout", data="Y2Q=")
+    assert all_of(session) == []
+    wire.say(session, "OUTPUT", number=0, offset=0, stream="stdout", data="YWI=")
+    assert all_of(session) == [Output("stdout", b"abcd"), Ended(0)]
+
+
+def test_a_message_that_never_comes(wire: Wire) -> None:
+    session = wire.started()
+    wire.say(session, "TAKEN", number=1, offset=0, sent=0)
+    wire.now += 4
+    session.beat()
+    assert all_of(session) == []
+    wire.now += 2
+    session.beat()
+    assert "was lost on the way" in str(all_of(session)[-1])
 
 
 def test_a_message_without_the_tasks_key_is_left(wire: Wire) -> None:

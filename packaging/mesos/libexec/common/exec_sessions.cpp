@@ -12,6 +12,8 @@ namespace {
 using std::chrono::seconds;
 
 constexpr size_t kMostSessions = 8;
+constexpr size_t kMostKnown = 1000;
+constexpr size_t kMostEarly = 64;
 // Output that is under way; what comes on top waits in the command's pipe.
 constexpr int64_t kWindow = 256 * 1024;
 constexpr size_t kMostInput = 64 * 1024;
@@ -179,19 +181,28 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
     const Json document = parseJson(message, "the message");
     const Json& body = member(document, "exec");
     if (body.is_null()) throw InvalidField("it is none of those that are known");
+    if (key_.empty()) throw InvalidField("the task has no key: it was launched by an older scheduler");
     if (!isSame(key_, textOr(body, "key", "", "exec"))) throw InvalidField("it does not have the task's key");
     id = textOr(body, "session", "", "exec");
-    if (key_.empty()) throw InvalidField("the task has no key: it was launched by an older scheduler");
-    const std::string type = textOr(body, "type", "", "exec");
-    const auto found = sessions_.find(id);
-    if (type == "END") {
+    const int64_t number = integerOr(body, "number", -1, "exec");
+    if (orders_.find(id) == orders_.end() && orders_.size() >= kMostKnown) orders_.clear();
+    Order& order = orders_[id];
+    if (order.over || number < order.next) return;
+    if (order.early.size() >= kMostEarly) throw InvalidField("too many messages came before their time");
+    order.early[number] = body;
+    if (textOr(body, "type", "", "exec") == "END") {  // whatever is still under way
+      order.over = true;
       sessions_.erase(id);
-    } else if (found != sessions_.end()) {
-      found->second->handle(type, body);
-    } else if (type == "START" || type == "ATTACH") {
-      start(id, type == "ATTACH", body, commands);
-    } else {
-      say(id, "ENDED", {{"error", "there is no such session"}});
+      return;
+    }
+    // A message may end the session, and its order with it.
+    for (auto known = orders_.find(id); known != orders_.end() && !known->second.over; known = orders_.find(id)) {
+      const auto next = known->second.early.find(known->second.next);
+      if (next == known->second.early.end()) break;
+      const Json taken = std::move(next->second);
+      known->second.early.erase(next);
+      ++known->second.next;
+      take(id, taken, commands);
     }
   } catch (const std::runtime_error& error) {
     if (id.empty()) {
@@ -199,6 +210,18 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
     } else {
       over(id, {{"error", error.what()}});
     }
+  }
+}
+
+void ExecSessions::take(const std::string& id, const Json& body, ExecCommands* commands) {
+  const std::string type = textOr(body, "type", "", "exec");
+  const auto found = sessions_.find(id);
+  if (found != sessions_.end()) {
+    found->second->handle(type, body);
+  } else if (type == "START" || type == "ATTACH") {
+    start(id, type == "ATTACH", body, commands);
+  } else {
+    throw InvalidField("there is no such session");
   }
 }
 
@@ -221,12 +244,16 @@ void ExecSessions::end(const std::string& why) {
 void ExecSessions::say(const std::string& id, const char* type, Json body) {
   body["key"] = key_;
   body["session"] = id;
+  body["number"] = orders_[id].said++;
   body["type"] = type;
   send_(dump({{"exec", std::move(body)}}));
 }
 
 void ExecSessions::over(std::string id, Json result) {
   say(id, "ENDED", std::move(result));
+  Order& order = orders_[id];
+  order.over = true;
+  order.early.clear();
   sessions_.erase(id);
 }
 

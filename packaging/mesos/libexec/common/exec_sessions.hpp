@@ -1,7 +1,8 @@
 // Commands that operators run beside the task (`mesos-docker-scheduler exec`). Scheduler and executor speak through
 // framework messages, which Mesos carries without a port of ours. An agent takes such messages from everybody whom it lets
-// in, so each has the task's key, which came with the task. Mesos may lose messages, so each side counts bytes, and a session
-// in which some are missing ends. A message is the JSON {"exec": {"key": KEY, "session": ID, "type": TYPE, ...}}:
+// in, so each has the task's key, which came with the task. Mesos may lose messages, and have one overtake another; so each
+// has a number, from 0 on in each session and direction, they are taken in order, and a session in which some are missing
+// ends. A message is the JSON {"exec": {"key": KEY, "session": ID, "number": N, "type": TYPE, ...}}:
 //
 //   to the executor    START     command, input, terminal {type, rows, columns}
 //                      ATTACH    input, terminal: as START, for the task itself
@@ -18,6 +19,7 @@
 //                      ENDED     offset (all output), and status or error
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -49,6 +51,7 @@ class ExecSessions {
  private:
   friend class ExecSession;
 
+  void take(const std::string& id, const Json& body, ExecCommands* commands);
   void start(const std::string& id, bool attaches, const Json& body, ExecCommands* commands);
   void say(const std::string& id, const char* type, Json body);
   void over(std::string id, Json result);
@@ -57,6 +60,14 @@ class ExecSessions {
   const std::function<void(std::string)> send_;
   std::string key_;
   std::map<std::string, std::unique_ptr<ExecSession>> sessions_;
+  // Of each session that was heard of: what it expects, what has come before its time, and what it says next.
+  struct Order {
+    int64_t next = 0;
+    int64_t said = 0;
+    std::map<int64_t, Json> early;
+    bool over = false;
+  };
+  std::map<std::string, Order> orders_;
 };
 
 }  // namespace executor

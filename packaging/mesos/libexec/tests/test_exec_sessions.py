@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,10 @@ class Beside:
         self.agent_id = framework.launch([{"data": data, **task}])
         framework.wait_state(self.task_id, "TASK_RUNNING")
         self._ids = map(str, itertools.count(1))
+        self._numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 
     def send(self, session: str, kind: str, **body: Any) -> None:
+        body = {"number": next(self._numbers[session]), **body}
         message = {"exec": {"key": KEY, "session": session, "type": kind, **body}}
         self.framework.send(self.task_id, self.agent_id, json.dumps(message).encode())
 
@@ -49,8 +52,8 @@ class Beside:
         """Wait until the output has it."""
         eventually(lambda: text in self.output(session), f"{text!r} in the output")
 
-    def give(self, session: str, offset: int, data: bytes) -> None:
-        self.send(session, "INPUT", offset=offset, data=base64.b64encode(data).decode())
+    def give(self, session: str, offset: int, data: bytes, **more: Any) -> None:
+        self.send(session, "INPUT", offset=offset, data=base64.b64encode(data).decode(), **more)
 
     def heard(self, session: str, kind: str) -> list[Message]:
         """What was said of a session so far."""
@@ -121,9 +124,25 @@ def test_what_is_lost_on_the_way_ends_the_session(beside: Beside) -> None:
     beside.give(session, 5, b"late")
     assert beside.end(session) == {"error": "a part of the input was lost on the way"}
     eventually(lambda: not running("cat"), "the end of cat")
-    beside.send(session, "RECEIVED", offset=0)
-    eventually(lambda: len(beside.heard(session, "ENDED")) == 2, "that there is no such session")
-    assert beside.heard(session, "ENDED")[1]["error"] == "there is no such session"
+
+
+def test_messages_that_overtake_one_another(beside: Beside) -> None:
+    session = next(beside._ids)
+    beside.send(session, "END_INPUT", number=3, offset=8)
+    beside.give(session, 4, b"two\n", number=2)
+    beside.give(session, 0, b"one\n", number=1)
+    beside.send(session, "START", number=0, command=["cat"], input=True)
+    assert beside.end(session) == {"status": 0}
+    assert beside.output(session) == b"one\ntwo\n"
+    said = [json.loads(data)["exec"] for _, data in beside.framework.messages]
+    assert [one["number"] for one in said if one["session"] == session] == list(range(len(said)))
+    # What comes a second time, or too late, does nothing.
+    beside.send(session, "START", number=0, command=["sleep", "79.1"])
+    late = next(beside._ids)
+    beside.send(late, "END", number=1)
+    beside.send(late, "START", number=0, command=["sleep", "79.1"])
+    assert beside.end(beside.start("true")) == {"status": 0}
+    assert not running("sleep", "79.1")
 
 
 def test_input_that_is_not_taken_is_bounded(beside: Beside) -> None:

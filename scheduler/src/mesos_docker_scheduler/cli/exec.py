@@ -20,6 +20,7 @@ import click
 from mesos_docker_scheduler.cli import api
 from mesos_docker_scheduler.cli.api import Api, NoAnswerError
 from mesos_docker_scheduler.cli.options import Given, target_options
+from mesos_docker_scheduler.exec_sessions import STOPPED
 from mesos_docker_scheduler.exits import OK, REFUSED, ExitError
 
 _PART_BYTES = 8 * 1024
@@ -128,7 +129,8 @@ class _Session:
             if "error" in part and self._left:
                 return OK
             if "error" in part:
-                raise ExitError(REFUSED, self._problem or part["error"])
+                ours = self._problem if part["error"] == STOPPED else None
+                raise ExitError(REFUSED, ours or part["error"])
             stream = streams[part["stream"]]
             stream.write(base64.b64decode(part["data"]))
             stream.flush()

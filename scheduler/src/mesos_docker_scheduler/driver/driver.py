@@ -247,8 +247,8 @@ class SchedulerDriver(MesosSchedulerDriver):
         """Ask for the states of (task id, agent id) pairs; [] asks for all tasks that Mesos knows."""
         return self._submit(calls.reconcile(tasks))
 
-    def sendFrameworkMessage(self, executor_id: str, agent_id: str, data: bytes) -> bool:
-        """Send a message to an executor. Mesos may lose it."""
+    def send_message(self, executor_id: str, agent_id: str, data: bytes) -> bool:
+        """Send a message to an executor, as pymesos' sendFrameworkMessage does. Mesos may lose it."""
         return self._submit(calls.message(executor_id, agent_id, data))
 
     def updateFramework(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +20,14 @@ class Terminal(Site):
     def __init__(self) -> None:
         super().__init__()
         self.task = self.run()[0]
+        self.numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 
     def start(self, **body: Any) -> Any:
         return self.post(f"/v1/instances/{self.task}/exec", {"command": ["id"], **body})
 
     def say(self, session: str, kind: str, **body: Any) -> None:
-        message = {"exec": {"session": session, "type": kind, **body}}
+        number = next(self.numbers[session])
+        message = {"exec": {"session": session, "number": number, "type": kind, **body}}
         self.sources.execs.heard(self.task, json.dumps(message).encode())
 
     @property
