@@ -35,10 +35,11 @@ void leaveOutAbsentProcFiles()
   nlohmann::json kept = nlohmann::json::array();
   for (const auto& mount : info["mounts"]) {
     const std::string source = mount.value("source", "");
-    // Of the container's root file system, which is not this process' own.
-    const std::string rootfs = info.value("rootfs", "");
-    const bool ofProc = source.compare(0, rootfs.size() + 6, rootfs + "/proc/") == 0 && source == mount.value("target", "");
-    const size_t proc = rootfs.size();
+    const size_t proc = source.rfind("/proc/");
+    // Of a root file system that the agent has made, or of the host's.
+    const std::string root = proc == std::string::npos ? "" : source.substr(0, proc);
+    const bool ofRoot = root.empty() || root.find("/provisioner/containers/") != std::string::npos;
+    const bool ofProc = proc != std::string::npos && ofRoot && source == mount.value("target", "");
     if (!ofProc || access(source.c_str() + proc, F_OK) == 0) kept.push_back(mount);
   }
   info["mounts"] = kept;
