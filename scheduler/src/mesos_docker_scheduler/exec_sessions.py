@@ -72,10 +72,6 @@ class Terminal:
     rows: int
     columns: int
 
-    def to_json(self) -> dict[str, Any]:
-        """The terminal as the executor reads it."""
-        return {"type": self.type, "rows": self.rows, "columns": self.columns}
-
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -140,11 +136,10 @@ class ExecSession:
             if self._ended:  # who has asked for it did not wait
                 return
             self._agent_id, self._asked_at = agent_id, time.monotonic()
-        terminal = self.terminal.to_json() if self.terminal is not None else None
         if self.command:
-            self._say("START", command=self.command, input=self.input, terminal=terminal)
+            self._say("START", command=self.command, input=self.input, terminal=self.terminal)
         else:
-            self._say("ATTACH", input=self.input, terminal=terminal)
+            self._say("ATTACH", input=self.input, terminal=self.terminal)
 
     @property
     def over(self) -> bool:
@@ -174,7 +169,6 @@ class ExecSession:
             return
         if self._missing_since is not None and time.monotonic() > self._missing_since + _MISSING_SECONDS:
             self._give_up(_LOST)
-            self.on_news()
             return
         self._acknowledge()
 

@@ -158,6 +158,11 @@ class Api:
         """One service."""
         return self.get(f"/v1/services/{name}")
 
+    def instances(self, service: str, *states: str) -> list[str]:
+        """The ids of its instances that are in one of these states."""
+        instances: list[Message] = self.get(f"/v1/services/{service}/instances")["instances"]
+        return [one["task_id"] for one in instances if one["state"] in states]
+
     def _ask(self, method: str, path: str, **more: Any) -> Message:
         try:
             answer = self._client.request(method, path, **more)

@@ -26,7 +26,6 @@ from mesos_docker_scheduler.exits import OK, REFUSED, ExitError
 _PART_BYTES = 8 * 1024
 _PAUSE_SECONDS = 0.2
 _INTERRUPTED = 130
-_RUNNING = ("TASK_RUNNING",)
 _LEAVE = b"\x10\x11"  # Ctrl-P Ctrl-Q, as Docker has it
 
 
@@ -100,8 +99,7 @@ def _take_part(
 def _instance(found: Api, name: str) -> str:
     if "." in name:
         return name
-    instances = found.get(f"/v1/services/{name}/instances")["instances"]
-    running = [str(one["task_id"]) for one in instances if one["state"] in _RUNNING]
+    running = found.instances(name, "TASK_RUNNING")
     if len(running) == 1:
         return running[0]
     if not running:

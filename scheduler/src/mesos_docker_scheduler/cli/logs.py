@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
@@ -59,7 +58,7 @@ def logs(name: str, follow: bool, stderr: bool, lines: int, given: Given) -> int
     one = "." in name
     readers: dict[str, _Reader] = {}
     while True:
-        for task_id in [name] if one else _running(found, name):
+        for task_id in [name] if one else found.instances(name, "TASK_RUNNING", "TASK_KILLING"):
             most = None
             if task_id not in readers:
                 prefix = "" if one else f"{task_id.rpartition('.')[2][:8]} | "
@@ -76,8 +75,3 @@ def logs(name: str, follow: bool, stderr: bool, lines: int, given: Given) -> int
         if not follow:
             return OK
         time.sleep(_LOOK_SECONDS)
-
-
-def _running(found: Api, name: str) -> list[str]:
-    instances: list[dict[str, Any]] = found.get(f"/v1/services/{name}/instances")["instances"]
-    return [one["task_id"] for one in instances if one["state"] in ("TASK_RUNNING", "TASK_KILLING")]
