@@ -1,5 +1,6 @@
 #include "container_checks.hpp"
 
+#include "engine_answers.hpp"
 #include "exec_end.hpp"
 #include "output_stream.hpp"
 
@@ -16,7 +17,7 @@ class ContainerCheck : public CheckCommand {
     words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
     Json command = {{"Cmd", words}};
     if (!spec.environment.empty()) command["Env"] = spec.environment;
-    engine_.createExec(container, std::move(command), whileAlive([this](const HttpResponse& response) {
+    engine_.createExec(container, std::move(command), answers_.to([this](const HttpResponse& response) {
       start(textOr(parseJson(response.body, "answer"), "Id", "", "answer"));
     }));
   }
@@ -26,19 +27,6 @@ class ContainerCheck : public CheckCommand {
   }
 
  private:
-  // Answers of the engine may come when this is gone.
-  Engine::Done whileAlive(std::function<void(const HttpResponse&)> action) {
-    return [this, action, alive = std::weak_ptr<int>(alive_)](const HttpResponse& response) {
-      if (alive.expired()) return;
-      try {
-        if (!response.ok()) throw InvalidField(response.describe());
-        action(response);
-      } catch (const InvalidField& error) {
-        finish({std::nullopt, error.what()});
-      }
-    };
-  }
-
   void start(const std::string& exec) {
     exec_ = exec;
     HttpHandlers handlers;
@@ -52,7 +40,7 @@ class ContainerCheck : public CheckCommand {
 
   void ended() {
     running_.reset();
-    engine_.inspectExec(exec_, whileAlive([this](const HttpResponse& response) {
+    engine_.inspectExec(exec_, answers_.to([this](const HttpResponse& response) {
       const int64_t code = integerOr(parseJson(response.body, "answer"), "ExitCode", -1, "answer");
       finish({static_cast<int>(code), ""});
     }));
@@ -67,7 +55,7 @@ class ContainerCheck : public CheckCommand {
   Engine& engine_;
   OutputStream output_;
   const CheckCommands::Done done_;
-  const std::shared_ptr<int> alive_ = std::make_shared<int>();
+  const EngineAnswers answers_{[this](const std::string& error) { finish({std::nullopt, error}); }};
   std::string exec_;
   std::unique_ptr<HttpTransfer> running_;
 };
