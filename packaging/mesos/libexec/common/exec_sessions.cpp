@@ -1,6 +1,7 @@
 #include "exec_sessions.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 
 #include "base64.hpp"
@@ -185,7 +186,7 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
     if (!isSame(key_, textOr(body, "key", "", "exec"))) throw InvalidField("it does not have the task's key");
     id = textOr(body, "session", "", "exec");
     const int64_t number = integerOr(body, "number", -1, "exec");
-    if (orders_.find(id) == orders_.end() && orders_.size() >= kMostKnown) orders_.clear();
+    if (orders_.find(id) == orders_.end() && orders_.size() >= kMostKnown) forgetOver();
     Order& order = orders_[id];
     if (order.over || number < order.next) return;
     if (order.early.size() >= kMostEarly) throw InvalidField("too many messages came before their time");
@@ -210,6 +211,12 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
     } else {
       over(id, {{"error", error.what()}});
     }
+  }
+}
+
+void ExecSessions::forgetOver() {
+  for (auto known = orders_.begin(); known != orders_.end();) {
+    known = known->second.over ? orders_.erase(known) : std::next(known);
   }
 }
 

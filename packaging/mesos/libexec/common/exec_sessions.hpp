@@ -55,6 +55,7 @@ class ExecSessions {
   void start(const std::string& id, bool attaches, const Json& body, ExecCommands* commands);
   void say(const std::string& id, const char* type, Json body);
   void over(std::string id, Json result);
+  void forgetOver();
 
   EventLoop& loop_;
   const std::function<void(std::string)> send_;

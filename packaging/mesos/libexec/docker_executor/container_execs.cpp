@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "attached_task.hpp"
+#include "engine_answers.hpp"
 #include "exec_end.hpp"
 #include "hijacked_stream.hpp"
 #include "output_frames.hpp"
@@ -32,8 +33,9 @@ class ContainerExec : public ExecCommand {
     if (terminal_) {
       command["Env"] = {"TERM=" + terminal_->type};
       command["DetachKeys"] = kLeaveKeys;
+      command["ConsoleSize"] = {terminal_->rows, terminal_->columns};  // engines since 23.0
     }
-    engine_.createExec(container, std::move(command), whileAlive([this](const HttpResponse& response) {
+    engine_.createExec(container, std::move(command), answers_.to([this](const HttpResponse& response) {
       open(textOr(parseJson(response.body, "answer"), "Id", "", "answer"));
     }));
   }
@@ -42,7 +44,8 @@ class ContainerExec : public ExecCommand {
     if (!exec_.empty() && !ended_) endExec(loop_, engine_, exec_);
   }
 
-  size_t write(std::string_view bytes) override { return stream_ ? stream_->write(bytes) : 0; }
+  // What is typed comes after the size that the terminal had then.
+  size_t write(std::string_view bytes) override { return stream_ && resizing_ == 0 ? stream_->write(bytes) : 0; }
 
   void endInput() override {
     inputEnds_ = true;
@@ -53,7 +56,7 @@ class ContainerExec : public ExecCommand {
     if (!terminal_) return;
     terminal_->rows = rows;
     terminal_->columns = columns;
-    if (stream_ && stream_->open()) engine_.resizeExec(exec_, rows, columns);
+    if (stream_ && stream_->open()) tellSize();
   }
 
   void resume() override {
@@ -61,24 +64,14 @@ class ContainerExec : public ExecCommand {
   }
 
  private:
-  // Answers of the engine may come when this is gone.
-  Engine::Done whileAlive(std::function<void(const HttpResponse&)> action) {
-    return [this, action, alive = std::weak_ptr<int>(alive_)](const HttpResponse& response) {
-      if (alive.expired()) return;
-      try {
-        if (!response.ok()) throw InvalidField(response.describe());
-        action(response);
-      } catch (const std::runtime_error& error) {
-        finish({0, error.what()});
-      }
-    };
-  }
-
   void open(const std::string& exec) {
     HijackedStream::Handlers handlers;
     handlers.onOpen = [this] {
-      if (terminal_) engine_.resizeExec(exec_, terminal_->rows, terminal_->columns);
-      handlers_.onRoom();
+      if (terminal_) {
+        tellSize();
+      } else {
+        handlers_.onRoom();
+      }
     };
     handlers.onData = [this](std::string_view bytes) { return frames_.write(bytes); };
     handlers.onRoom = handlers_.onRoom;
@@ -95,13 +88,21 @@ class ContainerExec : public ExecCommand {
     if (inputEnds_) stream_->endInput();
   }
 
+  void tellSize() {
+    ++resizing_;
+    engine_.resizeExec(exec_, terminal_->rows, terminal_->columns,
+                       [this, alive = answers_.alive()](const HttpResponse&) {
+                         if (!alive.expired() && --resizing_ == 0) handlers_.onRoom();
+                       });
+  }
+
   void inspect(int looks) {
-    engine_.inspectExec(exec_, whileAlive([this, looks](const HttpResponse& response) {
+    engine_.inspectExec(exec_, answers_.to([this, looks](const HttpResponse& response) {
       const Json answer = parseJson(response.body, "answer");
       if (has(answer, "ExitCode") && !boolOr(answer, "Running", false, "answer")) {
         finish({static_cast<int>(integerOr(answer, "ExitCode", -1, "answer")), ""});
       } else if (looks > 1) {
-        loop_.after(kLookAgain, [this, looks, alive = std::weak_ptr<int>(alive_)] {
+        loop_.after(kLookAgain, [this, looks, alive = answers_.alive()] {
           if (!alive.expired()) inspect(looks - 1);
         });
       } else {
@@ -122,9 +123,10 @@ class ContainerExec : public ExecCommand {
   const ExecHandlers handlers_;
   std::optional<Terminal> terminal_;
   OutputFrames frames_;
-  const std::shared_ptr<int> alive_ = std::make_shared<int>();
+  const EngineAnswers answers_{[this](const std::string& error) { finish({0, error}); }};
   std::string exec_;
   std::unique_ptr<HijackedStream> stream_;
+  int resizing_ = 0;  // sizes that the engine has not answered for yet
   bool inputEnds_ = false;
   bool ended_ = false;
 };

@@ -162,10 +162,10 @@ FileDescriptor Engine::attachInput(const std::string& container, const std::stri
   return hijack("/containers/" + container + "/attach?stream=1&stdin=1&detachKeys=" + keys, "");
 }
 
-void Engine::resizeExec(const std::string& exec, int64_t rows, int64_t columns) {
+void Engine::resizeExec(const std::string& exec, int64_t rows, int64_t columns, Done done) {
   http_.send(request("POST", "/exec/" + exec + "/resize?h=" + std::to_string(rows) + "&w=" + std::to_string(columns),
                      kAnswerTimeout),
-             nullptr);
+             std::move(done));
 }
 
 void Engine::inspectExec(const std::string& exec, Done done) {

@@ -50,7 +50,7 @@ class Engine {
   // `leaveKeys`: what a terminal is left by, as in docker's --detach-keys.
   FileDescriptor attachInput(const std::string& container, const std::string& leaveKeys);
   void inspectExec(const std::string& exec, Done done);
-  void resizeExec(const std::string& exec, int64_t rows, int64_t columns);
+  void resizeExec(const std::string& exec, int64_t rows, int64_t columns, Done done);
 
  private:
   FileDescriptor hijack(const std::string& path, const std::string& body) const;
