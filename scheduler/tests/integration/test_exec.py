@@ -167,8 +167,7 @@ def test_a_terminal(operated: Operated, person: Person) -> None:
 
 def test_who_attaches_sees_what_it_writes_and_leaves(operated: Operated) -> None:
     operated.change(command="while true; do echo tick; sleep 0.2; done", count=1)
-    operated.cli("wait", "web", "--timeout", "60")
-    before = operated.containers()
+    before = operated.converge(60)
     caller = subprocess.Popen(operated.words("attach", "web"), stdout=subprocess.PIPE, text=True)
     assert caller.stdout is not None
     assert [caller.stdout.readline() for _ in range(3)] == ["tick\n"] * 3

@@ -93,7 +93,7 @@ def test_two_frameworks_of_its_name_are_not_guessed_at(
 def test_a_master_that_hides_frameworks_may_hide_an_earlier_one(tmp_path: Path) -> None:
     hidden = {"view_frameworks": [{"principals": {"type": "ANY"}, "users": {"type": "NONE"}}]}
     with Master(tmp_path / "master", {"acls": json.dumps(hidden)}) as master:
-        no_slaves = cast(Cluster, types.SimpleNamespace(url=master.address))
+        no_slaves = cast(Cluster, types.SimpleNamespace(url=master.address, containers=lambda _: {}))
         with Scheduler(tmp_path, no_slaves) as scheduler:
             eventually(
                 lambda: "does not show this framework" in " ".join(scheduler.web["waiting"]),

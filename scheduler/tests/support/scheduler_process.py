@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -162,6 +163,10 @@ class Scheduler(Daemon):
         return self.converge()
 
     def close(self) -> None:
-        """Stop, and end the framework with all its tasks."""
+        """Stop, and end the framework with all its tasks: the next test counts containers, too."""
         super().close()
-        subprocess.run([*PROGRAM, "teardown", "--config", self.config, "--yes"], check=True, timeout=60)
+        words = [*PROGRAM, "teardown", "--config", str(self.config), "--yes"]
+        said = subprocess.run(words, check=True, timeout=60, stdout=subprocess.PIPE, text=True).stdout
+        ended = re.match(r"Framework (\S+) has ended", said)
+        if ended:
+            eventually(lambda: not self.cluster.containers(ended[1]), f"the end of all of {ended[1]}", 30)
