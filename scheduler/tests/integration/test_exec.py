@@ -40,6 +40,12 @@ def running(marker: str) -> list[int]:
     return found
 
 
+def begin(operated: Operated, command: str, *words: str) -> subprocess.Popen[str]:
+    """Start it as at a terminal: what runs in the background of a script inherits that SIGINT is ignored."""
+    line = ["env", "--default-signal=INT", *operated.words(command, *words)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 class Person:
     """Somebody at a terminal, who runs a command in an instance."""
 
@@ -123,7 +129,7 @@ def test_a_command_ends_with_who_has_started_it(operated: Operated, instance: st
     marker = "86421"
     shell = f"sleep {marker} & setsid sleep {marker} & sleep {marker}"
     for end in (signal.SIGINT, signal.SIGKILL):
-        caller = subprocess.Popen(operated.words("exec", instance, "--", "sh", "-c", shell))
+        caller = begin(operated, "exec", instance, "--", "sh", "-c", shell)
         eventually(lambda: len(running(f"sleep\0{marker}")) == 3, "the command in the container", 20)
         caller.send_signal(end)
         assert caller.wait(20) == (130 if end == signal.SIGINT else -9)
@@ -132,9 +138,7 @@ def test_a_command_ends_with_who_has_started_it(operated: Operated, instance: st
 
 
 def test_a_command_ends_with_its_instance(operated: Operated, instance: str) -> None:
-    caller = subprocess.Popen(
-        operated.words("exec", instance, "--", "sleep", "1000"), stderr=subprocess.PIPE, text=True
-    )
+    caller = begin(operated, "exec", instance, "--", "sleep", "1000")
     eventually(lambda: len(running("sleep\x001000")) >= 3, "the command in the container", 20)
     operated.cli("kill", instance)
     _, errors = caller.communicate(timeout=30)
@@ -168,7 +172,7 @@ def test_a_terminal(operated: Operated, person: Person) -> None:
 def test_who_attaches_sees_what_it_writes_and_leaves(operated: Operated) -> None:
     operated.change(command="while true; do echo tick; sleep 0.2; done", count=1)
     before = operated.converge(60)
-    caller = subprocess.Popen(operated.words("attach", "web"), stdout=subprocess.PIPE, text=True)
+    caller = begin(operated, "attach", "web")
     assert caller.stdout is not None
     assert [caller.stdout.readline() for _ in range(3)] == ["tick\n"] * 3
     caller.send_signal(signal.SIGINT)
