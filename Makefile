@@ -144,7 +144,7 @@ lint: prepare-tests ## Check style and types
 
 .PHONY: test-unit
 test-unit: prepare-tests package ## Unit, property and simulation tests, and lintian on the package
-	pytest -q -m 'not integration and not browser' scheduler roles control_node molecule/chaos
+	pytest -q -n auto -m 'not integration and not browser' scheduler roles control_node molecule/chaos
 	$(MAKE) -C packaging/mesos lint-deb
 	$(MAKE) -C packaging/mesos/libexec build/pure
 	pytest -q -m 'not integration' packaging/mesos
