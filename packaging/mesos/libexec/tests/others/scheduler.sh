@@ -17,8 +17,8 @@ curl --silent --show-error --no-buffer --dump-header "$folder/headers" --header 
 curl=$!
 
 call() {
-  curl --silent --show-error --fail --header 'Content-Type: application/json' --header "Mesos-Stream-Id: $stream" \
-    --data "$(jq --compact-output --arg framework "$framework" '.framework_id.value = $framework' <<< "$1")" "$api"
+  curl --silent --show-error --fail-with-body --header 'Content-Type: application/json' --header "Mesos-Stream-Id: $stream" \
+    --data "$(jq --compact-output --arg framework "$framework" '.framework_id.value = $framework' <<< "$1")" "$api" >&2
 }
 
 launch() {
@@ -44,10 +44,16 @@ while read -r length && read -r -N "$length" event; do
     UPDATE)
       state=$(jq --raw-output .update.status.state <<< "$event")
       echo "$state"
-      call "$(jq '{type: "ACKNOWLEDGE", acknowledge: (.update.status | {agent_id, task_id, uuid})}' <<< "$event")"
+      # What the master itself says of a task has no uuid, and is not acknowledged.
+      if jq --exit-status .update.status.uuid <<< "$event" > /dev/null; then
+        call "$(jq '{type: "ACKNOWLEDGE", acknowledge: (.update.status | {agent_id, task_id, uuid})}' <<< "$event")"
+      fi
       case $state in
         TASK_FINISHED) break ;;
-        TASK_FAILED | TASK_ERROR | TASK_LOST | TASK_DROPPED) exit 1 ;;
+        TASK_FAILED | TASK_ERROR | TASK_LOST | TASK_DROPPED)
+          jq --raw-output .update.status.message <<< "$event" >&2
+          exit 1
+          ;;
       esac
       ;;
   esac
