@@ -166,11 +166,17 @@ test-properties: prepare-tests package ## Look for a counterexample in EXAMPLES 
 	  EXAMPLES=$(EXAMPLES) HYPOTHESIS_PROFILE=searching pytest -q -m 'hypothesis and not integration' $$folder; \
 	done
 
-.PHONY: test-integration
+# They wait more than they work. Each has a folder of its own, which it opens to the users of its tasks.
+.PHONY: test-integration test-integration-scheduler test-integration-mesos
 test-integration: prepare-tests package ## Tests on real Mesos and Docker
-	pytest -m integration scheduler
-	pytest -m integration packaging/mesos
+	$(SIDE_BY_SIDE) --output-sync=target test-integration-scheduler test-integration-mesos
 	pytest -m integration roles
+
+test-integration-scheduler:
+	pytest -m integration --basetemp=$$(mktemp --directory)/pytest scheduler
+
+test-integration-mesos:
+	pytest -m integration --basetemp=$$(mktemp --directory)/pytest packaging/mesos
 
 .PHONY: test-molecule
 test-molecule: prepare-tests package ## Deploy to a fresh host with molecule and look at it with testinfra
