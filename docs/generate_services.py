@@ -80,9 +80,6 @@ Instances are planned, checked, updated, stopped and looked at as others are. A 
 | `labels` | shown by Mesos alone |
 | `parameters`, `privileged`, `gpus`, `network_name`, named volumes | refused |
 
-In a secured cluster, masters and slaves must let the scheduler run tasks as the `user`: for a user that no
-service had before, run `site.yml`, not `services.yml`.
-
 What is asked for and can't be honoured is refused, with a message that says what is allowed. A slave does not
 say which isolators it has. An image needs `filesystem/linux` and `docker/runtime`; on a slave without them an
 instance fails, its message says what is missing, the service waits as after every failure, and other slaves

@@ -82,7 +82,7 @@ Framework = Mapping[str, Any]
 def master_acls(frameworks: Iterable[Framework]) -> Acls:
     """Return the masters' ACLs.
 
-    frameworks: `principal`, `roles` and `users` of each, ours included. No `roles`: all of them.
+    frameworks: `principal`, `roles` and `users` of each, ours included. No `roles` or `users`: all of them.
     """
     acls = _operator_may(_ON_MASTERS | _ON_BOTH)
     _allow(acls, MONITORING, "get_endpoints", "paths", METRICS)
@@ -100,7 +100,7 @@ def master_acls(frameworks: Iterable[Framework]) -> Acls:
     # Static reservations, in mesos_slave_resources.
     _allow(acls, SLAVE, "reserve_resources", "roles")
     for framework in frameworks:
-        principal, roles, users = framework["principal"], framework.get("roles"), framework["users"]
+        principal, roles, users = framework["principal"], framework.get("roles"), framework.get("users")
         for acl in _IN_ROLES:
             _allow(acls, principal, acl, "roles", roles)
         _allow(acls, principal, "unreserve_resources", "reserver_principals", [principal])
@@ -116,18 +116,12 @@ def slave_acls(frameworks: Iterable[Framework]) -> Acls:
     acls = _operator_may(_ON_SLAVES | _ON_BOTH)
     _allow(acls, MONITORING, "get_endpoints", "paths", METRICS)
     for framework in frameworks:
-        _allow(acls, framework["principal"], "run_tasks", "users", framework["users"])
-        if framework["principal"] == SCHEDULER:
+        principal, users = framework["principal"], framework.get("users")
+        _allow(acls, principal, "run_tasks", "users", users)
+        if principal == SCHEDULER:
             for acl in (*_VIEWS, "access_sandboxes"):
-                _allow(acls, SCHEDULER, acl, "users", framework["users"])
+                _allow(acls, SCHEDULER, acl, "users", users)
     return acls
-
-
-def task_users(services: Iterable[object], framework_user: str) -> list[str]:
-    """Return the users of the slaves as whom tasks run: the framework's and those of commands."""
-    mesos = [one for one in services if isinstance(one, Mapping) and one.get("containerizer") == "mesos"]
-    named = [one["user"] for one in mesos if isinstance(one.get("user"), str) and one["user"]]
-    return list(dict.fromkeys([framework_user, *named]))
 
 
 def secret_names(frameworks: Iterable[Framework]) -> list[str]:
@@ -206,7 +200,6 @@ class FilterModule:
         return {
             "master_acls": master_acls,
             "slave_acls": slave_acls,
-            "task_users": task_users,
             "secret_names": secret_names,
             "mesos_credential": credential,
             "master_credentials": master_credentials,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-OURS = {"principal": "scheduler", "users": ["root"]}
+OURS = {"principal": "scheduler"}
 OTHER = {"principal": "batch", "roles": ["batch"], "users": ["nobody"]}
 
 
@@ -38,8 +38,8 @@ def test_who_is_not_named_may_do_nothing(acls: ModuleType) -> None:
         )
 
 
-def test_what_the_scheduler_may(acls: ModuleType) -> None:
-    users = ("users", ["root"])
+def test_what_the_scheduler_may_whatever_user_a_service_has_or_had(acls: ModuleType) -> None:
+    users = ("users", "ANY")
     views = {"view_frameworks": users, "view_executors": users, "view_tasks": users, "run_tasks": users}
     roles = ("roles", "ANY")
     assert allowed(acls.master_acls([OURS, OTHER]), "scheduler") == views | {
@@ -52,20 +52,6 @@ def test_what_the_scheduler_may(acls: ModuleType) -> None:
         "destroy_volumes": ("creator_principals", ["scheduler"]),
     }
     assert allowed(acls.slave_acls([OURS, OTHER]), "scheduler") == views | {"access_sandboxes": users}
-
-
-def test_whom_tasks_run_as(acls: ModuleType) -> None:
-    services = [
-        {"containerizer": "mesos", "user": "ann"},
-        {"containerizer": "docker", "user": "1000"},
-        {"user": "bob"},
-        {"containerizer": "mesos", "user": ""},
-        {"containerizer": "mesos", "user": 3},
-        {"containerizer": "mesos", "user": "ann"},
-        {"containerizer": "mesos"},
-        "no service",
-    ]
-    assert acls.task_users(services, "root") == ["root", "ann"]
 
 
 def test_what_somebody_elses_framework_may(acls: ModuleType) -> None:
