@@ -31,7 +31,9 @@ void PodTask::begin() {
                             [this](const HttpResponse& response) { launched(response); });
 }
 
-// Whether an agent that has died has launched the container before: no command runs twice.
+// Whether an agent that has died has launched the container before: no command runs twice. GET_CONTAINERS can't tell: with
+// an executor's token it lists none. A signal destroys a container that has no process yet, but so does the agent itself,
+// when it starts again or the connection of the launch has ended.
 void PodTask::findOut() {
   constexpr int kIsItThere = 0;
   launch_ = calls_.send("KILL_NESTED_CONTAINER", {{"container_id", container_}, {"signal", kIsItThere}},
