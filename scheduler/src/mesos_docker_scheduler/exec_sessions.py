@@ -3,7 +3,7 @@
 They speak through framework messages, which Mesos carries: no slave opens a port for it. Slaves take such
 messages from everybody whom they let in, so each has a key that the executor got with its task, and nobody
 else. packaging/mesos/libexec/common/exec_sessions.hpp describes the messages. Mesos may have one overtake
-another, or lose some; then the session ends.
+another, or lose some: they are numbered, and a session in which one stays missing ends.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ _NO_ANSWER = (
     " scheduler, or with an older Mesos package (restart its service then)"
 )
 STOPPED = "it was stopped"
-_LOST = "a part of what it wrote was lost on the way"
 
 EXEC_SECRET = ("framework", "exec secret")
 """A record of the store: what the keys of all tasks are made of."""
@@ -168,7 +167,7 @@ class ExecSession:
             self._end(Ended(None, _NO_ANSWER))
             return
         if self._missing_since is not None and time.monotonic() > self._missing_since + _MISSING_SECONDS:
-            self._give_up(_LOST)
+            self._give_up(f"message {self._next} of its executor is missing: it was lost on the way")
             return
         self._acknowledge()
 
@@ -177,8 +176,7 @@ class ExecSession:
             self._acknowledged = self._received - self._unread
             if self._asked_at is None:
                 self._asked_at = time.monotonic()
-            # With what was given so far: what of it is lost, the executor notices by this.
-            self._say("RECEIVED", offset=self._acknowledged, given=self._given, ended=self._input_ended)
+            self._say("RECEIVED", bytes=self._acknowledged)
 
     def give(self, offset: int, data: bytes, *, last: bool) -> bool:
         """Hand on input, from this offset on; `last`: no more will come. False: there is no room yet."""
@@ -199,9 +197,9 @@ class ExecSession:
             self._input_ended = last
             self._last_part = (offset, len(data), last)
             if data:
-                self._say("INPUT", offset=offset, data=base64.b64encode(data).decode())
+                self._say("INPUT", data=base64.b64encode(data).decode())
             if last:
-                self._say("END_INPUT", offset=self._given)
+                self._say("END_INPUT")
         return True
 
     def resize(self, rows: int, columns: int) -> None:
@@ -223,10 +221,9 @@ class ExecSession:
         self._early[number] = body
         while (one := self._early.pop(self._next, None)) is not None:
             self._next += 1
-            self._take(_text(one, "type"), one)
-        if not self._early:
             self._missing_since = None
-        elif self._missing_since is None:
+            self._take(_text(one, "type"), one)
+        if self._early and self._missing_since is None:
             self._missing_since = time.monotonic()
 
     def _take(self, kind: str, body: Mapping[str, Any]) -> None:
@@ -234,13 +231,10 @@ class ExecSession:
             case "OUTPUT":
                 self._take_output(body)
             case "TAKEN":
-                self._taken = max(self._taken, min(_number(body, "offset"), self._given))
-                if _number(body, "sent", self._received) > self._received:
-                    self._give_up(_LOST)
+                self._taken = max(self._taken, min(_number(body, "bytes"), self._given))
                 self.on_news()
             case "ENDED":
-                lost = _number(body, "offset", self._received) != self._received
-                error = _LOST if lost else _text(body, "error")
+                error = _text(body, "error")
                 self._end(Ended(None, error) if error else Ended(_number(body, "status")))
 
     def _take_output(self, body: Mapping[str, Any]) -> None:
@@ -251,8 +245,8 @@ class ExecSession:
         with self._lock:
             if self._ended:
                 return
-            whole = _number(body, "offset") == self._received
-            if whole and self._unread + len(data) <= _MOST_UNREAD_BYTES:
+            too_much = self._unread + len(data) > _MOST_UNREAD_BYTES
+            if not too_much:
                 self._received += len(data)
                 self._unread += len(data)
                 last = self._news[-1] if self._news else None
@@ -260,11 +254,8 @@ class ExecSession:
                     self._news[-1] = Output(stream, last.data + data)
                 else:
                     self._news.append(Output(stream, data))
-                problem = None
-            else:
-                problem = "it writes faster than was agreed" if whole else _LOST
-        if problem is not None:
-            self._give_up(problem)
+        if too_much:
+            self._give_up("it writes faster than was agreed")
         self.on_news()
 
     def _give_up(self, problem: str) -> None:
@@ -341,8 +332,8 @@ class ExecSessions:
                 raise ValueError(str(error)) from error
 
 
-def _number(body: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    value = body.get(key, default)
+def _number(body: Mapping[str, Any], key: str) -> int:
+    value = body.get(key)
     if not isinstance(value, int):
         raise ValueError(f"{key} is no number")
     return value

@@ -7,7 +7,7 @@ import itertools
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -50,8 +50,8 @@ class Wire:
         message = {"exec": {**common, **body}}
         self.sessions.heard(executor_id, json.dumps(message).encode())
 
-    def write(self, session: ExecSession, offset: int, data: bytes) -> None:
-        self.say(session, "OUTPUT", offset=offset, stream="stdout", data=base64.b64encode(data).decode())
+    def write(self, session: ExecSession, data: bytes) -> None:
+        self.say(session, "OUTPUT", stream="stdout", data=base64.b64encode(data).decode())
 
     def types(self) -> list[str]:
         return [message["type"] for message in self.sent]
@@ -86,26 +86,10 @@ def test_a_command_from_its_start_to_its_end(wire: Wire) -> None:
     assert session.give(3, b"", last=True)
     session.resize(30, 90)
     assert wire.types()[1:] == ["INPUT", "END_INPUT", "RESIZE"]
-    wire.write(session, 0, b"abc")
-    wire.say(session, "ENDED", status=3, offset=3)
+    wire.write(session, b"abc")
+    wire.say(session, "ENDED", status=3)
     assert all_of(session) == [Output("stdout", b"abc"), Ended(3)]
     assert session.over
-
-
-def test_what_is_lost_ends_the_session(wire: Wire) -> None:
-    losses: tuple[Callable[[ExecSession], None], ...] = (
-        lambda one: wire.write(one, 3, b"def"),
-        lambda one: wire.say(one, "ENDED", status=0, offset=5),
-    )
-    for lose in losses:
-        session = wire.started()
-        wire.write(session, 0, b"ab")
-        lose(session)
-        ended = all_of(session)[-1]
-        assert isinstance(ended, Ended)
-        assert ended.error == "a part of what it wrote was lost on the way"
-        wire.write(session, 2, b"late")
-        assert all_of(session) == []
 
 
 def test_an_executor_that_says_nothing(wire: Wire) -> None:
@@ -127,20 +111,20 @@ def test_an_executor_that_says_nothing(wire: Wire) -> None:
 
 def test_output_is_acknowledged_as_it_is_read(wire: Wire) -> None:
     session = wire.started()
-    for part in range(16):
-        wire.write(session, part * 16_384, b"x" * 16_384)
+    for _ in range(16):
+        wire.write(session, b"x" * 16_384)
     assert wire.types() == ["START"]
     while session.take() is not None:
         pass
-    assert [one["offset"] for one in wire.sent if one["type"] == "RECEIVED"] == [
+    assert [one["bytes"] for one in wire.sent if one["type"] == "RECEIVED"] == [
         65536 * n for n in (1, 2, 3, 4)
     ]
 
 
 def test_an_executor_that_floods(wire: Wire) -> None:
     session = wire.started()
-    for part in range(100):
-        wire.write(session, part * 16_384, b"x" * 16_384)
+    for _ in range(100):
+        wire.write(session, b"x" * 16_384)
     taken = all_of(session)
     assert "writes faster than was agreed" in str(taken[-1])
     assert sum(len(one.data) for one in taken if isinstance(one, Output)) <= 1024 * 1024
@@ -155,7 +139,7 @@ def test_input_waits_for_room(wire: Wire) -> None:
     assert not session.give(48 * 1024, data, last=False)
     with pytest.raises(SessionError, match=r"offset: 7 is not allowed; .* 49152"):
         session.give(7, data, last=False)
-    wire.say(session, "TAKEN", offset=8192)
+    wire.say(session, "TAKEN", bytes=8192)
     assert session.give(48 * 1024, data, last=True)
     with pytest.raises(SessionError, match="takes no input, or no more"):
         session.give(56 * 1024, b"", last=True)
@@ -171,7 +155,7 @@ def test_messages_of_others_and_such_as_are_none(wire: Wire) -> None:
     bodies: tuple[dict[str, Any], ...] = (
         {"type": 1},
         {"type": "OUTPUT", "data": "?"},
-        {"type": "OUTPUT", "data": "YQ==", "offset": "0"},
+        {"type": "TAKEN", "bytes": "0"},
     )
     for number, body in enumerate(bodies):
         message = {"exec": {"key": session.key, "session": session.id, "number": number, **body}}
@@ -197,22 +181,38 @@ def test_sessions_belong_to_who_has_opened_them_and_are_not_too_many(wire: Wire)
 
 def test_messages_that_overtake_one_another(wire: Wire) -> None:
     session = wire.started()
-    wire.say(session, "ENDED", number=2, status=0, offset=4)
-    wire.say(session, "OUTPUT", number=1, offset=2, stream="stdout", data="Y2Q=")
+    wire.say(session, "ENDED", number=2, status=0)
+    wire.say(session, "OUTPUT", number=1, stream="stdout", data="Y2Q=")
     assert all_of(session) == []
-    wire.say(session, "OUTPUT", number=0, offset=0, stream="stdout", data="YWI=")
+    wire.say(session, "OUTPUT", number=0, stream="stdout", data="YWI=")
     assert all_of(session) == [Output("stdout", b"abcd"), Ended(0)]
 
 
 def test_a_message_that_never_comes(wire: Wire) -> None:
     session = wire.started()
-    wire.say(session, "TAKEN", number=1, offset=0, sent=0)
+    wire.write(session, b"ab")
+    # What was lost last, the next answer tells by its number.
+    wire.say(session, "TAKEN", number=2, bytes=0)
     wire.now += 4
     session.beat()
-    assert all_of(session) == []
+    assert all_of(session) == [Output("stdout", b"ab")]
     wire.now += 2
     session.beat()
-    assert "was lost on the way" in str(all_of(session)[-1])
+    assert all_of(session) == [Ended(None, "message 1 of its executor is missing: it was lost on the way")]
+    assert wire.types()[-1] == "END"
+    wire.say(session, "OUTPUT", number=1, stream="stdout", data="bGF0ZQ==")
+    assert all_of(session) == []
+
+
+def test_each_message_has_its_own_time_to_come(wire: Wire) -> None:
+    session = wire.started()
+    for early, late in ((1, 0), (3, 2)):
+        wire.say(session, "TAKEN", number=early, bytes=0)
+        wire.say(session, "TAKEN", number=early + 2, bytes=0)
+        wire.now += 4
+        session.beat()
+        wire.say(session, "TAKEN", number=late, bytes=0)
+    assert all_of(session) == []
 
 
 def test_a_message_without_the_tasks_key_is_left(wire: Wire) -> None:
@@ -224,15 +224,6 @@ def test_a_message_without_the_tasks_key_is_left(wire: Wire) -> None:
     assert all_of(session) == []
     wire.say(session, "ENDED", status=0)
     assert all_of(session) == [Ended(0)]
-
-
-def test_the_last_of_the_output_is_not_lost_without_a_word(wire: Wire) -> None:
-    session = wire.started()
-    wire.write(session, 0, b"ab")
-    wire.say(session, "TAKEN", offset=0, sent=2)
-    assert all_of(session) == [Output("stdout", b"ab")]
-    wire.say(session, "TAKEN", offset=0, sent=5)
-    assert "was lost on the way" in str(all_of(session)[-1])
 
 
 def test_what_nobody_waits_for_is_not_started(wire: Wire) -> None:
@@ -253,10 +244,10 @@ def test_input_that_is_given_again(wire: Wire) -> None:
 
 def test_small_parts_are_joined_and_empty_ones_refused(wire: Wire) -> None:
     session = wire.started()
-    for offset in range(1000):
-        wire.write(session, offset, b"x")
+    for _ in range(1000):
+        wire.write(session, b"x")
     with pytest.raises(ValueError, match="data is empty"):
-        wire.write(session, 1000, b"")
+        wire.write(session, b"")
     assert all_of(session) == [Output("stdout", b"x" * 1000)]
 
 

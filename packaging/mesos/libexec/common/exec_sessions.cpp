@@ -22,6 +22,8 @@ constexpr size_t kMostInput = 64 * 1024;
 constexpr size_t kLongestPart = 16 * 1024;
 // The scheduler says something every five seconds.
 constexpr Duration kSilence = seconds(30);
+// So long after those that follow it, a message is lost.
+constexpr Duration kMissing = seconds(5);
 
 const char* nameOf(StandardStream stream) { return stream == StandardStream::Out ? "stdout" : "stderr"; }
 
@@ -71,8 +73,7 @@ class ExecSession {
     handlers.onOutput = [this](StandardStream stream, std::string_view bytes) { return output(stream, bytes); };
     handlers.onRoom = [this] { handOn(); };
     handlers.onEnd = [this](const ExecResult& result) {
-      owner_.over(id_, result.error.empty() ? Json{{"status", result.status}, {"offset", sent_}}
-                                            : Json{{"error", result.error}, {"offset", sent_}});
+      owner_.over(id_, result.error.empty() ? Json{{"status", result.status}} : Json{{"error", result.error}});
     };
     command_ = request.command.empty() ? commands.attach(request, std::move(handlers))
                                        : commands.run(request, std::move(handlers));
@@ -85,6 +86,7 @@ class ExecSession {
   // May destroy this. Throws InvalidField, and ends the session then.
   void handle(const std::string& type, const Json& body) {
     heard();
+    if (inputEnds_ && (type == "INPUT" || type == "END_INPUT")) throw InvalidField("the input has ended before");
     if (type == "INPUT") {
       std::string bytes;
       try {
@@ -92,14 +94,12 @@ class ExecSession {
       } catch (const std::invalid_argument& error) {
         throw InvalidField(std::string("exec.data: ") + error.what());
       }
-      expect(body);
       if (input_.size() + bytes.size() > kMostInput) throw InvalidField("the command does not take its input");
       input_ += bytes;
       received_ += static_cast<int64_t>(bytes.size());
       if (!bytes.empty()) lineOpen_ = bytes.back() != '\n' && bytes.back() != '\r';
       handOn();
     } else if (type == "END_INPUT") {
-      expect(body);
       inputEnds_ = true;
       // What Ctrl-D sends: in a line that has begun, the first one ends no more than the line.
       if (terminal_) input_ += lineOpen_ ? "\4\4" : "\4";
@@ -107,11 +107,7 @@ class ExecSession {
     } else if (type == "RESIZE") {
       command_->resize(sizeOf(body, "rows"), sizeOf(body, "columns"));
     } else if (type == "RECEIVED") {
-      acknowledged_ = std::clamp<int64_t>(integerOr(body, "offset", 0, "exec"), acknowledged_, sent_);
-      const bool ended = boolOr(body, "ended", inputEnds_, "exec");
-      if (integerOr(body, "given", received_, "exec") != received_ || ended != inputEnds_) {
-        throw InvalidField("a part of the input was lost on the way");
-      }
+      acknowledged_ = std::clamp<int64_t>(integerOr(body, "bytes", 0, "exec"), acknowledged_, sent_);
       tell();
       command_->resume();  // may destroy this
     } else if (type != "START" && type != "ATTACH") {
@@ -127,13 +123,6 @@ class ExecSession {
     });
   }
 
-  // The next byte of the input, and none after it.
-  void expect(const Json& body) const {
-    const int64_t offset = integerOr(body, "offset", -1, "exec");
-    if (offset != received_) throw InvalidField("a part of the input was lost on the way");
-    if (inputEnds_) throw InvalidField("the input has ended before");
-  }
-
   void handOn() {
     if (!input_.empty()) {
       const size_t taken = command_->write(input_);
@@ -145,15 +134,14 @@ class ExecSession {
 
   void tell() {
     const int64_t taken = std::max<int64_t>(received_ - static_cast<int64_t>(input_.size()), 0);
-    owner_.say(id_, "TAKEN", {{"offset", taken}, {"sent", sent_}});
+    owner_.say(id_, "TAKEN", {{"bytes", taken}});
   }
 
   size_t output(StandardStream stream, std::string_view bytes) {
     const int64_t room = std::max<int64_t>(acknowledged_ + kWindow - sent_, 0);
     const size_t taken = std::min({bytes.size(), static_cast<size_t>(room), kLongestPart});
     if (taken == 0) return 0;
-    owner_.say(id_, "OUTPUT",
-               {{"offset", sent_}, {"stream", nameOf(stream)}, {"data", base64(bytes.substr(0, taken))}});
+    owner_.say(id_, "OUTPUT", {{"stream", nameOf(stream)}, {"data", base64(bytes.substr(0, taken))}});
     sent_ += static_cast<int64_t>(taken);
     return taken + (taken < bytes.size() ? output(stream, bytes.substr(taken)) : 0);
   }
@@ -174,7 +162,9 @@ class ExecSession {
 ExecSessions::ExecSessions(EventLoop& loop, std::function<void(std::string)> send)
     : loop_(loop), send_(std::move(send)) {}
 
-ExecSessions::~ExecSessions() = default;
+ExecSessions::~ExecSessions() {
+  for (auto& known : orders_) loop_.cancel(known.second.missing);
+}
 
 void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
   std::string id;
@@ -189,13 +179,9 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
     if (orders_.find(id) == orders_.end() && orders_.size() >= kMostKnown) forgetOver();
     Order& order = orders_[id];
     if (order.over || number < order.next) return;
+    if (textOr(body, "type", "", "exec") == "END") return close(id);  // whatever is still under way
     if (order.early.size() >= kMostEarly) throw InvalidField("too many messages came before their time");
     order.early[number] = body;
-    if (textOr(body, "type", "", "exec") == "END") {  // whatever is still under way
-      order.over = true;
-      sessions_.erase(id);
-      return;
-    }
     // A message may end the session, and its order with it.
     for (auto known = orders_.find(id); known != orders_.end() && !known->second.over; known = orders_.find(id)) {
       const auto next = known->second.early.find(known->second.next);
@@ -203,8 +189,10 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
       const Json taken = std::move(next->second);
       known->second.early.erase(next);
       ++known->second.next;
+      loop_.cancel(known->second.missing);
       take(id, taken, commands);
     }
+    awaitMissing(id);
   } catch (const std::runtime_error& error) {
     if (id.empty()) {
       logWarning(std::string("A message of the scheduler is left: ") + error.what());
@@ -212,6 +200,14 @@ void ExecSessions::handle(const std::string& message, ExecCommands* commands) {
       over(id, {{"error", error.what()}});
     }
   }
+}
+
+void ExecSessions::awaitMissing(const std::string& id) {
+  Order& order = orders_[id];
+  if (order.early.empty() || order.missing != 0) return;
+  order.missing = loop_.after(kMissing, [this, id, number = order.next] {
+    over(id, {{"error", "message " + std::to_string(number) + " of the scheduler is missing: it was lost on the way"}});
+  });
 }
 
 void ExecSessions::forgetOver() {
@@ -258,9 +254,14 @@ void ExecSessions::say(const std::string& id, const char* type, Json body) {
 
 void ExecSessions::over(std::string id, Json result) {
   say(id, "ENDED", std::move(result));
+  close(id);
+}
+
+void ExecSessions::close(const std::string& id) {
   Order& order = orders_[id];
   order.over = true;
   order.early.clear();
+  loop_.cancel(order.missing);
   sessions_.erase(id);
 }
 

@@ -1,22 +1,21 @@
 // Commands that operators run beside the task (`mesos-docker-scheduler exec`). Scheduler and executor speak through
 // framework messages, which Mesos carries without a port of ours. An agent takes such messages from everybody whom it lets
 // in, so each has the task's key, which came with the task. Mesos may lose messages, and have one overtake another; so each
-// has a number, from 0 on in each session and direction, they are taken in order, and a session in which some are missing
+// has a number, from 0 on in each session and direction, they are taken in order, and a session in which one stays missing
 // ends. A message is the JSON {"exec": {"key": KEY, "session": ID, "number": N, "type": TYPE, ...}}:
 //
 //   to the executor    START     command, input, terminal {type, rows, columns}
 //                      ATTACH    input, terminal: as START, for the task itself
-//                      INPUT     offset (of its first byte), data (base64)
-//                      END_INPUT offset
+//                      INPUT     data (base64)
+//                      END_INPUT
 //                      RESIZE    rows, columns
-//                      RECEIVED  offset: so much of the output has arrived; given: so much input was sent; ended: all of it.
-//                                Also says that somebody is there.
+//                      RECEIVED  bytes: so much of the output, of both streams together, has been read. Also says that
+//                                somebody is there, and by its number how many messages there must be.
 //                      END       ends the command
 //   to the scheduler   STARTED
-//                      OUTPUT    offset (of both streams together), stream ("stdout", "stderr"), data
-//                      TAKEN     offset: so much of the input the command has taken; sent: so much output was sent. Answers
-//                                each RECEIVED, too.
-//                      ENDED     offset (all output), and status or error
+//                      OUTPUT    stream ("stdout", "stderr"), data
+//                      TAKEN     bytes: so much of the input the command has taken. Answers each RECEIVED, too.
+//                      ENDED     status or error
 #pragma once
 
 #include <cstdint>
@@ -55,6 +54,8 @@ class ExecSessions {
   void start(const std::string& id, bool attaches, const Json& body, ExecCommands* commands);
   void say(const std::string& id, const char* type, Json body);
   void over(std::string id, Json result);
+  void close(const std::string& id);
+  void awaitMissing(const std::string& id);
   void forgetOver();
 
   EventLoop& loop_;
@@ -66,6 +67,7 @@ class ExecSessions {
     int64_t next = 0;
     int64_t said = 0;
     std::map<int64_t, Json> early;
+    EventLoop::TimerId missing = 0;
     bool over = false;
   };
   std::map<std::string, Order> orders_;

@@ -52,8 +52,8 @@ class Beside:
         """Wait until the output has it."""
         eventually(lambda: text in self.output(session), f"{text!r} in the output")
 
-    def give(self, session: str, offset: int, data: bytes, **more: Any) -> None:
-        self.send(session, "INPUT", offset=offset, data=base64.b64encode(data).decode(), **more)
+    def give(self, session: str, data: bytes, **more: Any) -> None:
+        self.send(session, "INPUT", data=base64.b64encode(data).decode(), **more)
 
     def heard(self, session: str, kind: str) -> list[Message]:
         """What was said of a session so far."""
@@ -108,29 +108,32 @@ def test_output_and_status(beside: Beside) -> None:
 
 def test_input_and_its_end(beside: Beside) -> None:
     session = beside.start("cat", input=True)
-    beside.give(session, 0, b"one\n")
+    beside.give(session, b"one\n")
     eventually(lambda: beside.output(session) == b"one\n", "what cat has got")
-    beside.give(session, 4, b"two\n")
-    beside.send(session, "END_INPUT", offset=8)
+    beside.give(session, b"two\n")
+    beside.send(session, "END_INPUT")
     assert beside.end(session) == {"status": 0}
     assert beside.output(session) == b"one\ntwo\n"
-    assert beside.heard(session, "TAKEN")[-1]["offset"] == 8
+    assert beside.heard(session, "TAKEN")[-1]["bytes"] == 8
     # Without input there is an end of file.
     assert beside.end(beside.start("cat")) == {"status": 0}
 
 
-def test_what_is_lost_on_the_way_ends_the_session(beside: Beside) -> None:
+def test_a_message_that_is_lost_on_the_way_ends_the_session(beside: Beside) -> None:
     session = beside.start("cat", input=True)
-    beside.give(session, 5, b"late")
-    assert beside.end(session) == {"error": "a part of the input was lost on the way"}
+    beside.give(session, b"late", number=2)
+    started = next(beside._ids)
+    beside.send(started, "RECEIVED", number=1, bytes=0)
+    assert beside.end(session) == {"error": "message 1 of the scheduler is missing: it was lost on the way"}
+    assert beside.end(started) == {"error": "message 0 of the scheduler is missing: it was lost on the way"}
     eventually(lambda: not running("cat"), "the end of cat")
 
 
 def test_messages_that_overtake_one_another(beside: Beside) -> None:
     session = next(beside._ids)
-    beside.send(session, "END_INPUT", number=3, offset=8)
-    beside.give(session, 4, b"two\n", number=2)
-    beside.give(session, 0, b"one\n", number=1)
+    beside.send(session, "END_INPUT", number=3)
+    beside.give(session, b"two\n", number=2)
+    beside.give(session, b"one\n", number=1)
     beside.send(session, "START", number=0, command=["cat"], input=True)
     assert beside.end(session) == {"status": 0}
     assert beside.output(session) == b"one\ntwo\n"
@@ -147,8 +150,8 @@ def test_messages_that_overtake_one_another(beside: Beside) -> None:
 
 def test_input_that_is_not_taken_is_bounded(beside: Beside) -> None:
     session = beside.start("sleep", "77.1", input=True)
-    for offset in range(0, 1024 * 1024, 16 * 1024):  # a pipe takes 64 KB of them, and the engine has one, too
-        beside.give(session, offset, b"x" * 16 * 1024)
+    for _ in range(64):  # a pipe takes 64 KB of them, and the engine has one, too
+        beside.give(session, b"x" * 16 * 1024)
     assert beside.end(session) == {"error": "the command does not take its input"}
     eventually(lambda: not running("sleep", "77.1"), "its end")
 
@@ -158,7 +161,7 @@ def test_output_that_is_not_acknowledged_waits(beside: Beside) -> None:
     eventually(lambda: len(beside.output(session)) == WINDOW, "a window of output")
     time.sleep(0.5)
     assert len(beside.output(session)) == WINDOW
-    beside.send(session, "RECEIVED", offset=WINDOW)
+    beside.send(session, "RECEIVED", bytes=WINDOW)
     eventually(lambda: len(beside.output(session)) == 2 * WINDOW, "another one")
     beside.send(session, "END")
     eventually(lambda: not running("yes"), "the end of yes")
@@ -166,16 +169,15 @@ def test_output_that_is_not_acknowledged_waits(beside: Beside) -> None:
 
 def test_a_terminal(beside: Beside) -> None:
     session = beside.start("sh", input=True, terminal={"type": "vt100", "rows": 20, "columns": 70})
-    beside.give(session, 0, b"stty size; echo $TERM-\n")
+    beside.give(session, b"stty size; echo $TERM-\n")
     eventually(lambda: b"20 70" in beside.output(session), "its size")
     eventually(lambda: b"vt100-" in beside.output(session), "its type")
     beside.send(session, "RESIZE", rows=21, columns=71)
-    line = b"stty size; tty; sleep 78.2\n"
-    beside.give(session, 23, line)
+    beside.give(session, b"stty size; tty; sleep 78.2\n")
     eventually(lambda: b"21 71" in beside.output(session), "its new size")
     assert b"/dev/pts/" in beside.output(session)
     eventually(lambda: running("sleep", "78.2"), "sleep")
-    beside.give(session, 23 + len(line), b"\x03exit 4\n")
+    beside.give(session, b"\x03exit 4\n")
     assert beside.end(session) == {"status": 4}
     assert not running("sleep", "78.2")
 
@@ -207,21 +209,12 @@ def test_without_a_key_nothing_is_run(framework: Framework) -> None:
     assert not beside.heard(session, "STARTED")
 
 
-def test_the_last_of_the_input_is_not_lost_without_a_word(beside: Beside) -> None:
-    session = beside.start("cat", input=True)
-    beside.give(session, 0, b"one")
-    beside.send(session, "RECEIVED", offset=0, given=3, ended=False)
-    eventually(lambda: beside.heard(session, "TAKEN"), "an answer")
-    beside.send(session, "RECEIVED", offset=0, given=3, ended=True)
-    assert beside.end(session) == {"error": "a part of the input was lost on the way"}
-
-
 def test_the_end_of_input_on_a_terminal(beside: Beside) -> None:
     for text, shown in ((b"one\n", b"one"), (b"two", b"two")):
         terminal = {"type": "dumb", "rows": 24, "columns": 80}
         session = beside.start("cat", input=True, terminal=terminal)
-        beside.give(session, 0, text)
-        beside.send(session, "END_INPUT", offset=len(text))
+        beside.give(session, text)
+        beside.send(session, "END_INPUT")
         assert beside.end(session) == {"status": 0}
         assert shown in beside.output(session)
 
@@ -300,7 +293,7 @@ def test_a_container_with_a_terminal_is_attached_to_and_left(framework: Framewor
     terminal = {"type": "vt100", "rows": 22, "columns": 77}
     for _ in range(times):
         session = beside.attach(input=True, terminal=terminal)
-        beside.give(session, 0, b"stty size; echo $((6 * 7))\n")
+        beside.give(session, b"stty size; echo $((6 * 7))\n")
         beside.writes(session, b"\n42\r\n")
         assert b"22 77" in beside.output(session)
         # Who leaves does not end its input.
@@ -342,12 +335,12 @@ def test_an_agents_restart_costs_no_command(own_command_bed: Any) -> None:
         own_command_bed.agent.wait_registered(own_command_bed.master)
 
         def answered() -> bool:
-            beside.send(session, "RECEIVED", offset=0)
+            beside.send(session, "RECEIVED", bytes=0)
             time.sleep(0.2)
             return len(beside.heard(session, "TAKEN")) > 0
 
         eventually(answered, "the executor behind the new agent")
-        beside.give(session, 0, b"still here")
+        beside.give(session, b"still here")
         eventually(lambda: beside.output(session) == b"still here", "what cat has got")
 
 
