@@ -64,7 +64,7 @@ CommandTask::~CommandTask() {
 
 void CommandTask::begin() {
   const Variables own = ownVariables();
-  const Variables variables = taskVariables(task(), flags_, own);
+  const Variables variables = taskVariables(task(), carriedSecrets(data()), flags_, own);
   // The task's own variables are this process', too, and must not steer what it starts.
   for (const auto& [name, value] : own) {
     if (name.compare(0, kOfContainerizer.size(), kOfContainerizer) == 0) unsetenv(name.c_str());

@@ -1,7 +1,5 @@
 #include "launch_info.hpp"
 
-#include "task_data.hpp"
-
 namespace executor {
 namespace {
 
@@ -28,12 +26,12 @@ void addIdentity(const CommandFlags& flags, Json& info) {
 
 }  // namespace
 
-Variables taskVariables(const Json& task, const CommandFlags& flags, const Variables& own) {
+Variables taskVariables(const Json& task, const Secrets& secrets, const CommandFlags& flags, const Variables& own) {
   Variables variables = own;
   addVariables(flags.taskEnvironment, "task_environment", variables);
   const Json& command = flags.taskCommand.is_null() ? member(task, "command") : flags.taskCommand;
   addVariables(member(command, "environment"), "command.environment", variables);
-  for (const auto& [name, value] : carriedSecrets(task)) variables[name] = value;
+  for (const auto& [name, value] : secrets) variables[name] = value;
   // All resources of a task are of one role.
   for (const Json& resource : arrayOf(task, "resources", "task")) {
     variables["MESOS_ALLOCATION_ROLE"] = textOr(member(resource, "allocation_info"), "role", "*", "allocation_info");

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "task_data.hpp"
 #include "wait_status.hpp"
 
 namespace executor {
@@ -34,9 +33,8 @@ std::string lastMessage(std::string errors) {
 
 }  // namespace
 
-std::unique_ptr<Child> fetchSecretUris(EventLoop& loop, const Json& task, const FetchSettings& settings,
+std::unique_ptr<Child> fetchSecretUris(EventLoop& loop, const Json& data, const FetchSettings& settings,
                                        SandboxFile& log, std::function<void(const std::string& error)> done) {
-  const Json data = taskData(task);
   const Json& uris = arrayOf(data, "fetch", "task.data");
   if (uris.empty()) return nullptr;
   // Not as an argument, which everybody could read.

@@ -18,9 +18,9 @@ struct FetchSettings {
   std::string sandbox;
 };
 
-// Null when the task has none. `done` gets what went wrong, or nothing when all are in the sandbox; `log`: for what the
-// fetcher says. Throws InvalidField.
-std::unique_ptr<Child> fetchSecretUris(EventLoop& loop, const Json& task, const FetchSettings& settings,
+// Null when the task has none. `data`: as taskData() has it. `done` gets what went wrong, or nothing when all are in the
+// sandbox; `log`: for what the fetcher says. Throws InvalidField.
+std::unique_ptr<Child> fetchSecretUris(EventLoop& loop, const Json& data, const FetchSettings& settings,
                                        SandboxFile& log, std::function<void(const std::string& error)> done);
 
 }  // namespace executor

@@ -17,8 +17,7 @@ Json taskData(const Json& task) {
   }
 }
 
-Secrets carriedSecrets(const Json& task) {
-  const Json data = taskData(task);
+Secrets carriedSecrets(const Json& data) {
   const Json& values = member(data, "secrets", "task.data");
   Secrets secrets;
   if (values.is_null()) return secrets;

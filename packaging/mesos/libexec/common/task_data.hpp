@@ -19,7 +19,7 @@ using Secrets = std::map<std::string, std::string>;
 // The object; null when there is none: the data is a matter of the framework's own then.
 Json taskData(const Json& task);
 
-// All of its secrets. Throws InvalidField when they are not as above.
-Secrets carriedSecrets(const Json& task);
+// All secrets of such an object. Throws InvalidField when they are not as above.
+Secrets carriedSecrets(const Json& data);
 
 }  // namespace executor

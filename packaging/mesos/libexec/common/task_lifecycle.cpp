@@ -110,17 +110,18 @@ void TaskLifecycle::launch(const Json& task) {
     return;
   }
   task_ = task;
+  data_ = taskData(task_);
   taskId_ = idOf(task_, "task_id", "task");
   phase_ = Phase::Starting;
   logInfo("Starting task " + taskId_);
   agent_.sendUpdate(status("TASK_STARTING"));
   attempt([this] {
-    execs_.setKey(textOr(taskData(task_), "exec_key", "", "task.data"));
+    execs_.setKey(textOr(data_, "exec_key", "", "task.data"));
     limitOutput();
     limitCompletionTime();
     makeChecks();
     if (settings_.fetch) {
-      fetch_ = fetchSecretUris(loop_, task_, *settings_.fetch, files_.err,
+      fetch_ = fetchSecretUris(loop_, data_, *settings_.fetch, files_.err,
                                [this](const std::string& error) { fetched(error); });
     }
     if (!fetch_) begin();

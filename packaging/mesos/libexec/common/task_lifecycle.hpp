@@ -93,6 +93,8 @@ class TaskLifecycle {
 
   Json status(const char* state) const;
   const Json& task() const { return task_; }
+  // What taskData() finds in it.
+  const Json& data() const { return data_; }
   const std::string& taskId() const { return taskId_; }
   Phase phase() const { return phase_; }
   bool killed() const { return killed_.has_value(); }
@@ -135,6 +137,7 @@ class TaskLifecycle {
 
   Phase phase_ = Phase::Idle;
   Json task_;
+  Json data_;
   std::string taskId_;
   bool ended_ = false;
   std::optional<int> exitStatus_;

@@ -26,14 +26,14 @@ std::string join(const std::string& folder, const std::string& path) {
 
 class Builder {
  public:
-  Builder(const Json& task, const CreateContext& context)
+  Builder(const Json& task, const Secrets& secrets, const CreateContext& context)
       : task_(task),
         context_(context),
         command_(member(task, "command", "task")),
         container_(member(task, "container", "task")),
         docker_(member(container_, "docker", "container")),
         resources_(resourcesOf(task)),
-        secrets_(secretsOf(task)) {}
+        secrets_(secrets) {}
 
   CreateArguments build() {
     refuseWhatIsNotForDocker();
@@ -441,7 +441,7 @@ class Builder {
   const Json& container_;
   const Json& docker_;
   const Resources resources_;
-  const Secrets secrets_;
+  const Secrets& secrets_;
   std::string networkMode_;
   std::string network_;
   std::string volumeDriver_;
@@ -450,8 +450,8 @@ class Builder {
 
 }  // namespace
 
-CreateArguments createArguments(const Json& task, const CreateContext& context) {
-  return Builder(task, context).build();
+CreateArguments createArguments(const Json& task, const Secrets& secrets, const CreateContext& context) {
+  return Builder(task, secrets, context).build();
 }
 
 }  // namespace executor

@@ -32,6 +32,6 @@ struct CreateArguments {
   std::vector<std::string> notes;      // one sentence each
 };
 
-CreateArguments createArguments(const Json& task, const CreateContext& context);
+CreateArguments createArguments(const Json& task, const Secrets& secrets, const CreateContext& context);
 
 }  // namespace executor

@@ -80,7 +80,8 @@ void DockerTask::addContainerStatus(Json& update) const {
 // --- Start
 
 void DockerTask::begin() {
-  const CreateArguments arguments = createArguments(task(), docker_.create);
+  secrets_ = secretsOf(task(), data());
+  const CreateArguments arguments = createArguments(task(), secrets_, docker_.create);
   for (const std::string& note : arguments.notes) logWarning(note);
   std::vector<std::string> command{docker_.program, "-H", "unix://" + docker_.socket, "create"};
   command.insert(command.end(), arguments.arguments.begin(), arguments.arguments.end());
@@ -194,8 +195,7 @@ void DockerTask::seenRunning(const Json& inspected, const std::string& document)
   Json update = status("TASK_RUNNING");
   // Mesos' docker executor hands on what `docker inspect` prints: a list of one.
   if (!document.empty()) {
-    const Secrets secrets = secretsOf(task());
-    const std::string shown = secrets.empty() ? trimmed(document) : dump(withoutSecrets(inspected, secrets));
+    const std::string shown = secrets_.empty() ? trimmed(document) : dump(withoutSecrets(inspected, secrets_));
     update["data"] = base64("[" + shown + "]");
   }
   logInfo("Container " + container_ + " is running");

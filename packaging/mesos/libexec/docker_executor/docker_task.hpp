@@ -71,6 +71,7 @@ class DockerTask : public TaskLifecycle {
   ContainerOutput output_;
 
   Step step_ = Step::Creating;
+  Secrets secrets_;
   std::string container_;         // the engine's id, the name until it is known
   bool containerMayExist_ = false;
   bool creationAborted_ = false;  // the engine may still be at it

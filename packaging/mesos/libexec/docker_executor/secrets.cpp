@@ -10,8 +10,7 @@ bool isSecret(const Json& variable) {
 }
 
 // No error here may quote what it is about.
-Json carried(const Json& task) {
-  const Json data = taskData(task);
+const Json& carried(const Json& data) {
   if (data.is_null()) {
     throw InvalidField("task.data: must be the JSON of the task's secrets, {\"secrets\": {NAME: VALUE}}");
   }
@@ -20,9 +19,8 @@ Json carried(const Json& task) {
 
 }  // namespace
 
-Secrets secretsOf(const Json& task) {
+Secrets secretsOf(const Json& task, const Json& data) {
   Secrets secrets;
-  Json values;
   const Json& environment = member(member(task, "command", "task"), "environment", "command");
   for (const Json& variable : arrayOf(environment, "variables", kWhere)) {
     if (!isSecret(variable)) continue;
@@ -33,7 +31,7 @@ Secrets secretsOf(const Json& task) {
                          "' is a secret: must be of type REFERENCE, with its value in task.data");
     }
     const std::string reference = textOr(member(secret, "reference", kWhere), "name", "", kWhere);
-    if (values.is_null()) values = carried(task);
+    const Json& values = carried(data);
     if (!values.is_object() || !values.contains(reference) || !values[reference].is_string()) {
       throw InvalidField(std::string(kWhere) + " variable '" + name + "' refers to the secret '" + reference +
                          "', which task.data lacks");

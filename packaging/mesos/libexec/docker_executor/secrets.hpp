@@ -9,8 +9,8 @@
 
 namespace executor {
 
-// The values that the task carries. Throws InvalidField when it refers to secrets but its data is not as above.
-Secrets secretsOf(const Json& task);
+// The values that the task carries in its data. Throws InvalidField when it refers to secrets but its data is not as above.
+Secrets secretsOf(const Json& task, const Json& data);
 
 // The container as the engine describes it, without the values of these variables.
 Json withoutSecrets(Json inspected, const Secrets& secrets);

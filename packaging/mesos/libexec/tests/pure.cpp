@@ -19,6 +19,7 @@
 #include "recordio.hpp"
 #include "recovery_endpoint.hpp"
 #include "sandbox_file.hpp"
+#include "secrets.hpp"
 
 using namespace executor;
 
@@ -36,7 +37,8 @@ Json arguments(const Json& request) {
   context.defaultContainerDns = given.value("defaultContainerDns", Json());
   context.cgroupsEnableCfs = given.value("cgroupsEnableCfs", false);
   context.totalMemory = given.value("totalMemory", uint64_t{0});
-  const CreateArguments result = createArguments(request.at("task"), context);
+  const Json& task = request.at("task");
+  const CreateArguments result = createArguments(task, secretsOf(task, taskData(task)), context);
   return {{"arguments", result.arguments}, {"environment", result.environment}, {"notes", result.notes}};
 }
 
