@@ -45,16 +45,52 @@ std::optional<Process> look(pid_t process) {
   return found;
 }
 
-std::multimap<pid_t, pid_t> childrenByParent() {
-  std::multimap<pid_t, pid_t> children;
-  const std::unique_ptr<DIR, int (*)(DIR*)> processes(opendir("/proc"), closedir);
-  if (!processes) return children;
-  while (const dirent* const entry = readdir(processes.get())) {
-    const pid_t process = std::atoi(entry->d_name);
-    if (process <= 0) continue;
-    if (const auto found = look(process)) children.emplace(found->parent, process);
+// Those names in a folder of /proc that are numbers.
+std::vector<pid_t> numbersIn(const std::string& folder) {
+  std::vector<pid_t> numbers;
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
+  if (!entries) return numbers;
+  while (const dirent* const entry = readdir(entries.get())) {
+    const pid_t number = std::atoi(entry->d_name);
+    if (number > 0) numbers.push_back(number);
+  }
+  return numbers;
+}
+
+// CONFIG_PROC_CHILDREN, which Debian's kernels have.
+bool kernelListsChildren() { return access("/proc/thread-self/children", R_OK) == 0; }
+
+// May miss one whose siblings are waited for meanwhile.
+std::vector<pid_t> listedChildren(pid_t parent) {
+  std::vector<pid_t> children;
+  const std::string threads = "/proc/" + std::to_string(parent) + "/task";
+  for (const pid_t thread : numbersIn(threads)) {
+    const std::string path = threads + "/" + std::to_string(thread) + "/children";
+    const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
+    for (pid_t child = 0; file && std::fscanf(file.get(), "%d", &child) == 1;) {
+      if (look(child)) children.push_back(child);
+    }
   }
   return children;
+}
+
+std::map<pid_t, std::vector<pid_t>> childrenByParent() {
+  std::map<pid_t, std::vector<pid_t>> children;
+  for (const pid_t process : numbersIn("/proc")) {
+    if (const auto found = look(process)) children[found->parent].push_back(process);
+  }
+  return children;
+}
+
+template <typename ChildrenOf>
+std::vector<pid_t> descend(pid_t root, ChildrenOf childrenOf) {
+  std::vector<pid_t> found{root};
+  for (size_t at = 0; at < found.size(); ++at) {
+    const std::vector<pid_t> children = childrenOf(found[at]);
+    found.insert(found.end(), children.begin(), children.end());
+  }
+  found.erase(found.begin());
+  return found;
 }
 
 }  // namespace
@@ -62,14 +98,12 @@ std::multimap<pid_t, pid_t> childrenByParent() {
 void adoptOrphans() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
 std::vector<pid_t> descendantsOf(pid_t root) {
-  const auto children = childrenByParent();
-  std::vector<pid_t> found{root};
-  for (size_t at = 0; at < found.size(); ++at) {
-    const auto [begin, end] = children.equal_range(found[at]);
-    for (auto child = begin; child != end; ++child) found.push_back(child->second);
-  }
-  found.erase(found.begin());
-  return found;
+  return kernelListsChildren() ? descend(root, listedChildren) : descendantsAmongAll(root);
+}
+
+std::vector<pid_t> descendantsAmongAll(pid_t root) {
+  auto children = childrenByParent();
+  return descend(root, [&children](pid_t parent) { return children[parent]; });
 }
 
 void signalDescendants(pid_t root, int signal) {

@@ -12,6 +12,9 @@ void adoptOrphans();
 
 // All running descendants of `root`, without itself; zombies are not running, unless they have threads left.
 std::vector<pid_t> descendantsOf(pid_t root);
+// The same by a look at every process of the host, for kernels that don't list a process' children. Where there are
+// thousands it takes a hundred times as long.
+std::vector<pid_t> descendantsAmongAll(pid_t root);
 
 // Sends `signal` to all descendants of `root`.
 void signalDescendants(pid_t root, int signal);

@@ -16,6 +16,7 @@
 #include "nested_container.hpp"
 #include "network_info.hpp"
 #include "output_limits.hpp"
+#include "process_tree.hpp"
 #include "recordio.hpp"
 #include "recovery_endpoint.hpp"
 #include "sandbox_file.hpp"
@@ -40,6 +41,11 @@ Json arguments(const Json& request) {
   const Json& task = request.at("task");
   const CreateArguments result = createArguments(task, secretsOf(task, taskData(task)), context);
   return {{"arguments", result.arguments}, {"environment", result.environment}, {"notes", result.notes}};
+}
+
+Json descendants(const Json& request) {
+  const auto root = request.at("root").get<pid_t>();
+  return request.at("all").get<bool>() ? descendantsAmongAll(root) : descendantsOf(root);
 }
 
 Json records(const Json& request) {
@@ -163,6 +169,8 @@ Json answer(const Json& request) {
   if (call == "base64") return base64(request.at("text").get<std::string>());
   if (call == "pidsFolder") return pidsFolderOf(request.at("sandbox").get<std::string>());
   if (call == "launchOf") return launchOf(request.at("task"), request.at("container"), request.at("address"));
+  if (call == "descendants") return descendants(request);
+  if (call == "killDescendants") return killDescendants(request.at("root").get<pid_t>()), Json();
   if (call == "outputLimits") return limits(request);
   if (call == "sandboxFile") return sandboxFile(request);
   if (call == "network") {
