@@ -15,8 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import images
 import pytest
-from mesos_testbed import eventually
+from mesos_testbed import Agent, PrivateDocker, eventually
 from scheduler_process import Cluster, Scheduler
 from secret_hunt import Processes, files, shows, told_by
 
@@ -263,3 +264,68 @@ def test_an_image_on_a_slave_that_has_no_isolators_for_it(
         reason = "Failed to launch container: Unsupported container image type: DOCKER"
         eventually(lambda: reason in str(scheduler.web["waiting"]), "the reason", 30)
         assert "held back until" in str(scheduler.web["waiting"])
+
+
+@pytest.fixture
+def slave_of_images(tmp_path: Path, cluster: Cluster) -> Iterator[Agent]:
+    """A third slave: of cgroup version 1, with what an image without Docker Engine needs."""
+    images.write_archive(tmp_path / "images")
+    root = f"test-{uuid.uuid4().hex[:8]}"  # no other slave of this machine has it
+    flags = {
+        "hostname": "slave3",
+        "launcher": "linux",
+        "cgroups_root": root,
+        "isolation": "cgroups/cpu,cgroups/mem,filesystem/linux,docker/runtime",
+        "image_providers": "docker",
+        "image_provisioner_backend": "copy",
+        "docker_registry": tmp_path / "images",
+        "docker_store_dir": tmp_path / "store",
+        "appc_store_dir": tmp_path / "appc",
+    }
+    private_mounts = ["unshare", "--mount", "--propagation", "private"]
+    with (
+        PrivateDocker(tmp_path / "engine", name="dockerd3") as engine,
+        Agent(tmp_path / "agent3", cluster.url, engine, flags, wrapper=private_mounts) as agent,
+    ):
+        agent.wait_registered(cluster.master, 3)
+        yield agent
+    for group in Path("/sys/fs/cgroup").glob(f"*/{root}"):
+        if not group.parent.is_symlink():
+            group.rmdir()  # the containers' own are gone
+
+
+def changed(scheduler: Scheduler, wish: Message) -> Message:
+    """Have a service of one instance run otherwise; returns the new one."""
+    before = {one["task_id"] for one in scheduler.web["instances"]}
+    scheduler.wish["services"] = [wish]
+    scheduler.change()
+    eventually(partial(shows_image, scheduler, wish["image"]), "the change read", 30)
+    (instance,) = converged(scheduler)
+    assert instance["task_id"] not in before
+    assert instance["healthy"] is True
+    log = scheduler.get(f"/v1/instances/{instance['task_id']}/log")
+    assert log["data"].endswith("hello = world\n")
+    return instance
+
+
+def test_from_an_image_in_docker_to_one_of_mesos_and_back(
+    tmp_path: Path, cluster: Cluster, server: str, slave_of_images: Agent
+) -> None:
+    there = {"constraints": [{"field": "hostname", "operator": "IS", "value": "slave3"}]}
+    docker = {**in_docker(server), **there}
+    serve = 'cat /etc/image > index.html; exec busybox httpd -f -p "$PORT_HTTP"'
+    mesos = {
+        **web(server, fetch=[], command=f'echo "$GREETING"; cd "$MESOS_SANDBOX"; {serve}', **there),
+        "image": f"{images.NAME}:{images.TAG}",
+    }
+    with running(tmp_path, cluster, docker) as scheduler:
+        converged(scheduler)
+        first = changed(scheduler, mesos)
+        assert page(first["ports"][0]) == b"a file of the image\n"
+        # Its health check sees what the container serves.
+        sandbox = f"slaves/*/frameworks/*/executors/{first['task_id']}/runs/*-*"
+        (index,) = Path(str(slave_of_images.flags["work_dir"])).glob(f"{sandbox}/index.html")
+        index.unlink()
+        eventually(lambda: first["task_id"] not in str(scheduler.web["instances"]), "it is replaced", 30)
+        converged(scheduler)
+        assert page(changed(scheduler, docker)["ports"][0]) == b"demo 1\n"
