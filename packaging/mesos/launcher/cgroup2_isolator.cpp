@@ -264,6 +264,9 @@ Future<Nothing> Cgroup2Isolator::recover(
       add(path, {controlled, true, false, notLimitedYet()});
     else
       logWarning("There is no control group " + path + ": that container has no limits, or has ended");
+    // One that began with a request has it in memory.low, and gets no lower limit while it runs: see limitMemory().
+    if (controlled && has("memory") && Cgroup2(path).number("memory.low") == 0)
+      logWarning("The container of " + path + " gets no limit of memory: it began when the agent had no cgroups/mem");
   }
   for (const ContainerID& container : orphans) {
     const std::string path = pathOf(container);

@@ -195,6 +195,24 @@ def survives_its_agent(stage: Stage) -> None:
     stage.kill(task)
 
 
+def memory_that_was_not_limited_stays_so(stage: Stage) -> None:
+    """A container that began without a limit of memory gets none from a later agent, which says so."""
+    kill_and_isolate_by(stage, "cgroups/cpu")
+    task = stage.run("sleep 1000")
+    kill_and_isolate_by(stage, str(stage.agent.flags["isolation"]))
+    assert f"{stage.sandbox(task).name} gets no limit of memory" in stage.agent.log()
+    assert stage.limits(task, "memory.max") == ["max"]
+    stage.kill(task)
+
+
+def kill_and_isolate_by(stage: Stage, isolation: str) -> None:
+    """Kill the agent, and start it again with these isolators."""
+    stage.agent.kill9()
+    command = [word for word in stage.agent.command if not word.startswith("--isolation=")]
+    stage.agent.command = [*command, f"--isolation={isolation}"]
+    restart(stage)
+
+
 def lack_of_memory_is_told_later(stage: Stage) -> None:
     """A container that was out of memory while there was no agent: the next one tells the framework."""
     task = stage.run("while ! test -e eat; do sleep 0.1; done; tail /dev/zero")
@@ -226,6 +244,8 @@ def play_version_2(stage: Stage, report: Callable[[str], None]) -> None:
     report("the agent was killed with -9 and started again: same command")
     version_2_limits_of_nested_containers(stage)
     report("a nested container has limits of its own")
+    memory_that_was_not_limited_stays_so(stage)
+    report("a command had no limit of memory, and the next agent said so")
     lack_of_memory_is_told_later(stage)
     report("a command without memory, and without an agent: the next one told why")
     nothing_is_left(stage)
