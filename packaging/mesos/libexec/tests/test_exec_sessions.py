@@ -237,7 +237,7 @@ def test_it_ends_with_the_task(beside: Beside) -> None:
     beside.framework.kill(beside.task_id)
     beside.framework.wait_state(beside.task_id, "TASK_KILLED")
     assert beside.end(session) in ({"error": "the task has ended"}, {"status": 137}, {"status": 143})
-    assert not running("sleep", "78.4")
+    eventually(lambda: not running("sleep", "78.4"), "the end of the command", 10)
 
 
 def test_a_program_that_is_not_there(beside: Beside) -> None:
@@ -347,4 +347,4 @@ def test_an_agents_restart_costs_no_command(own_command_bed: Any) -> None:
 def test_nobody_is_there_any_more(beside: Beside) -> None:
     session = beside.start("sleep", "78.6")
     assert beside.end(session, 45) == {"error": "nothing was heard of the scheduler for 30 s"}
-    assert not running("sleep", "78.6")
+    eventually(lambda: not running("sleep", "78.6"), "the end of the command", 10)
