@@ -82,7 +82,7 @@ Framework = Mapping[str, Any]
 def master_acls(frameworks: Iterable[Framework]) -> Acls:
     """Return the masters' ACLs.
 
-    frameworks: `principal`, `roles` and `users` of each, ours included. No `roles` or `users`: all of them.
+    frameworks: `principal`, `roles` and `users` of each; ours, which has neither, may all.
     """
     acls = _operator_may(_ON_MASTERS | _ON_BOTH)
     _allow(acls, MONITORING, "get_endpoints", "paths", METRICS)
@@ -100,7 +100,10 @@ def master_acls(frameworks: Iterable[Framework]) -> Acls:
     # Static reservations, in mesos_slave_resources.
     _allow(acls, SLAVE, "reserve_resources", "roles")
     for framework in frameworks:
-        principal, roles, users = framework["principal"], framework.get("roles"), framework.get("users")
+        principal, roles, users = (
+            framework["principal"],
+            *(_bound(framework, name) for name in ("roles", "users")),
+        )
         for acl in _IN_ROLES:
             _allow(acls, principal, acl, "roles", roles)
         _allow(acls, principal, "unreserve_resources", "reserver_principals", [principal])
@@ -116,7 +119,7 @@ def slave_acls(frameworks: Iterable[Framework]) -> Acls:
     acls = _operator_may(_ON_SLAVES | _ON_BOTH)
     _allow(acls, MONITORING, "get_endpoints", "paths", METRICS)
     for framework in frameworks:
-        principal, users = framework["principal"], framework.get("users")
+        principal, users = framework["principal"], _bound(framework, "users")
         _allow(acls, principal, "run_tasks", "users", users)
         if principal == SCHEDULER:
             for acl in (*_VIEWS, "access_sandboxes"):
@@ -164,14 +167,34 @@ def slave_credentials(secrets: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def framework_mistakes(frameworks: Iterable[Framework]) -> list[str]:
-    """Return what is wrong with `cluster_frameworks`, a sentence each."""
-    given = [str(framework["principal"]) for framework in frameworks]
+    """Return what is wrong with `cluster_frameworks`, a sentence each.
+
+    What is left out would be allowed without a bound.
+    """
+    unbounded = [
+        f"cluster_frameworks: {framework['principal']} has no {name}; it must be a list that is not empty."
+        for framework in frameworks
+        for name in ("roles", "users")
+        if framework.get("principal") and not _is_list_of_names(framework.get(name))
+    ]
+    given = [str(framework.get("principal", "")) for framework in frameworks]
     taken = sorted(set(given) & set(PRINCIPALS))
     twice = sorted({principal for principal in given if given.count(principal) > 1})
     return [
         *(f"cluster_frameworks: the principal {each} is taken by the cluster itself." for each in taken),
         *(f"cluster_frameworks: the principal {each} is there twice." for each in twice),
+        *(["cluster_frameworks: one has no principal; it must be a name."] if "" in given else []),
+        *unbounded,
     ]
+
+
+def _is_list_of_names(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
+
+
+def _bound(framework: Framework, name: str) -> Iterable[str] | None:
+    """Return what alone a framework may; None: ours may all. KeyError: somebody else's must say."""
+    return None if framework["principal"] == SCHEDULER else framework[name]
 
 
 def _of_masters(frameworks: Iterable[Framework]) -> tuple[str, ...]:

@@ -93,7 +93,23 @@ def test_slaves_know_no_password_of_the_masters_but_their_own(acls: ModuleType) 
 
 def test_a_framework_that_takes_a_name_of_ours(acls: ModuleType) -> None:
     assert acls.framework_mistakes([OTHER]) == []
-    assert acls.framework_mistakes([OTHER, OTHER, {"principal": "operator"}]) == [
+    assert acls.framework_mistakes([OTHER, OTHER, {**OTHER, "principal": "operator"}]) == [
         "cluster_frameworks: the principal operator is taken by the cluster itself.",
         "cluster_frameworks: the principal batch is there twice.",
+    ]
+
+
+@pytest.mark.parametrize("value", [None, [], "nobody", [""], {"nobody": 1}])
+@pytest.mark.parametrize("name", ["roles", "users"])
+def test_what_a_framework_may_is_never_left_open(acls: ModuleType, name: str, value: object) -> None:
+    without = {key: given for key, given in OTHER.items() if key != name}
+    for wrong in (without, {**OTHER, name: value}):
+        assert acls.framework_mistakes([wrong]) == [
+            f"cluster_frameworks: batch has no {name}; it must be a list that is not empty."
+        ]
+    with pytest.raises(KeyError):
+        acls.master_acls([OURS, without])
+    nameless = {key: given for key, given in OTHER.items() if key != "principal"}
+    assert acls.framework_mistakes([nameless]) == [
+        "cluster_frameworks: one has no principal; it must be a name."
     ]
