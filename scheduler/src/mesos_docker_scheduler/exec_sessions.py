@@ -163,10 +163,12 @@ class ExecSession:
         """Say that somebody is there. Ends the session when nothing was heard for long."""
         if self._ended:
             return
-        if self._asked_at is not None and time.monotonic() > self._asked_at + SILENCE_SECONDS:
+        # What is heard meanwhile, in another thread, changes both.
+        asked_at, missing_since, now = self._asked_at, self._missing_since, time.monotonic()
+        if asked_at is not None and now > asked_at + SILENCE_SECONDS:
             self._end(Ended(None, _NO_ANSWER))
             return
-        if self._missing_since is not None and time.monotonic() > self._missing_since + _MISSING_SECONDS:
+        if missing_since is not None and now > missing_since + _MISSING_SECONDS:
             self._give_up(f"message {self._next} of its executor is missing: it was lost on the way")
             return
         self._acknowledge()
