@@ -100,10 +100,8 @@ def master_acls(frameworks: Iterable[Framework]) -> Acls:
     # Static reservations, in mesos_slave_resources.
     _allow(acls, SLAVE, "reserve_resources", "roles")
     for framework in frameworks:
-        principal, roles, users = (
-            framework["principal"],
-            *(_bound(framework, name) for name in ("roles", "users")),
-        )
+        principal = framework["principal"]
+        roles, users = _bound(framework, "roles"), _bound(framework, "users")
         for acl in _IN_ROLES:
             _allow(acls, principal, acl, "roles", roles)
         _allow(acls, principal, "unreserve_resources", "reserver_principals", [principal])
@@ -167,10 +165,7 @@ def slave_credentials(secrets: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def framework_mistakes(frameworks: Iterable[Framework]) -> list[str]:
-    """Return what is wrong with `cluster_frameworks`, a sentence each.
-
-    What is left out would be allowed without a bound.
-    """
+    """Return what is wrong with `cluster_frameworks`, a sentence each."""
     unbounded = [
         f"cluster_frameworks: {framework['principal']} has no {name}; it must be a list that is not empty."
         for framework in frameworks
