@@ -166,17 +166,21 @@ test-properties: prepare-tests package ## Look for a counterexample in EXAMPLES 
 	  EXAMPLES=$(EXAMPLES) HYPOTHESIS_PROFILE=searching pytest -q -m 'hypothesis and not integration' $$folder; \
 	done
 
-# They wait more than they work. Each has a folder of its own, which it opens to the users of its tasks.
+# They wait more than they work. Each has a folder of its own, which it opens to the users of its tasks, and which stays when a
+# test fails.
+define integration-tests
+folder=$$(mktemp --directory); pytest -m integration --basetemp=$$folder/pytest $(1); rm --recursive $$folder
+endef
 .PHONY: test-integration test-integration-scheduler test-integration-mesos
 test-integration: prepare-tests package ## Tests on real Mesos and Docker
 	$(SIDE_BY_SIDE) --output-sync=target test-integration-scheduler test-integration-mesos
 	pytest -m integration roles
 
 test-integration-scheduler:
-	pytest -m integration --basetemp=$$(mktemp --directory)/pytest scheduler
+	$(call integration-tests,scheduler)
 
 test-integration-mesos:
-	pytest -m integration --basetemp=$$(mktemp --directory)/pytest packaging/mesos
+	$(call integration-tests,packaging/mesos)
 
 .PHONY: test-molecule
 test-molecule: prepare-tests package ## Deploy to a fresh host with molecule and look at it with testinfra
